@@ -1,0 +1,19 @@
+import { writeSync } from 'node:fs';
+
+/** Prints the run's one closing line, alone and last; a run without tests is a failure. */
+export default class ClosingLineReporter {
+  #failed = false;
+
+  onRunComplete(_contexts, results) {
+    const passed = results.numPassedTests;
+    // A suite that could not even be loaded counts no failed test: it counts as one here.
+    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
+    const skipped = results.numPendingTests + results.numTodoTests;
+    this.#failed = failed > 0 || passed === 0;
+    process.on('exit', () => writeSync(1, `jest: ${passed} passed, ${failed} failed, ${skipped} skipped\n`));
+  }
+
+  getLastError() {
+    return this.#failed ? new Error('tests failed, or none ran') : undefined;
+  }
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { RUN_STATES, runErrorSchema, stepResultSchema, type FinalRunState } from './runs.js';
+
+const finalStates = RUN_STATES.filter((state): state is FinalRunState => state !== 'queued' && state !== 'running');
+export const finalRunStateSchema = z.enum(finalStates as [FinalRunState, ...FinalRunState[]]);
+
+/** The outcome of a run as a node reports it. */
+export const runOutcomeSchema = z.object({
+  state: finalRunStateSchema,
+  failedStep: z.enum(['compile', 'run']).nullable(),
+  compile: stepResultSchema.nullable(),
+  run: stepResultSchema.nullable(),
+  error: runErrorSchema.nullable(),
+});
+export type RunOutcome = z.infer<typeof runOutcomeSchema>;
+
+/**
+ * What nodes tell the control side over the events stream: at least once, in order per run. `epoch` is the number of the claim
+ * (fencing): an event of an older claim than the row's is dropped.
+ */
+export const nodeEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('run.started'), runId: z.string(), tenantId: z.string(), nodeId: z.string(), epoch: z.int(), time: z.int() }),
+  z.object({ type: z.literal('run.finished'), runId: z.string(), tenantId: z.string(), nodeId: z.string(), epoch: z.int(), time: z.int(), outcome: runOutcomeSchema }),
+]);
+export type NodeEvent = z.infer<typeof nodeEventSchema>;
+
+/** What a node says of itself every two seconds; the key expires when it stops saying so. */
+export const nodeHeartbeatSchema = z.object({
+  nodeId: z.string(),
+  /** Rises with each start of the worker on that node. */
+  incarnation: z.string(),
+  /** Where its RPC listens: `unix:/path` or `http://host:port`. */
+  rpcUrl: z.string(),
+  startedAt: z.int(),
+  /** Every run this node holds, from claim to reported end. */
+  runIds: z.array(z.string()),
+  runtimes: z.array(z.object({ name: z.string(), title: z.string(), aliases: z.array(z.string()), version: z.string(), mainFile: z.string(), compiled: z.boolean() })),
+  /** False while it starts or drains: it takes no runs. */
+  ready: z.boolean(),
+});
+export type NodeHeartbeat = z.infer<typeof nodeHeartbeatSchema>;

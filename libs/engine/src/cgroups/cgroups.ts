@@ -1,0 +1,64 @@
+/** Limits of a cgroup; an absent one stays as it is (a new cgroup has none). */
+export interface CgroupLimits {
+  /** Swap is never granted on top. */
+  readonly memoryBytes?: number;
+  readonly pids?: number;
+  /** Thousandths of one CPU. */
+  readonly cpuMillis?: number;
+  /** Relative share among siblings, 1…10000, 100 by default (cgroup v2's scale). */
+  readonly cpuWeight?: number;
+}
+
+export interface CgroupUsage {
+  readonly cpuTimeUs: number;
+  readonly memoryBytes: number;
+  readonly memoryPeakBytes: number;
+  /** Processes that the kernel killed because this cgroup was at its memory limit. */
+  readonly oomKills: number;
+  /** Processes and threads. */
+  readonly pids: number;
+}
+
+/** One cgroup: on v1 a directory of the same path in every hierarchy, on v2 a directory. */
+export interface Cgroup {
+  /** Such as `/sandbar/ten_…/sbx_…`. */
+  readonly path: string;
+  /** To be joined by the process that becomes the sandbox: write "0" to each. */
+  readonly procsFiles: readonly string[];
+  setLimits(limits: CgroupLimits): Promise<void>;
+  usage(): Promise<CgroupUsage>;
+  /** Makes `memoryPeakBytes` start again from what is used now. Best effort: kernels before 6.12 cannot on v2. */
+  resetPeak(): Promise<void>;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** Host pids of the processes in it, not of those in its children. */
+  pids(): Promise<number[]>;
+  /** SIGKILL to all processes in it and its children, until none is left. Idempotent. @throws CodedError `deadline_exceeded` */
+  kill(): Promise<void>;
+  /** Removes it and its (empty) children. Idempotent. @throws CodedError `failed_precondition` while a process is in it. */
+  remove(): Promise<void>;
+}
+
+export type CgroupMode = 'v1' | 'hybrid' | 'v2';
+
+/**
+ * The cgroup tree of one Sandbar instance: `/<root>/<tenant>/<sandbox>`. Parents hold limits, leaves hold processes (the rule of
+ * cgroup v2, kept on v1 too).
+ */
+export interface CgroupManager {
+  readonly mode: CgroupMode;
+  /** Makes the root usable: controllers switched on, leftovers of empty cgroups removed. Idempotent. */
+  prepare(): Promise<void>;
+  /** Creates or updates a tenant's parent. Idempotent. */
+  ensureTenant(tenantId: string, limits: CgroupLimits): Promise<Cgroup>;
+  /** Idempotent. The tenant's parent must exist. */
+  ensureSandbox(tenantId: string, sandboxId: string, limits: CgroupLimits): Promise<Cgroup>;
+  /** The handle of a sandbox's cgroup, whether or not it exists. */
+  sandbox(tenantId: string, sandboxId: string): Cgroup;
+  /** Every sandbox cgroup that exists, for the sweep at start and the leak check. */
+  list(): Promise<{ tenantId: string; sandboxId: string }[]>;
+  /** Removes a tenant's parent. Idempotent. @throws CodedError `failed_precondition` while it has sandboxes. */
+  removeTenant(tenantId: string): Promise<void>;
+  /** Removes the whole tree when nothing runs in it. Idempotent. */
+  removeAll(): Promise<void>;
+}

@@ -1,0 +1,2 @@
+export * from './mount.js';
+export * from './spawner.js';

@@ -1,0 +1,50 @@
+import type { IdRange, RootfsMount } from './mount.js';
+
+/** How a program that the spawner ran ended. Output is cut at 64 KiB each. */
+export interface SpawnResult {
+  /** null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly signal: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+export interface LaunchRequest {
+  /** The OCI runtime's command line; argv[0] is an absolute path. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly rootfs: RootfsMount;
+  /**
+   * An existing empty directory of the host. In the launch's own mount name space it becomes a tmpfs in which the spawner makes
+   * `lower/N`, `scratch/` and `rootfs/`; the bundle's `root.path` is `<mountPoint>/rootfs`.
+   */
+  readonly mountPoint: string;
+  readonly idRange: IdRange;
+  /** `cgroup.procs` files of the sandbox's cgroup, one per hierarchy. The runtime process joins them before it is executed. */
+  readonly cgroupProcsFiles: readonly string[];
+  /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */
+  readonly agentSocketPath: string;
+  readonly timeoutMs: number;
+}
+
+export interface ExecRequest {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Bytes for its stdin; default none. */
+  readonly stdin?: Uint8Array;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Starts programs for the worker from a small helper process: forking Node itself blocks its event loop in proportion to its
+ * memory. The helper ends when the worker does; what it launched lives on.
+ */
+export interface Spawner {
+  /** Performs the mounts, joins the cgroups and runs the OCI runtime to its end (the runtime detaches the container). */
+  launch(request: LaunchRequest): Promise<SpawnResult>;
+  /** Runs a host program to its end. @throws CodedError `deadline_exceeded` (it was killed), `not_found` (no such program) */
+  exec(request: ExecRequest): Promise<SpawnResult>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}

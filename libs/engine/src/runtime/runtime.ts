@@ -1,0 +1,52 @@
+import type { Digest, SandboxId, TenantId } from '#kernel';
+import type { CgroupUsage } from '../cgroups/index.js';
+import type { GuestAgent } from './agent/agent.js';
+
+export interface SandboxLimits {
+  readonly memoryBytes: number;
+  readonly pids: number;
+  readonly cpuMillis: number;
+  /** Of the writable layer. */
+  readonly diskBytes: number;
+}
+
+export interface SandboxSpec {
+  readonly id: SandboxId;
+  readonly tenantId: TenantId;
+  /** The unpacked root file system. */
+  readonly chainId: Digest;
+  readonly hostname: string;
+  readonly limits: SandboxLimits;
+  readonly network: 'none';
+  /** Kept with the sandbox on disk and given back by `list`: what the owner needs to take it up again after a restart. At most 1 MiB as JSON. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Walls around nothing but the guest agent: processes are started through it. */
+export interface Sandbox {
+  readonly id: SandboxId;
+  readonly tenantId: TenantId;
+  readonly createdAt: number;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
+  connect(after: number): Promise<GuestAgent>;
+  usage(): Promise<CgroupUsage>;
+  resetMemoryPeak(): Promise<void>;
+  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void>;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** Kills everything in it and removes every trace. Idempotent. */
+  destroy(): Promise<void>;
+}
+
+/** Makes sandboxes and finds them again. State lies in plain directories, so a restart of the worker loses none. */
+export interface SandboxRuntime {
+  /** Sweeps what a crash left half made or half removed. To be awaited once before `create`. */
+  recover(): Promise<void>;
+  /** @throws CodedError `already_exists`, `not_found` (chainId), `resource_exhausted` (no uid range left), `internal` (the OCI runtime's own words) */
+  create(spec: SandboxSpec): Promise<Sandbox>;
+  /** Every sandbox that is alive, after a restart too. */
+  list(): Promise<Sandbox[]>;
+  get(id: SandboxId): Promise<Sandbox | undefined>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { CodedError } from './errors.js';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** Prefix of each kind of id. An id is `<prefix>_` and 26 characters of Crockford base 32: 48 bits of time, 80 of chance. */
+const PREFIXES = { tenant: 'ten', apiKey: 'key', run: 'run', sandbox: 'sbx', node: 'nod', request: 'req' } as const;
+
+export type IdKind = keyof typeof PREFIXES;
+export type Id<K extends IdKind> = Branded<K>;
+export type TenantId = Id<'tenant'>;
+export type ApiKeyId = Id<'apiKey'>;
+export type RunId = Id<'run'>;
+export type SandboxId = Id<'sandbox'>;
+export type NodeId = Id<'node'>;
+export type RequestId = Id<'request'>;
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const BODY = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+/** A new id. Ids of one kind sort by the millisecond of their making. */
+export function newId<K extends IdKind>(kind: K, now: number = Date.now()): Id<K> {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(now, 0, 6);
+  return `${PREFIXES[kind]}_${encode(bytes)}` as Id<K>;
+}
+
+/** Whether `value` has the form of an id of that kind. Anything else cannot name an object, hence is "not found". */
+export function isId<K extends IdKind>(kind: K, value: unknown): value is Id<K> {
+  if (typeof value !== 'string') return false;
+  const prefix = `${PREFIXES[kind]}_`;
+  return value.startsWith(prefix) && BODY.test(value.slice(prefix.length));
+}
+
+/** @throws CodedError `not_found` when `value` has not the form of such an id. */
+export function parseId<K extends IdKind>(kind: K, value: unknown): Id<K> {
+  if (isId(kind, value)) return value;
+  throw new CodedError('not_found', `no such ${kind}`, { kind });
+}
+
+/** 128 bits, most significant first, as 26 digits (the first holds 3 bits). */
+function encode(bytes: Buffer): string {
+  let value = BigInt(`0x${bytes.toString('hex')}`);
+  let text = '';
+  for (let digit = 0; digit < 26; digit += 1) {
+    text = ALPHABET.charAt(Number(value & 31n)) + text;
+    value >>= 5n;
+  }
+  return text;
+}

@@ -1,0 +1,5 @@
+export * from './errors.js';
+export * from './ids.js';
+export * from './digest.js';
+export * from './logger.js';
+export * from './clock.js';
