@@ -1,0 +1,104 @@
+import type { CreateRun, ListRunsQuery, LogFrame, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
+import type { ApiKeyId, NodeId, RunId, TenantId } from '#kernel';
+
+export interface Tenant {
+  readonly id: TenantId;
+  readonly name: string;
+  readonly limits: TenantLimits;
+  readonly createdAt: Date;
+}
+
+export interface TenantRepository {
+  /** @throws CodedError `already_exists` (name taken) */
+  create(tenant: Tenant): Promise<void>;
+  find(id: TenantId): Promise<Tenant | undefined>;
+  list(page: { limit: number; cursor?: string | undefined }): Promise<Page<Tenant>>;
+  /** @throws CodedError `not_found` */
+  updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant>;
+  /** With all its keys, runs and logs. @throws CodedError `not_found`, `failed_precondition` while a run of it is not final */
+  delete(id: TenantId): Promise<void>;
+}
+
+export interface ApiKey {
+  readonly id: ApiKeyId;
+  /** null: the operator's. */
+  readonly tenantId: TenantId | null;
+  readonly name: string;
+  readonly prefix: string;
+  /** sha256 of the key, hex. The key itself is nowhere. */
+  readonly hash: string;
+  readonly scopes: readonly Scope[];
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly lastUsedAt: Date | null;
+  readonly revokedAt: Date | null;
+}
+
+export interface ApiKeyRepository {
+  create(tenantId: TenantId | null, key: ApiKey): Promise<void>;
+  /** The key and, when it has one, its tenant. The only read without a tenant: it is what finds the tenant. */
+  findByHash(hash: string): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined>;
+  list(tenantId: TenantId | null): Promise<ApiKey[]>;
+  /** Idempotent. @throws CodedError `not_found` when it is not that tenant's */
+  revoke(tenantId: TenantId | null, id: ApiKeyId, at: Date): Promise<ApiKey>;
+  /** Batched: `lastUsedAt` of many keys at once; never moves backwards. */
+  touch(uses: ReadonlyMap<ApiKeyId, Date>): Promise<void>;
+}
+
+export interface Run {
+  readonly id: RunId;
+  readonly tenantId: TenantId;
+  readonly state: RunState;
+  readonly spec: CreateRun;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Fence: number of the claim that the state came from; 0 before the first. */
+  readonly epoch: number;
+  readonly nodeId: NodeId | null;
+  readonly outcome: RunOutcome | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly cancelRequestedAt: Date | null;
+}
+
+export type NewRun = Pick<Run, 'id' | 'spec' | 'createdAt'> & { readonly idempotencyKey?: string | undefined };
+
+export interface RunRepository {
+  /**
+   * Inserts a queued run. With an idempotency key that the tenant has used before, the earlier run is given back and nothing inserted.
+   * @throws CodedError `conflict` when that earlier run has another spec
+   */
+  create(tenantId: TenantId, run: NewRun): Promise<{ run: Run; created: boolean }>;
+  find(tenantId: TenantId, id: RunId): Promise<Run | undefined>;
+  /** Newest first. @throws CodedError `invalid_argument` (a cursor that is none) */
+  list(tenantId: TenantId, query: ListRunsQuery): Promise<Page<Run>>;
+  /** Removes a queued run that was refused after its insertion (admission). */
+  discard(tenantId: TenantId, id: RunId): Promise<void>;
+  /** Sets `cancelRequestedAt` unless final. Gives the row as it is then. @throws CodedError `not_found` */
+  requestCancel(tenantId: TenantId, id: RunId, at: Date): Promise<Run>;
+  /** queued → running, in one statement for many. Those of an older epoch or already final are left alone. Returns the ids it changed. */
+  markStarted(starts: readonly { tenantId: TenantId; id: RunId; nodeId: NodeId; epoch: number; at: Date }[]): Promise<RunId[]>;
+  /** → final, in one transaction for many. A final row never changes again; an older epoch is left alone. Returns the runs it changed. */
+  markFinished(ends: readonly { tenantId: TenantId; id: RunId; epoch: number; at: Date; outcome: RunOutcome }[]): Promise<Run[]>;
+  /** For the reconciler: rows of all tenants that are not final, oldest first. */
+  listUnfinished(): Promise<Run[]>;
+  countByState(tenantId: TenantId): Promise<Record<RunState, number>>;
+  /** Retention: deletes final runs (and logs) that finished before `before`, at most `limit`. */
+  deleteFinishedBefore(before: Date, limit: number): Promise<number>;
+}
+
+export interface RunLogRepository {
+  /** The whole log of a finished run, compressed. Idempotent: the first one stays. */
+  save(tenantId: TenantId, runId: RunId, frames: readonly LogFrame[]): Promise<void>;
+  load(tenantId: TenantId, runId: RunId): Promise<LogFrame[] | undefined>;
+}
+
+export interface Repositories {
+  readonly tenants: TenantRepository;
+  readonly apiKeys: ApiKeyRepository;
+  readonly runs: RunRepository;
+  readonly runLogs: RunLogRepository;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
