@@ -78,6 +78,7 @@ export const createRunSchema = z
     stdinOpen: z.boolean().default(false).describe('Keep stdin open after `stdin`, for POST /v1/runs/:id/stdin.'),
     limits: runLimitsSchema.prefault({}),
     network: z.enum(['none']).default('none'),
+    user: z.enum(['runner', 'root']).default('runner').describe('Who the program is inside its sandbox. Either is an unprivileged user outside.'),
     labels: z.record(z.string().min(1).max(63), z.string().max(255)).default({}),
   })
   .refine((run) => run.code !== undefined || Object.keys(run.files ?? {}).length > 0, { path: ['code'], error: 'give code or files' })
