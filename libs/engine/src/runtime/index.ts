@@ -4,3 +4,4 @@ export type { OciRuntime, OciContainer } from './oci-runtime.js';
 export { crunRuntime } from './drivers/crun.js';
 export { runcRuntime } from './drivers/runc.js';
 export { createSandboxRuntime, type SandboxRuntimeOptions } from './sandbox-runtime.js';
+export { findLeaks, type Leak, type LeakSearch } from './leaks.js';
