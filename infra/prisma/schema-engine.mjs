@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import { PrismaPg } from '@prisma/adapter-pg';
+
+export const root = join(import.meta.dirname, '..', '..');
+const NO_FILTERS = { externalTables: [], externalEnums: [] };
+
+const refuse = () => Promise.reject(new Error('this comparison has no database'));
+
+/** Between two schema files the engine asks one thing only: which PostgreSQL it writes for. */
+const connection = {
+  provider: 'postgres',
+  adapterName: 'no-database',
+  getConnectionInfo: () => ({ schemaName: 'public', supportsRelationJoins: true }),
+  queryRaw: ({ sql }) =>
+    sql.includes('server_version_num')
+      ? Promise.resolve({ columnNames: ['exists', 'version', 'numeric_version'], columnTypes: [5, 7, 0], rows: [[true, 'PostgreSQL 17.0', 170000]] })
+      : refuse(),
+  executeRaw: refuse,
+  executeScript: refuse,
+  startTransaction: refuse,
+  dispose: () => Promise.resolve(),
+};
+const noDatabase = { provider: 'postgres', adapterName: 'no-database', connect: async () => connection, connectToShadowDb: async () => connection };
+
+/** The package is made for bundlers that know how to import .wasm: this does by hand what they would do. */
+async function instantiate() {
+  const path = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm').replace(/schema_engine\.js$/, 'schema_engine_bg.wasm');
+  const module = new WebAssembly.Module(readFileSync(path));
+  const imports = Object.fromEntries(WebAssembly.Module.imports(module).map(({ module: from }) => [from, bindings]));
+  const instance = new WebAssembly.Instance(module, imports);
+  bindings.__wbg_set_wasm(instance.exports);
+  instance.exports.__wbindgen_start();
+  return bindings.SchemaEngine;
+}
+
+export const schemaFile = (text) => ({ tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: text }] });
+
+/**
+ * The SQL that leads from one schema to another: `{ tag: 'empty' }`, `schemaFile(text)`, or `{ tag: 'url', url }` for the
+ * database behind `databaseUrl` as it is (only then a connection is made).
+ */
+export async function diff({ from, to, databaseUrl }) {
+  const SchemaEngine = await instantiate();
+  const adapter = bindMigrationAwareSqlAdapterFactory(databaseUrl === undefined ? noDatabase : new PrismaPg({ connectionString: databaseUrl }));
+  const datamodels = [from, to].flatMap((side) => (side.files ?? []).map(({ path, content }) => [path, content]));
+  const engine = await SchemaEngine.new({ datamodels: datamodels.slice(-1) }, () => undefined, adapter);
+  try {
+    const result = await engine.diff({ from, to, script: true, exitCode: true, filters: NO_FILTERS });
+    return result.stdout ?? '';
+  } finally {
+    engine.free();
+  }
+}
