@@ -1,3 +1,4 @@
+import { errnoOf } from '#kernel';
 import { Client, escapeIdentifier } from 'pg';
 import { toCodedError } from './coded-errors.js';
 
@@ -19,7 +20,7 @@ export async function ensureDatabase(adminUrl: string, name: string, options: { 
     const template = options.template === undefined ? '' : ` template ${escapeIdentifier(options.template)}`;
     await client.query(`create database ${escapeIdentifier(name)}${template}`).catch((error: unknown) => {
       // Another starter was quicker (42P04, or 23505 when both were at it).
-      if (!(error instanceof Error && 'code' in error && (error.code === '42P04' || error.code === '23505'))) throw error;
+      if (!['42P04', '23505'].includes(errnoOf(error) ?? '')) throw error;
     });
   });
 }
