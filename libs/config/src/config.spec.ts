@@ -43,8 +43,8 @@ describe('configuration', () => {
     const folder = mkdtempSync(join(tmpdir(), 'config-'));
     try {
       const file = join(folder, 'token');
-      writeFileSync(file, `${moved}\n`);
       const { SANDBAR_NODE_RPC_TOKEN: moved, ...rest } = gateway;
+      writeFileSync(file, `${moved}\n`);
       expect(loadGatewayConfig({ ...rest, SANDBAR_NODE_RPC_TOKEN_FILE: file }).nodeRpcToken).toBe(TOKEN);
       expect(faultsOf(() => loadGatewayConfig({ ...gateway, SANDBAR_NODE_RPC_TOKEN_FILE: file })).faults).toEqual(['SANDBAR_NODE_RPC_TOKEN and SANDBAR_NODE_RPC_TOKEN_FILE are both set']);
       expect(faultsOf(() => loadGatewayConfig({ ...rest, SANDBAR_NODE_RPC_TOKEN_FILE: join(folder, 'none') })).faults).toEqual(['SANDBAR_NODE_RPC_TOKEN_FILE cannot be read (ENOENT)']);

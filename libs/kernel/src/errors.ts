@@ -1,5 +1,3 @@
-import { isNativeError } from 'node:util/types';
-
 /**
  * Every failure that crosses a component or a process carries one of these codes. They are part of the public API:
  * clients may branch on them, so a code is never renamed and never changes its meaning.
@@ -84,7 +82,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
  * under Jest, `instanceof Error` is false for those that Node's own modules throw.
  */
 export function errnoOf(value: unknown): string | undefined {
-  return isNativeError(value) && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
+  return typeof value === 'object' && value !== null && 'message' in value && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
 }
 
 /** Something thrown, as an Error: `catch` binds unknown. */
