@@ -15,9 +15,9 @@ export class StagingArea {
     private readonly self: string,
   ) {}
 
-  /** Creates the directory if need be and sweeps it. */
-  static async open(path: string): Promise<StagingArea> {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+  /** Creates the directory if need be, with that mode, and sweeps it. */
+  static async open(path: string, mode = 0o700): Promise<StagingArea> {
+    await mkdir(path, { recursive: true, mode });
     const start = await startTime(process.pid);
     const area = new StagingArea(path, `${process.pid}-${start ?? '0'}`);
     await area.sweep();
