@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { CodedError, asError } from '#kernel';
 import { mmdebstrapArguments, type RootfsRecipe } from './rootfs-recipe.js';
+import { tarDirectoryEntry } from './tar-directory-entry.js';
 
 export interface BuildStep {
   readonly phase: 'fetch' | 'install' | 'pack';
@@ -36,6 +37,12 @@ const FAILURES: readonly [RegExp, ConstructorParameters<typeof CodedError>[0], s
   [/Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (?:failed|timed out|refused)|Failed to fetch/, 'unavailable', 'the package mirror cannot be reached'],
 ];
 
+const NAMESPACES = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+/** $1: the working folder, $2: the size of a tmpfs over it or empty, then the program. */
+const START = 'work="$1"; size="$2"; shift 2; if [ -n "$size" ]; then mount -t tmpfs -o "mode=0711,size=$size" tmpfs "$work" || exit; fi; exec "$@"';
+/** From this much memory on, a root file system is made in memory: dpkg writes each file apart, which a busy disk makes slow. */
+const TMPFS_FROM_BYTES = 4 * 1024 ** 3;
+
 /** Kept of what the program says, lines. */
 const TAIL_LINES = 40;
 
@@ -48,11 +55,11 @@ export async function* buildRootfs(build: RootfsBuild): AsyncGenerator<Uint8Arra
   await mkdir(build.workDir, { mode: 0o711 });
   // mmdebstrap mounts /proc, /sys and /dev into what it makes. In mount and pid name spaces of its own they, and every process of
   // it, end with it, however it ends; so nobody ever removes files through a mount that a killed one has left.
-  const child = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc', 'env', `TMPDIR=${build.workDir}`, `SOURCE_DATE_EPOCH=${build.sourceDateEpoch}`, 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8', 'mmdebstrap', ...mmdebstrapArguments(build.recipe)],
-    { stdio: ['ignore', 'pipe', 'pipe'], signal: build.signal, killSignal: 'SIGKILL' },
-  );
+  const child = spawn('setpriv', [...NAMESPACES, 'sh', '-c', START, 'sh', build.workDir, tmpfsSize(), ...environment(build), 'mmdebstrap', ...mmdebstrapArguments(build.recipe)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal: build.signal,
+    killSignal: 'SIGKILL',
+  });
   const tail: string[] = [];
   readLines(child.stderr, (line) => {
     tail.push(line);
@@ -74,6 +81,8 @@ export async function* buildRootfs(build: RootfsBuild): AsyncGenerator<Uint8Arra
   });
   ended.catch(() => undefined);
   try {
+    // `--skip=output/dev` leaves out the folder too; sandboxes mount their own on it.
+    yield tarDirectoryEntry('./dev/', build.sourceDateEpoch);
     for await (const chunk of child.stdout) yield chunk as Buffer;
     const exitCode = await ended;
     if (exitCode !== 0) throw failureOf(tail, exitCode);
@@ -85,6 +94,15 @@ export async function* buildRootfs(build: RootfsBuild): AsyncGenerator<Uint8Arra
     await ended.catch(() => undefined);
     await rm(build.workDir, { recursive: true, force: true });
   }
+}
+
+function tmpfsSize(): string {
+  const available = process.availableMemory();
+  return available < TMPFS_FROM_BYTES ? '' : String(Math.floor(available * 0.4));
+}
+
+function environment({ workDir, sourceDateEpoch }: RootfsBuild): string[] {
+  return ['env', `TMPDIR=${workDir}`, `SOURCE_DATE_EPOCH=${sourceDateEpoch}`, 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8'];
 }
 
 function failureOf(tail: readonly string[], exitCode: number | null): CodedError {

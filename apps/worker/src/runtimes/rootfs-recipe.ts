@@ -40,7 +40,7 @@ export function mmdebstrapArguments({ sources, aptOptions, base, packages }: Roo
   return [
     '--mode=root',
     '--format=tar',
-    // Sandboxes get a /dev of their own: the directory stays, the nodes do not come along.
+    // Sandboxes get a /dev of their own: no device nodes in the layer.
     '--skip=output/dev,output/mknod',
     ...[...aptOptions, 'Apt::Install-Recommends "false";', 'Acquire::Languages "none";'].map((option) => `--aptopt=${option}`),
     ...DPKG_OPTIONS.map((option) => `--dpkgopt=${option}`),
@@ -65,7 +65,7 @@ if ! grep -q '^runner:' "$1/etc/passwd"; then
   chroot "$1" groupadd --gid 1000 runner
   chroot "$1" useradd --uid 1000 --gid 1000 --home-dir /work --no-create-home --shell /bin/bash runner
 fi
-mkdir -p "$1/work" "$1/dev"
+mkdir -p "$1/work"
 chown 1000:1000 "$1/work"
 chmod 0755 "$1/work"
 rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/apt/apt.conf.d/99mmdebstrap"
