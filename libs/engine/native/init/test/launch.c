@@ -79,11 +79,13 @@ static _Noreturn void run(int listener, const char *agent) {
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", argv[1]);
+  /* The name appears once somebody listens behind it. */
+  snprintf(address.sun_path, sizeof address.sun_path, "%.100s.new", argv[1]);
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   must(listener, "socket");
   must(bind(listener, (struct sockaddr *)&address, sizeof address), "bind");
   must(listen(listener, 8), "listen");
+  must(rename(address.sun_path, argv[1]), "rename");
   int unshared[2], mapped[2];
   char byte;
   must(pipe2(unshared, O_CLOEXEC), "pipe");
