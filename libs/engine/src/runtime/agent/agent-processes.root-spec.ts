@@ -24,8 +24,8 @@ describe('the guest agent and its processes', () => {
     collector = new Collector(agent);
   });
   afterEach(async () => {
-    agent.close();
     await launched.stop();
+    agent.close();
   });
 
   it('keeps stdout and stderr apart and tells the exit code, behind the last output', async () => {

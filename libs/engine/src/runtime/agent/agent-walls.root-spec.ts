@@ -29,8 +29,8 @@ describe('the walls of the guest agent', () => {
     collector = new Collector(agent);
   });
   afterEach(async () => {
-    agent.close();
     await launched.stop();
+    agent.close();
   });
 
   const shell = (script: string, changes: Parameters<typeof guest>[1] = {}): Promise<Finished> => run(agent, collector, guest(['sh', '-c', script], changes));
