@@ -5,3 +5,5 @@ export { crunRuntime } from './drivers/crun.js';
 export { runcRuntime } from './drivers/runc.js';
 export { createSandboxRuntime, type SandboxRuntimeOptions } from './sandbox-runtime.js';
 export { findLeaks, type Leak, type LeakSearch } from './leaks.js';
+export { connectAgent } from './agent/connect-agent.js';
+export { AgentConnection } from './agent/agent-connection.js';

@@ -1,4 +1,4 @@
-import { access, cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '#kernel';
@@ -65,8 +65,6 @@ export function describeSandboxRuntime(name: string, ociRuntime: () => OciRuntim
         expect((await world.sh(sandbox, 'grep -h -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/1/status')).output).toBe('CapBnd:\t00000000a00405fb\nNoNewPrivs:\t1\nSeccomp:\t2\n');
         await sandbox.destroy();
       }
-      // crun gives its stdio to the container's root.
-      expect((await stat('/dev/null')).uid).toBe(0);
     });
 
     it('holds the limits: memory, processes, disk; and its first process outlives them', async () => {

@@ -8,7 +8,7 @@ import { identifyProcess } from '../proc.js';
 import type { LaunchRequest } from '../spawner.js';
 import { HelperSpawner } from './helper-spawner.js';
 
-const SOURCES = join(import.meta.dirname, '../../../native/spawner');
+const BUILD = join(import.meta.dirname, '../../../../../infra/native/build.mjs');
 
 describe('HelperSpawner', () => {
   let base: string;
@@ -17,12 +17,11 @@ describe('HelperSpawner', () => {
   beforeAll(async () => {
     base = await mkdtemp(join(tmpdir(), 'walls-spawner-'));
     await chmod(base, 0o711);
-    const sources = (await readdir(SOURCES)).filter((file) => file.endsWith('.c')).map((file) => join(SOURCES, file));
-    execFileSync('cc', ['-O2', '-static', '-o', join(base, 'spawner'), ...sources]);
+    execFileSync(process.execPath, [BUILD, '--out', base, 'sandbar-spawner'], { stdio: 'pipe' });
   });
   afterAll(() => rm(base, { recursive: true, force: true }));
   beforeEach(() => {
-    spawner = new HelperSpawner({ program: join(base, 'spawner'), logger: silentLogger });
+    spawner = new HelperSpawner({ program: join(base, 'sandbar-spawner'), logger: silentLogger });
   });
   afterEach(() => spawner.close());
 
