@@ -25,7 +25,8 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
   instance.addHook('onRoute', ({ method, url }) => {
     for (const one of [method].flat()) routes.add(one, url);
   });
-  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes), adapter, { bodyParser: false, logger: nestLogger(logger), abortOnError: false });
+  const options = { bodyParser: false, logger: nestLogger(logger), abortOnError: false };
+  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes), adapter, options);
   acceptJsonBodies(instance, settings.bodyLimitBytes);
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
   app.useGlobalFilters(new RestErrorFilter(logger, routes));

@@ -25,8 +25,8 @@ async function main(): Promise<void> {
   const config = loadGatewayConfig(process.env);
   const settings = settingsOf(config);
   const logger = createLogger({ name: 'gateway', level: config.logLevel });
-  const { platform, close } = await openPlatform(config, logger);
-  const app = await createGateway({ platform, settings, logger });
+  const opened = await openPlatform(config, logger);
+  const app = await createGateway({ platform: opened.platform, settings, logger });
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) return;
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     }, settings.shutdownGraceMs);
     hard.unref();
     closeGateway(app)
-      .then(close)
+      .then(() => opened.close())
       .then(
         () => process.exit(0),
         (error: unknown) => {
