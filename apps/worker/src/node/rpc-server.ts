@@ -27,7 +27,7 @@ export interface RpcRoute {
 export interface RpcRequest {
   readonly groups: readonly string[];
   /** Undefined when the body is empty. @throws CodedError `invalid_argument`, `payload_too_large` */
-  json(): Promise<unknown>;
+  readonly json: () => Promise<unknown>;
 }
 
 /** 1 MiB of text whose every character is escaped (`\u0000`), and the rest of the object. */

@@ -6,8 +6,8 @@ import { RunStdin } from './run-stdin.js';
 /** A run that this node holds, from claim to reported end. */
 export class ActiveRun {
   private execution: RunExecution | undefined;
-  private interruption: Interruption | undefined;
-  readonly over = Promise.withResolvers<void>();
+  private why: Interruption | undefined;
+  readonly over = Promise.withResolvers<undefined>();
   private stdinOfRun: RunStdin | undefined;
 
   constructor(
@@ -16,6 +16,10 @@ export class ActiveRun {
     readonly requestId: string,
     readonly epoch: number,
   ) {}
+
+  get interruption(): Interruption | undefined {
+    return this.why;
+  }
 
   get stdin(): RunStdin | undefined {
     return this.stdinOfRun;
@@ -28,12 +32,12 @@ export class ActiveRun {
 
   attach(execution: RunExecution): void {
     this.execution = execution;
-    if (this.interruption !== undefined) execution.interrupt(this.interruption);
+    if (this.why !== undefined) execution.interrupt(this.why);
   }
 
   /** Ends it as soon as possible. Idempotent; a request to cancel outweighs a shutdown. */
   interrupt(why: Interruption): void {
-    if (this.interruption !== 'cancelled') this.interruption = why;
+    if (this.why !== 'cancelled') this.why = why;
     this.execution?.interrupt(why);
   }
 }
@@ -63,7 +67,7 @@ export class ActiveRuns {
   /** Its end is reported, or it was given up before it started. */
   remove(run: ActiveRun): void {
     if (this.runs.get(run.runId) === run) this.runs.delete(run.runId);
-    run.over.resolve();
+    run.over.resolve(undefined);
   }
 
   /** Resolves when none is left. */

@@ -98,7 +98,7 @@ export class RunExecution {
     this.outputs.set(plan.name, step.output);
     if (!this.listening) void this.listen().then(this.gone.resolve);
     await step.begin();
-    if (this.interruption !== undefined) step.interrupt(this.interruption);
+    this.interruptIfAsked(step);
     options.onStarted();
     if (step.startMessage !== undefined) this.emit(step, 'stderr', step.onOutput('stderr', Buffer.from(step.startMessage)));
     else if (plan.stdin) this.feed(step);
@@ -106,6 +106,11 @@ export class RunExecution {
     this.emit(step, 'stdout', step.output.flush('stdout'));
     this.emit(step, 'stderr', step.output.flush('stderr'));
     return end;
+  }
+
+  /** Somebody may have asked while the process was being started. */
+  private interruptIfAsked(step: StepRun): void {
+    if (this.interruption !== undefined) step.interrupt(this.interruption);
   }
 
   /** Hands stdin over while the step runs; a program may end without reading it. */

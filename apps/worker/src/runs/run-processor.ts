@@ -50,6 +50,8 @@ export class RunProcessor {
     const place = 'sandbox' in prepared ? prepared : undefined;
     try {
       await this.lifecycle.reached(run, 'prepared');
+      // Nothing of it was executed: the job comes again, here after the restart or elsewhere.
+      if (run.interruption === 'shut_down') throw new CodedError('unavailable', 'the node is shutting down');
       if (!(await this.mayStart(run))) {
         await this.abandon(run, place);
         return;

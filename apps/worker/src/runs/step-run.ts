@@ -14,7 +14,7 @@ const START_TIMEOUT_MS = 30_000;
 /** After SIGKILL to everything. What is not gone then goes with the sandbox's cgroup. */
 const KILL_GRACE_MS = 3000;
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number as number, name]));
+const SIGNAL_NAMES = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 export const SHUT_DOWN = { code: 'unavailable', message: 'the node was shut down' } as const;
 
@@ -43,7 +43,7 @@ export interface StepContext {
 export class StepRun {
   readonly output: StepOutput;
   stdinDelivered: boolean;
-  private readonly over = Promise.withResolvers<void>();
+  private readonly over = Promise.withResolvers<undefined>();
   private readonly resumed: boolean;
   private startedAtMs: number | undefined;
   private base = { cpuUs: 0, oomKills: 0 };
@@ -65,9 +65,9 @@ export class StepRun {
     this.startedAtMs = progress?.startedAtMs;
     this.exit = progress?.exit ?? null;
     if (progress !== undefined) this.base = { cpuUs: progress.cpuBaseUs, oomKills: progress.oomBase };
-    if (this.exit !== null) this.over.resolve();
+    if (this.exit !== null) this.over.resolve(undefined);
     void context.gone.then(() => {
-      this.over.resolve();
+      this.over.resolve(undefined);
     });
   }
 
@@ -91,7 +91,7 @@ export class StepRun {
         this.startedAtMs = this.context.clock.now();
         this.exit = { exitCode, signal: null, timeMs: this.startedAtMs };
       }
-      this.over.resolve();
+      this.over.resolve(undefined);
     }
   }
 
@@ -116,7 +116,7 @@ export class StepRun {
     const { exitCode, signal } = event.exit;
     this.startedAtMs ??= this.context.sandbox.createdAt;
     this.exit ??= { exitCode, signal, timeMs: this.believe(event.timeUs, this.startedAtMs) };
-    this.over.resolve();
+    this.over.resolve(undefined);
   }
 
   interrupt(why: Interruption): void {
@@ -198,7 +198,7 @@ export class StepRun {
     this.killing = true;
     void this.killAll();
     setTimeout(() => {
-      this.over.resolve();
+      this.over.resolve(undefined);
     }, KILL_GRACE_MS).unref();
   }
 
