@@ -77,9 +77,12 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && (ERROR_CODES as readonly string[]).includes(value);
 }
 
-/** The `code` of a Node.js system error (`ENOENT`, `EEXIST` …), or undefined for anything else. */
+/**
+ * The `code` of a Node.js system error (`ENOENT`, `EEXIST` …), or undefined for anything else. Errors of another realm count:
+ * under Jest, `instanceof Error` is false for those that Node's own modules throw.
+ */
 export function errnoOf(value: unknown): string | undefined {
-  return value instanceof Error && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
+  return typeof value === 'object' && value !== null && 'message' in value && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
 }
 
 /** Something thrown, as an Error: `catch` binds unknown. */
