@@ -1,2 +1,5 @@
 export * from './mount.js';
 export * from './spawner.js';
+export * from './proc.js';
+export * from './mountinfo.js';
+export { HelperSpawner, type HelperSpawnerOptions } from './drivers/helper-spawner.js';
