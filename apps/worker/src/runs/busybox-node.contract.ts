@@ -15,8 +15,8 @@ import { RunAdopter } from './run-adopter.js';
 import { RunLifecycle } from './run-lifecycle.js';
 import { RunProcessor } from './run-processor.js';
 import type { Milestone, RunServices } from './run-services.js';
-import { Grave } from './grave.contract.js';
-import { FreshSandboxSource } from './sandbox-source.js';
+import { Grave, type Strike } from './grave.contract.js';
+import { FreshSandboxSource, type SandboxSource } from './sandbox-source.js';
 
 const NATIVE = resolve(import.meta.dirname, '../../../../dist/native');
 const APPLETS = 'sh cat echo sleep true false kill dd yes seq head tail mkdir ls id env wc od tr printf sort setsid'.split(' ');
@@ -62,10 +62,10 @@ export class BusyboxNode {
   }
 
   /** A worker process' worth of objects. The one before must have crashed. */
-  async live(reached: (runId: RunId, milestone: Milestone) => void | Promise<void> = () => undefined): Promise<Life> {
+  async live({ reached = () => undefined, strike }: { reached?: (runId: RunId, milestone: Milestone) => void | Promise<void>; strike?: Strike } = {}): Promise<Life> {
     const engine = await openEngine({ dataDir: this.dataDir, cgroupRoot: this.cgroupRoot, ociRuntime: 'crun', nativeDir: NATIVE, snapshots: this.stores.snapshots, logger: silentLogger });
     const stop = new AbortController();
-    const grave = new Grave();
+    const grave = new Grave(strike);
     const source = new FreshSandboxSource(engine.runtime, engine.cgroups);
     const queues = createNodeQueues(this.redis.options, silentLogger, { concurrency: 4 });
     const node = { nodeId: this.nodeId, incarnation: newIncarnation(Date.now()) };
@@ -74,7 +74,7 @@ export class BusyboxNode {
       claims: grave.mortal(queues.claims),
       logs: grave.mortal(queues.logs),
       events: grave.mortal(queues.events),
-      sandboxes: { acquire: async (request) => grave.sandbox(await source.acquire(request)) },
+      sandboxes: grave.mortal<SandboxSource>({ acquire: async (request) => grave.sandbox(await source.acquire(request)) }),
       runtimes: { resolve: (name) => (name === 'sh' ? { definition: SHELL, chainId: this.chainId } : name === 'two' ? { definition: TWO_STEPS, chainId: this.chainId } : undefined) },
       active: new ActiveRuns(),
       clock: systemClock,
