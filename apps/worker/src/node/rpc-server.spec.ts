@@ -31,9 +31,9 @@ describe('node RPC', () => {
     await rm(folder, { recursive: true });
   });
 
-  function call(method: string, path: string, body?: string, token: string | undefined = TOKEN): Promise<{ status: number; body: { error?: { code: string; requestId: string } } }> {
+  function call(method: string, path: string, body?: string, token = TOKEN): Promise<{ status: number; body: { error?: { code: string; requestId: string } } }> {
     return new Promise((resolve, reject) => {
-      const headers = { 'x-request-id': 'req-1', ...(token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` }) };
+      const headers = { 'x-request-id': 'req-1', ...(token === '' ? {} : { authorization: `Bearer ${token}` }) };
       const sent = request({ socketPath, method, path, headers, agent: false }, (response) => {
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk.toString()));
