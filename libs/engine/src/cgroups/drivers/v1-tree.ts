@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, writeIfAny } from '../cgroup-files.js';
+import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, settleAll, writeIfAny } from '../cgroup-files.js';
 import type { V1Hierarchies } from '../hierarchies.js';
 import type { CgroupTree } from './tree-manager.js';
 import { V1Cgroup } from './v1-cgroup.js';
@@ -26,7 +26,7 @@ export class V1Tree implements CgroupTree {
   }
 
   async createParent(path: string): Promise<void> {
-    await Promise.all(this.cgroup(path).dirs.map((dir) => makeCgroup(dir)));
+    await settleAll(this.cgroup(path).dirs.map((dir) => makeCgroup(dir)));
   }
 
   createLeaf(path: string): Promise<void> {
