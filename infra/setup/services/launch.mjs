@@ -25,9 +25,11 @@ export function asAccountInApp(account, app, argv, deathSignal) {
 }
 
 const HANDED_ON = /^(SANDBAR_|OTEL_|NODE_EXTRA_CA_CERTS$|TZ$)/;
+/** The command line's own, which no service needs to know. */
+const KEPT_BACK = /^SANDBAR_(URL|API_KEY|ADMIN_KEY|TEST_.*)$/;
 
 /** The services' environment: nothing of the person's own but what is meant for Sandbar. */
 export function serviceEnv(extra) {
-  const handedOn = Object.entries(process.env).filter(([name]) => HANDED_ON.test(name));
+  const handedOn = Object.entries(process.env).filter(([name]) => HANDED_ON.test(name) && !KEPT_BACK.test(name) && !(name.replace(/_FILE$/, '') in extra));
   return { PATH: SYSTEM_PATH, LANG: 'C.UTF-8', NODE_ENV: 'production', ...Object.fromEntries(handedOn), ...extra };
 }

@@ -68,6 +68,8 @@ export class LogWatcher {
 function isWarning(line) {
   const level = /^\{"level":(\d+)/.exec(line)?.[1];
   if (level !== undefined) return Number(level) >= PINO_WARN;
+  // Our own look whether it is up, and advice about the host's sysctl that suits larger databases.
+  if (/the database system is starting up|Memory overcommit/.test(line)) return false;
   return / (WARNING|ERROR|FATAL|PANIC): {2}|^\d+:M .* # (WARNING|.*[Ee]rror)/.test(line);
 }
 
