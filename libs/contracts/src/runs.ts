@@ -63,11 +63,16 @@ export const runFileSchema = z.union([
 /** execve(2) refuses NUL bytes, so they are refused here, where the sender can still be told. */
 const argument = text.max(32_768).refine((value) => !value.includes('\0'), 'holds a NUL byte');
 
+/** PostgreSQL's text and jsonb, where labels are looked up, hold neither NUL nor half a surrogate pair. */
+function storable(schema: z.ZodString) {
+  return schema.refine((value) => value.isWellFormed(), 'is not valid Unicode').refine((value) => !value.includes('\0'), 'holds a NUL character');
+}
+
 const envNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not an environment variable name');
 
 export const createRunSchema = z
   .strictObject({
-    runtime: z.string().min(1).max(64).describe('Name of a runtime: see GET /v1/runtimes.'),
+    runtime: storable(z.string().min(1).max(64)).describe('Name of a runtime: see GET /v1/runtimes.'),
     code: text.optional().describe("The program, written to the runtime's main file."),
     files: z.record(workPathSchema, runFileSchema).optional().describe('Path in the working folder → content.'),
     entry: z.array(argument).min(1).max(256).optional().describe("Command to run instead of the runtime's own compile and run steps."),
@@ -79,7 +84,7 @@ export const createRunSchema = z
     limits: runLimitsSchema.prefault({}),
     network: z.enum(['none']).default('none'),
     user: z.enum(['runner', 'root']).default('runner').describe('Who the program is inside its sandbox. Either is an unprivileged user outside.'),
-    labels: z.record(z.string().min(1).max(63), z.string().max(255)).default({}),
+    labels: z.record(storable(z.string().min(1).max(63)), storable(z.string().max(255))).default({}),
   })
   .refine((run) => run.code !== undefined || Object.keys(run.files ?? {}).length > 0, { path: ['code'], error: 'give code or files' })
   .refine((run) => Object.keys(run.files ?? {}).length <= MAX_FILES, { path: ['files'], error: `holds more than ${MAX_FILES} files` })

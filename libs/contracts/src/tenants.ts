@@ -39,7 +39,7 @@ export const tenantViewSchema = z.object({
 export type TenantView = z.infer<typeof tenantViewSchema>;
 
 export const createApiKeySchema = z.strictObject({
-  name: z.string().min(1).max(100),
+  name: z.string().min(1).max(100).refine((name) => name.isWellFormed() && !name.includes('\0'), 'holds a NUL character or is not valid Unicode'),
   scopes: z.array(z.enum(TENANT_SCOPES)).min(1).default([...TENANT_SCOPES]),
   expiresAt: z.iso.datetime().optional(),
 });

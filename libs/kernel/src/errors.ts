@@ -79,10 +79,15 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 
 /** The `code` of a Node.js system error (`ENOENT`, `EEXIST` …), or undefined for anything else. */
 export function errnoOf(value: unknown): string | undefined {
-  return value instanceof Error && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
+  return isError(value) && 'code' in value && typeof value.code === 'string' ? value.code : undefined;
 }
 
 /** Something thrown, as an Error: `catch` binds unknown. */
 export function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(String(value));
+  return isError(value) ? value : new Error(String(value));
+}
+
+/** Not by instanceof alone: an error that another realm made (node:vm, hence every core module under Jest) is an Error too. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 }

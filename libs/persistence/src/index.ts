@@ -1,1 +1,4 @@
 export * from './repositories.js';
+export { openRepositories, type OpenRepositoriesOptions } from './open-repositories.js';
+export { migrate, type MigrationReport } from './migrate.js';
+export { dropDatabase, ensureDatabase, withDatabase } from './databases.js';

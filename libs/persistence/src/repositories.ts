@@ -9,9 +9,10 @@ export interface Tenant {
 }
 
 export interface TenantRepository {
-  /** @throws CodedError `already_exists` (name taken) */
+  /** @throws CodedError `already_exists` (name or id taken) */
   create(tenant: Tenant): Promise<void>;
   find(id: TenantId): Promise<Tenant | undefined>;
+  /** Oldest first. @throws CodedError `invalid_argument` (a cursor that is none) */
   list(page: { limit: number; cursor?: string | undefined }): Promise<Page<Tenant>>;
   /** @throws CodedError `not_found` */
   updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant>;
@@ -35,9 +36,11 @@ export interface ApiKey {
 }
 
 export interface ApiKeyRepository {
+  /** @throws CodedError `not_found` (no such tenant), `already_exists` (id or hash taken), `invalid_argument` (the key names another tenant) */
   create(tenantId: TenantId | null, key: ApiKey): Promise<void>;
   /** The key and, when it has one, its tenant. The only read without a tenant: it is what finds the tenant. */
   findByHash(hash: string): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined>;
+  /** Oldest first, the revoked ones too. */
   list(tenantId: TenantId | null): Promise<ApiKey[]>;
   /** Idempotent. @throws CodedError `not_found` when it is not that tenant's */
   revoke(tenantId: TenantId | null, id: ApiKeyId, at: Date): Promise<ApiKey>;
@@ -61,44 +64,56 @@ export interface Run {
   readonly cancelRequestedAt: Date | null;
 }
 
+/** A run without what a tenant decides the size of (a spec takes up to 8 MiB, an outcome twice 16): fit for reading many at once. */
+export type RunHead = Omit<Run, 'spec' | 'labels' | 'outcome'> & { readonly runtime: string };
+
 export type NewRun = Pick<Run, 'id' | 'spec' | 'createdAt'> & { readonly idempotencyKey?: string | undefined };
 
 export interface RunRepository {
   /**
    * Inserts a queued run. With an idempotency key that the tenant has used before, the earlier run is given back and nothing inserted.
-   * @throws CodedError `conflict` when that earlier run has another spec
+   * @throws CodedError `conflict` when that earlier run has another spec, `not_found` (no such tenant)
    */
   create(tenantId: TenantId, run: NewRun): Promise<{ run: Run; created: boolean }>;
   find(tenantId: TenantId, id: RunId): Promise<Run | undefined>;
-  /** Newest first. @throws CodedError `invalid_argument` (a cursor that is none) */
+  /**
+   * Newest first. A page may hold fewer than `limit` and still have a `nextCursor`: it ends early where specs and outcomes
+   * together pass 16 MiB. @throws CodedError `invalid_argument` (a cursor or a label that is none)
+   */
   list(tenantId: TenantId, query: ListRunsQuery): Promise<Page<Run>>;
-  /** Removes a queued run that was refused after its insertion (admission). */
+  /** Removes a queued run that was refused after its insertion (admission). Any other run is left alone. */
   discard(tenantId: TenantId, id: RunId): Promise<void>;
   /** Sets `cancelRequestedAt` unless final. Gives the row as it is then. @throws CodedError `not_found` */
   requestCancel(tenantId: TenantId, id: RunId, at: Date): Promise<Run>;
-  /** queued → running, in one statement for many. Those of an older epoch or already final are left alone. Returns the ids it changed. */
+  /**
+   * queued → running, in one statement for many; for a running one, a higher epoch moves the fence and the node, and `startedAt` stays.
+   * Those of an older epoch, repeated or already final are left alone. Returns the ids it changed.
+   */
   markStarted(starts: readonly { tenantId: TenantId; id: RunId; nodeId: NodeId; epoch: number; at: Date }[]): Promise<RunId[]>;
   /** → final, in one transaction for many. A final row never changes again; an older epoch is left alone. Returns the runs it changed. */
-  markFinished(ends: readonly { tenantId: TenantId; id: RunId; epoch: number; at: Date; outcome: RunOutcome }[]): Promise<Run[]>;
+  markFinished(ends: readonly { tenantId: TenantId; id: RunId; epoch: number; at: Date; outcome: RunOutcome }[]): Promise<RunHead[]>;
   /** For the reconciler: rows of all tenants that are not final, oldest first. */
-  listUnfinished(): Promise<Run[]>;
+  listUnfinished(): Promise<RunHead[]>;
   countByState(tenantId: TenantId): Promise<Record<RunState, number>>;
   /** Retention: deletes final runs (and logs) that finished before `before`, at most `limit`. */
   deleteFinishedBefore(before: Date, limit: number): Promise<number>;
 }
 
 export interface RunLogRepository {
-  /** The whole log of a finished run, compressed. Idempotent: the first one stays. */
+  /** The whole log of a finished run, compressed. Idempotent: the first one stays. @throws CodedError `not_found` (no such run, or no longer) */
   save(tenantId: TenantId, runId: RunId, frames: readonly LogFrame[]): Promise<void>;
   load(tenantId: TenantId, runId: RunId): Promise<LogFrame[] | undefined>;
 }
 
+/** Every method may also throw CodedError `unavailable` (the database cannot be reached just now). */
 export interface Repositories {
   readonly tenants: TenantRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly runs: RunRepository;
   readonly runLogs: RunLogRepository;
+  /** @throws CodedError `unavailable` */
   ping(): Promise<void>;
+  /** Idempotent. */
   close(): Promise<void>;
 }
 

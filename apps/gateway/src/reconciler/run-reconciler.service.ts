@@ -1,0 +1,106 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { isId, type Clock, type Logger, type RunId, type TenantId } from '#kernel';
+import type { Repositories, RunHead } from '#persistence';
+import { RunAbandonment } from '../control/run-abandonment.service.js';
+import { GatewayMetrics } from '../health/gateway-metrics.js';
+import { CLOCK, LOGGER, REPOSITORIES } from '../platform/platform.js';
+import { RunInteraction } from '../runs/run-interaction.service.js';
+import { AdmissionRepair } from './admission-repair.service.js';
+import { EvidenceGatherer } from './evidence-gatherer.service.js';
+import { judge, type Judgement } from './judgement.js';
+import { Suspicions, type Suspicion } from './suspicions.js';
+
+const UNSETTLED_MS = 5_000;
+const MESSAGES: Readonly<Record<Suspicion, string>> = {
+  node_gone: 'the node that executed the run is gone',
+  unknown_to_node: 'the node that executed the run no longer knows it',
+};
+
+/** One round closes the difference between the rows and what queue and nodes say. Level-triggered: it remembers only suspicions. */
+@Injectable()
+export class RunReconciler {
+  private readonly suspicions = new Suspicions();
+
+  constructor(
+    @Inject(REPOSITORIES) private readonly repositories: Repositories,
+    private readonly gatherer: EvidenceGatherer,
+    private readonly repair: AdmissionRepair,
+    private readonly ends: RunEnds,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Another gateway has the lease: what was suspected is stale when it comes back. */
+  pause(): void {
+    this.suspicions.clear();
+  }
+
+  async round(): Promise<void> {
+    await this.ends.resumeOverdue(UNSETTLED_MS);
+    const runs = await this.repositories.runs.listUnfinished();
+    const evidence = await this.gatherer.gather(runs);
+    const places = new Map<TenantId, { executing: RunId[]; waiting: RunId[] }>();
+    for (const item of evidence) {
+      const judgement = judge(item);
+      placesOf(places, item.run.tenantId)[judgement === 'waiting' || judgement === 'young' ? 'waiting' : 'executing'].push(item.run.id);
+      await this.treat(item.run, judgement);
+    }
+    this.suspicions.endRound();
+    await this.repair.agree(places, new Set(evidence.filter((item) => judge(item) === 'young').map(({ run }) => run.id)));
+  }
+
+  /** One run that cannot be treated must not keep the others from it. */
+  private async treat(run: RunHead, judgement: Judgement): Promise<void> {
+    try {
+      if (judgement === 'node_gone' || judgement === 'unknown_to_node') {
+        const ended = await this.gatherer.logEnded(run.id);
+        if (this.suspicions.note(run.id, judgement, this.clock.now(), ended)) {
+          await this.ends.lose(run, MESSAGES[judgement]);
+          return;
+        }
+      }
+      if (judgement === 'orphaned') await this.repair.requeue(run);
+      if (run.cancelRequestedAt !== null && judgement !== 'young') await this.ends.cancel(run);
+    } catch (error) {
+      this.logger.warn({ err: error, runId: run.id, tenantId: run.tenantId, judgement }, 'could not treat a run');
+    }
+  }
+}
+
+/** The ends that the reconciler brings about. */
+@Injectable()
+export class RunEnds {
+  constructor(
+    private readonly abandonment: RunAbandonment,
+    private readonly interaction: RunInteraction,
+    private readonly metrics: GatewayMetrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async lose(run: RunHead, message: string): Promise<void> {
+    this.logger.warn({ runId: run.id, tenantId: run.tenantId, nodeId: run.nodeId }, message);
+    await this.abandonment.lose(run, message);
+    this.metrics.repaired('lost');
+    this.metrics.runs.reached('lost');
+  }
+
+  async cancel(run: RunHead): Promise<void> {
+    await this.interaction.carryOutCancel(run);
+    this.metrics.repaired('cancelled');
+  }
+
+  async resumeOverdue(ageMs: number): Promise<void> {
+    for (const { tenantId, runId } of await this.abandonment.overdue(ageMs)) {
+      await this.abandonment.resume(tenantId, runId);
+      this.metrics.repaired('settled');
+    }
+  }
+}
+
+function placesOf(places: Map<TenantId, { executing: RunId[]; waiting: RunId[] }>, tenantId: TenantId) {
+  const known = places.get(tenantId);
+  if (known !== undefined) return known;
+  const made = { executing: [], waiting: [] };
+  if (isId('tenant', tenantId)) places.set(tenantId, made);
+  return made;
+}

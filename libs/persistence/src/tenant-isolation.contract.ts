@@ -1,0 +1,194 @@
+import type { CreateRun, RunOutcome } from '#contracts';
+import { newId, type ApiKeyId, type NodeId, type RunId, type TenantId } from '#kernel';
+import type { ApiKey, Repositories, Tenant } from './repositories.js';
+
+type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs'>;
+
+/** One tenant, and one of each thing that it owns. */
+export interface Owner {
+  readonly tenant: Tenant;
+  readonly key: ApiKey;
+  readonly queued: RunId;
+  readonly running: RunId;
+  readonly finished: RunId;
+}
+
+interface Attack {
+  readonly repositories: Repositories;
+  /** Who calls. */
+  readonly intruder: Owner;
+  /** Whose ids the intruder uses. */
+  readonly victim: Owner;
+}
+
+/** Calls the method as the intruder, with the victim's ids; fails when it gives anything away. What it changes is checked for all. */
+type Case = (attack: Attack) => Promise<void>;
+
+/** A method that takes no tenant, and why. */
+interface Exempt {
+  readonly exempt: string;
+}
+
+/** Total: a method without a case does not compile, and (Jest does not check types) is found at run time too. */
+type Cases = { readonly [R in keyof TenantOwned]: { readonly [M in keyof TenantOwned[R]]: Case | Exempt } };
+
+const now = (): Date => new Date();
+const query = { limit: 200 };
+
+const CASES: Cases = {
+  apiKeys: {
+    create: async ({ repositories, intruder, victim }) => {
+      const key = apiKey(victim.tenant.id);
+      await expect(repositories.apiKeys.create(intruder.tenant.id, key)).rejects.toMatchObject({ code: 'invalid_argument' });
+      expect(await repositories.apiKeys.findByHash(key.hash)).toBeUndefined();
+    },
+    findByHash: { exempt: 'it is what finds the tenant' },
+    list: async ({ repositories, intruder }) => {
+      const keys = await repositories.apiKeys.list(intruder.tenant.id);
+      expect(keys.map((key) => key.id)).toEqual([intruder.key.id]);
+      expect((await repositories.apiKeys.list(null)).filter((key) => key.tenantId !== null)).toEqual([]);
+    },
+    revoke: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.apiKeys.revoke(intruder.tenant.id, victim.key.id, now())).rejects.toMatchObject({ code: 'not_found' });
+      await expect(repositories.apiKeys.revoke(null, victim.key.id, now())).rejects.toMatchObject({ code: 'not_found' });
+    },
+    touch: { exempt: 'the gateway reports keys that it has authenticated' },
+  },
+  runs: {
+    create: async ({ repositories, intruder, victim }) => {
+      // The victim's idempotency keys are not the intruder's, and its ids are taken.
+      const run = { id: newId('run'), spec: runSpec(), createdAt: now(), idempotencyKey: IDEMPOTENCY_KEY };
+      const { run: made, created } = await repositories.runs.create(intruder.tenant.id, run);
+      expect({ created, id: made.id, tenantId: made.tenantId }).toEqual({ created: false, id: intruder.queued, tenantId: intruder.tenant.id });
+      await expect(repositories.runs.create(intruder.tenant.id, { id: victim.queued, spec: runSpec(), createdAt: now() })).rejects.toMatchObject({ code: 'already_exists' });
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      for (const id of runsOf(victim)) expect(await repositories.runs.find(intruder.tenant.id, id)).toBeUndefined();
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      const mine = new Set<string>(runsOf(intruder));
+      const cursor = Buffer.from(victim.finished).toString('base64url');
+      for (const filter of [{}, { runtime: 'python' }, { state: 'queued' as const }, { label: 'of=contract' }, { cursor }]) {
+        const { items } = await repositories.runs.list(intruder.tenant.id, { ...query, ...filter });
+        expect(items.filter((run) => !mine.has(run.id) || run.tenantId !== intruder.tenant.id)).toEqual([]);
+      }
+    },
+    discard: async ({ repositories, intruder, victim }) => {
+      await repositories.runs.discard(intruder.tenant.id, victim.queued);
+    },
+    requestCancel: async ({ repositories, intruder, victim }) => {
+      for (const id of runsOf(victim)) await expect(repositories.runs.requestCancel(intruder.tenant.id, id, now())).rejects.toMatchObject({ code: 'not_found' });
+    },
+    markStarted: async ({ repositories, intruder, victim }) => {
+      const starts = runsOf(victim).map((id) => ({ tenantId: intruder.tenant.id, id, nodeId: newId('node'), epoch: 9, at: now() }));
+      expect(await repositories.runs.markStarted(starts)).toEqual([]);
+    },
+    markFinished: async ({ repositories, intruder, victim }) => {
+      const ends = runsOf(victim).map((id) => ({ tenantId: intruder.tenant.id, id, epoch: 9, at: now(), outcome: runOutcome() }));
+      expect(await repositories.runs.markFinished(ends)).toEqual([]);
+    },
+    listUnfinished: { exempt: 'the reconciler works for all tenants' },
+    countByState: async ({ repositories, intruder }) => {
+      expect(await repositories.runs.countByState(intruder.tenant.id)).toMatchObject({ queued: 1, running: 1, succeeded: 1, failed: 0 });
+    },
+    deleteFinishedBefore: { exempt: 'retention works for all tenants' },
+  },
+  runLogs: {
+    save: async ({ repositories, intruder, victim }) => {
+      for (const id of runsOf(victim)) await expect(repositories.runLogs.save(intruder.tenant.id, id, [])).rejects.toMatchObject({ code: 'not_found' });
+    },
+    load: async ({ repositories, intruder, victim }) => {
+      for (const id of runsOf(victim)) expect(await repositories.runLogs.load(intruder.tenant.id, id)).toBeUndefined();
+    },
+  },
+};
+
+/** Two tenants with the same belongings: no method of a tenant-owned repository lets one see or change what is the other's. */
+export function describeTenantIsolation(name: string, open: () => Promise<{ repositories: Repositories; cleanup: () => Promise<void> }>): void {
+  describe(`${name}: tenants are isolated`, () => {
+    let repositories: Repositories;
+    let cleanup: () => Promise<void>;
+    let intruder: Owner;
+    let victim: Owner;
+
+    beforeAll(async () => {
+      ({ repositories, cleanup } = await open());
+      victim = await furnish(repositories);
+      intruder = await furnish(repositories);
+    });
+    afterAll(() => cleanup());
+
+    for (const [repository, methods] of Object.entries(CASES)) {
+      for (const [method, rule] of Object.entries(methods as Record<string, Case | Exempt>)) {
+        if (typeof rule !== 'function') continue;
+        it(`${repository}.${method}`, async () => {
+          const before = await belongings(repositories, victim);
+          await rule({ repositories, intruder, victim });
+          expect(await belongings(repositories, victim)).toEqual(before);
+        });
+      }
+    }
+
+    it.each(Object.keys(CASES) as (keyof Cases)[])('%s has no method without a case', (repository) => {
+      expect(methodsOf(repositories[repository])).toEqual(Object.keys(CASES[repository]).sort());
+    });
+
+    it('no repository is left out', () => {
+      const all = Object.entries(repositories).filter(([, member]) => typeof member === 'object');
+      expect(all.map(([repository]) => repository).sort()).toEqual(['tenants', ...Object.keys(CASES)].sort());
+    });
+  });
+}
+
+function methodsOf(repository: object): string[] {
+  const prototype: unknown = Object.getPrototypeOf(repository);
+  return Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor').sort();
+}
+
+const IDEMPOTENCY_KEY = 'the same for both';
+
+async function furnish(repositories: Repositories): Promise<Owner> {
+  const id = newId('tenant');
+  const limits = { concurrentRuns: 1, queuedRuns: 1, requestsPerSecond: 1, requestBurst: 1, memoryBytes: 67_108_864, cpuMillis: 50, pids: 16 };
+  const tenant: Tenant = { id, name: id.slice(-20), limits, createdAt: now() };
+  await repositories.tenants.create(tenant);
+  const key = apiKey(id);
+  await repositories.apiKeys.create(id, key);
+  const [queued, running, finished] = [newId('run'), newId('run'), newId('run')];
+  await repositories.runs.create(id, { id: queued, spec: runSpec(), createdAt: now(), idempotencyKey: IDEMPOTENCY_KEY });
+  for (const run of [running, finished]) await repositories.runs.create(id, { id: run, spec: runSpec(), createdAt: now() });
+  const nodeId: NodeId = newId('node');
+  await repositories.runs.markStarted([running, finished].map((run) => ({ tenantId: id, id: run, nodeId, epoch: 1, at: now() })));
+  await repositories.runs.markFinished([{ tenantId: id, id: finished, epoch: 1, at: now(), outcome: runOutcome() }]);
+  await repositories.runLogs.save(id, finished, [{ seq: 1, type: 'end', state: 'succeeded', exitCode: 0, signal: null, time: 0 }]);
+  return { tenant, key, queued, running, finished };
+}
+
+/** All that the owner has, as the owner sees it. */
+async function belongings(repositories: Repositories, owner: Owner): Promise<unknown> {
+  const id: TenantId = owner.tenant.id;
+  return {
+    tenant: await repositories.tenants.find(id),
+    keys: await repositories.apiKeys.list(id),
+    runs: await repositories.runs.list(id, query),
+    logs: await Promise.all(runsOf(owner).map((run) => repositories.runLogs.load(id, run))),
+  };
+}
+
+function runsOf(owner: Owner): RunId[] {
+  return [owner.queued, owner.running, owner.finished];
+}
+
+function apiKey(tenantId: TenantId | null): ApiKey {
+  const id: ApiKeyId = newId('apiKey');
+  return { id, tenantId, name: 'contract', prefix: 'sbk_', hash: `hash of ${id}`, scopes: ['runs:read'], createdAt: now(), expiresAt: null, lastUsedAt: null, revokedAt: null };
+}
+
+function runSpec(): CreateRun {
+  const limits = { cpuTimeMs: 10, wallTimeMs: 10, memoryBytes: 16_777_216, pids: 1, outputBytes: 0, diskBytes: 1_048_576, openFiles: 16, cpuMillis: 50 };
+  return { runtime: 'python', code: 'print()', args: [], env: {}, stdin: '', stdinEncoding: 'utf8', stdinOpen: false, limits, network: 'none', user: 'runner', labels: { of: 'contract' } };
+}
+
+function runOutcome(): RunOutcome {
+  return { state: 'succeeded', failedStep: null, compile: null, run: null, error: null };
+}

@@ -1,0 +1,54 @@
+import { tenantLimitsSchema, type Page, type TenantLimits } from '#contracts';
+import { CodedError, type TenantId } from '#kernel';
+import { decodeCursor, pageOf } from './cursor.js';
+import type { PrismaClient, Tenant as TenantRow } from './generated/client.js';
+import type { Tenant, TenantRepository } from './repositories.js';
+
+export function tenantOf(row: TenantRow): Tenant {
+  return { id: row.id as TenantId, name: row.name, limits: tenantLimitsSchema.parse(row.limits), createdAt: row.createdAt };
+}
+
+export class PostgresTenantRepository implements TenantRepository {
+  readonly #prisma: PrismaClient;
+
+  constructor(prisma: PrismaClient) {
+    this.#prisma = prisma;
+  }
+
+  async create(tenant: Tenant): Promise<void> {
+    const { id, name, limits, createdAt } = tenant;
+    await this.#prisma.tenant.create({ data: { id, name, limits, createdAt }, select: { id: true } });
+  }
+
+  async find(id: TenantId): Promise<Tenant | undefined> {
+    const row = await this.#prisma.tenant.findUnique({ where: { id } });
+    return row === null ? undefined : tenantOf(row);
+  }
+
+  async list(page: { limit: number; cursor?: string | undefined }): Promise<Page<Tenant>> {
+    const where = page.cursor === undefined ? {} : { id: { gt: decodeCursor('tenant', page.cursor) } };
+    const rows = await this.#prisma.tenant.findMany({ where, orderBy: { id: 'asc' }, take: page.limit + 1 });
+    return pageOf(rows, page.limit, tenantOf);
+  }
+
+  async updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant> {
+    const [row] = await this.#prisma.tenant.updateManyAndReturn({ where: { id }, data: { limits } });
+    if (row === undefined) throw noSuchTenant();
+    return tenantOf(row);
+  }
+
+  async delete(id: TenantId): Promise<void> {
+    await this.#prisma.$transaction(async (transaction) => {
+      // FOR UPDATE keeps new runs out: their foreign key needs FOR KEY SHARE on this row.
+      const locked = await transaction.$queryRaw<unknown[]>`select 1 from tenants where id = ${id} for update`;
+      if (locked.length === 0) throw noSuchTenant();
+      const unfinished = await transaction.run.count({ where: { tenantId: id, state: { in: ['queued', 'running'] } } });
+      if (unfinished > 0) throw new CodedError('failed_precondition', 'the tenant has runs that are not over', { unfinishedRuns: unfinished });
+      await transaction.tenant.deleteMany({ where: { id } });
+    });
+  }
+}
+
+function noSuchTenant(): CodedError {
+  return new CodedError('not_found', 'no such tenant', { kind: 'tenant' });
+}

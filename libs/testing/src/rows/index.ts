@@ -1,0 +1,1 @@
+export { anApiKey, anOutcome, aRunSpec, aStepResult, aTenant } from './rows.js';
