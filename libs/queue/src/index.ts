@@ -1,1 +1,3 @@
 export * from './queue.js';
+export * from './front-doors.js';
+export { EVERY_SUBJECT } from './auth/redis-auth-invalidation.js';

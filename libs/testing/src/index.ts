@@ -1,2 +1,3 @@
 export * from './postgres/index.js';
+export * from './redis.js';
 export * from './rows/index.js';

@@ -1,0 +1,127 @@
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from '#kernel';
+import { RedisAdmission } from './admission/redis-admission.js';
+import { RedisAuthInvalidation } from './auth/redis-auth-invalidation.js';
+import { RedisRunBell } from './bell/redis-run-bell.js';
+import { RedisRunClaims } from './claims/redis-run-claims.js';
+import { RedisConnections, type Patience } from './connections/connections.js';
+import { QueueKeys } from './connections/keys.js';
+import { RedisNodeEvents } from './events/redis-node-events.js';
+import { RedisRunLogStream } from './logs/redis-run-log-stream.js';
+import { RedisNodeRegistry } from './nodes/redis-node-registry.js';
+import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, RunBell, RunClaims, RunConsumer, RunLogStream, RunQueue, Tickets } from './queue.js';
+import { BullRunConsumer } from './runs/bull-run-consumer.js';
+import { BullRunQueue } from './runs/bull-run-queue.js';
+import { RedisTickets } from './tickets/redis-tickets.js';
+
+const PREFIX = 'sandbar:';
+
+export interface QueuesOptions {
+  /** Before every key; ends in a colon. Default `sandbar:`. */
+  readonly prefix?: string;
+}
+
+/** The gateway's side of Redis. */
+export interface ControlQueues {
+  readonly runs: RunQueue;
+  readonly admission: Admission;
+  readonly claims: RunClaims;
+  readonly logs: RunLogStream;
+  readonly events: NodeEvents;
+  readonly bell: RunBell;
+  readonly nodes: NodeRegistry;
+  readonly tickets: Tickets;
+  readonly authInvalidation: AuthInvalidation;
+  /** Whether Redis answers, within a second. */
+  ping(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The worker's side of Redis. */
+export interface NodeQueues {
+  readonly consumer: RunConsumer;
+  readonly claims: RunClaims;
+  readonly logs: RunLogStream;
+  readonly events: NodeEvents;
+  readonly nodes: NodeRegistry;
+  ping(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens what a gateway needs. Commands fail after about a second without Redis, because a client waits for the answer; followers and
+ * event consumers wait for it to come back.
+ */
+export async function createControlQueues(options: RedisOptions, logger: Logger, { prefix = PREFIX }: QueuesOptions = {}): Promise<ControlQueues> {
+  const connections = new RedisConnections(options, logger);
+  try {
+    const redis = connections.connect('control', 'hasty');
+    const subscriber = connections.connect('subscriber', 'patient');
+    const { keys, logs, events } = common(connections, redis, logger, prefix);
+    const runs = new BullRunQueue(redis, keys, logger);
+    const bell = await RedisRunBell.open(redis, subscriber, keys);
+    const authInvalidation = new RedisAuthInvalidation(redis, subscriber, keys, logger);
+    return {
+      runs,
+      logs,
+      events,
+      bell,
+      authInvalidation,
+      admission: new RedisAdmission(redis, keys),
+      claims: new RedisRunClaims(redis, keys),
+      nodes: new RedisNodeRegistry(redis, keys, logger),
+      tickets: new RedisTickets(redis, keys),
+      ping: () => ping(redis),
+      close: async () => {
+        await Promise.all([runs.close(), logs.close(), bell.close(), authInvalidation.close()]);
+        connections.close();
+      },
+    };
+  } catch (error) {
+    connections.close();
+    throw error;
+  }
+}
+
+/** Opens what a worker needs. Commands wait for Redis as long as it takes: what a node has to say is not lost. */
+export function createNodeQueues(options: RedisOptions, logger: Logger, { prefix = PREFIX, concurrency }: QueuesOptions & { readonly concurrency: number }): NodeQueues {
+  const connections = new RedisConnections(options, logger);
+  const redis = connections.connect('node', 'patient');
+  const { keys, logs, events } = common(connections, redis, logger, prefix);
+  // Of its own: BullMQ's scripts carry payloads of megabytes, and a heartbeat must not stand behind one.
+  const consumer = new BullRunConsumer({ redis: connections.connect('node-jobs', 'patient'), keys, logger, concurrency });
+  return {
+    consumer,
+    logs,
+    events,
+    claims: new RedisRunClaims(redis, keys),
+    nodes: new RedisNodeRegistry(redis, keys, logger),
+    ping: () => ping(redis),
+    close: async () => {
+      await consumer.close();
+      await logs.close();
+      connections.close();
+    },
+  };
+}
+
+function common(connections: RedisConnections, redis: ReturnType<RedisConnections['connect']>, logger: Logger, prefix: string) {
+  const keys = new QueueKeys(prefix);
+  const blocking = (purpose: string, patience: Patience = 'patient') => () => connections.connect(purpose, patience);
+  return {
+    keys,
+    logs: new RedisRunLogStream(redis, blocking('logs'), keys, logger),
+    events: new RedisNodeEvents(redis, blocking('events'), keys, logger),
+  };
+}
+
+async function ping(redis: ReturnType<RedisConnections['connect']>): Promise<boolean> {
+  const limit = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => { limit.resolve(false); }, 1000);
+  const answered = redis.ping().then(() => true, () => false);
+  try {
+    return await Promise.race([answered, limit.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
