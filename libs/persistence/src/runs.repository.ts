@@ -13,6 +13,8 @@ const INSERT = `
   values ($1, $2, 'queued', $3, $4, $5, $6, $7, $8)
   on conflict (tenant_id, idempotency_key) do nothing returning id`;
 
+const FIND = `select ${RUN_COLUMNS} from runs where tenant_id = $1 and id = $2`;
+
 /** A tenant decides how large rows are: a page of 200 could hold gigabytes. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
@@ -42,8 +44,9 @@ export class PostgresRunRepository implements RunRepository {
   }
 
   async find(tenantId: TenantId, id: RunId): Promise<Run | undefined> {
-    const row = await this.#prisma.run.findUnique({ where: { tenantId_id: { tenantId, id } } });
-    return row === null ? undefined : runOf(row);
+    // Not through Prisma, which passes bytes as base64: a large spec or outcome takes it three times as long.
+    const { rows } = await this.#pool.query<RunRow>({ name: 'runs-find', text: FIND, values: [tenantId, id] });
+    return rows[0] === undefined ? undefined : runOf(rows[0]);
   }
 
   async list(tenantId: TenantId, query: ListRunsQuery): Promise<Page<Run>> {

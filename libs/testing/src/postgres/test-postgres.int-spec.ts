@@ -1,16 +1,32 @@
+import { existsSync } from 'node:fs';
 import { openRepositories } from '#persistence';
 import { silentLogger } from '#kernel';
-import { startTestPostgres } from './index.js';
+import { startPostgresServer, startTestPostgres } from './index.js';
 
-it('gives each caller a migrated database of its own', async () => {
-  const began = performance.now();
-  const first = await startTestPostgres();
-  const middle = performance.now();
-  const second = await startTestPostgres();
-  console.log('first', middle - began, 'second', performance.now() - middle, first.url);
-  const repositories = await openRepositories({ databaseUrl: first.url, logger: silentLogger });
-  expect((await repositories.tenants.list({ limit: 10 })).items).toEqual([]);
-  expect(first.url).not.toBe(second.url);
-  await repositories.close();
-  await Promise.all([first.stop(), second.stop()]);
+describe('startTestPostgres', () => {
+  it('gives each caller a migrated database of its own, on one server', async () => {
+    const [first, second] = await Promise.all([startTestPostgres(), startTestPostgres()]);
+    expect(first.url).not.toBe(second.url);
+    expect(folderOf(first.url)).toBe(folderOf(second.url));
+    const repositories = await openRepositories({ databaseUrl: first.url, logger: silentLogger });
+    expect((await repositories.tenants.list({ limit: 10 })).items).toEqual([]);
+    await repositories.close();
+    await Promise.all([first.stop(), second.stop()]);
+    await expect(openRepositories({ databaseUrl: first.url, logger: silentLogger })).rejects.toMatchObject({ code: 'unavailable' });
+  });
 });
+
+describe('startPostgresServer', () => {
+  it('leaves nothing behind when it stops', async () => {
+    const server = await startPostgresServer();
+    const folder = folderOf(server.adminUrl);
+    expect(existsSync(folder)).toBe(true);
+    await server.stop();
+    await server.stop();
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
+function folderOf(url: string): string {
+  return new URL(url).searchParams.get('host')!;
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Credentials {
+  readonly url: string;
+  readonly apiKey: string;
+}
+
+/** A running instance (`npm start`), found by SANDBAR_URL and SANDBAR_API_KEY or by the credentials in its data folder. */
+export class SandbarInstance {
+  private constructor(private readonly credentials: Credentials) {}
+
+  static async find(): Promise<SandbarInstance> {
+    const instance = new SandbarInstance(readCredentials());
+    const ready = await fetch(`${instance.credentials.url}/health/ready`).catch(() => undefined);
+    if (ready?.status !== 200) throw new Error(`no ready instance at ${instance.credentials.url}: start one with npm start`);
+    return instance;
+  }
+
+  /** One run in a fresh sandbox, from the request to its final result. */
+  async run(spec: object): Promise<{ state: string; wallTimeMs: number }> {
+    const answer = await fetch(`${this.credentials.url}/v1/runs?wait=true`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.credentials.apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(spec),
+    });
+    const text = await answer.text();
+    if (answer.status !== 200) throw new Error(`POST /v1/runs: ${String(answer.status)} ${text}`);
+    const run = JSON.parse(text) as { state: string; wallTimeMs: number };
+    if (run.state !== 'succeeded') throw new Error(`the run ended as ${run.state}: ${text}`);
+    return run;
+  }
+}
+
+function readCredentials(): Credentials {
+  const { SANDBAR_URL: url, SANDBAR_API_KEY: apiKey, SANDBAR_DATA_DIR: dataDir = '/var/lib/sandbar' } = process.env;
+  if (url !== undefined && apiKey !== undefined) return { url, apiKey };
+  return JSON.parse(readFileSync(join(dataDir, 'credentials.json'), 'utf8')) as Credentials;
+}
