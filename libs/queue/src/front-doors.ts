@@ -4,8 +4,9 @@ import { RedisAdmission } from './admission/redis-admission.js';
 import { RedisAuthInvalidation } from './auth/redis-auth-invalidation.js';
 import { RedisRunBell } from './bell/redis-run-bell.js';
 import { RedisRunClaims } from './claims/redis-run-claims.js';
-import { RedisConnections, type Patience } from './connections/connections.js';
+import { RedisConnections } from './connections/connections.js';
 import { QueueKeys } from './connections/keys.js';
+import { coded } from './connections/unavailable.js';
 import { RedisNodeEvents } from './events/redis-node-events.js';
 import { RedisRunLogStream } from './logs/redis-run-log-stream.js';
 import { RedisNodeRegistry } from './nodes/redis-node-registry.js';
@@ -49,7 +50,7 @@ export interface NodeQueues {
 }
 
 /**
- * Opens what a gateway needs. Commands fail after about a second without Redis, because a client waits for the answer; followers and
+ * Opens what a gateway needs. Commands fail with `unavailable` after about a second without Redis, because a client waits for the answer; followers and
  * event consumers wait for it to come back.
  */
 export async function createControlQueues(options: RedisOptions, logger: Logger, { prefix = PREFIX }: QueuesOptions = {}): Promise<ControlQueues> {
@@ -62,15 +63,15 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
     const bell = await RedisRunBell.open(redis, subscriber, keys);
     const authInvalidation = new RedisAuthInvalidation(redis, subscriber, keys, logger);
     return {
-      runs,
-      logs,
-      events,
-      bell,
-      authInvalidation,
-      admission: new RedisAdmission(redis, keys),
-      claims: new RedisRunClaims(redis, keys),
-      nodes: new RedisNodeRegistry(redis, keys, logger),
-      tickets: new RedisTickets(redis, keys),
+      runs: coded(runs),
+      logs: coded(logs),
+      events: coded(events),
+      bell: coded(bell),
+      authInvalidation: coded(authInvalidation),
+      admission: coded(new RedisAdmission(redis, keys)),
+      claims: coded(new RedisRunClaims(redis, keys)),
+      nodes: coded(new RedisNodeRegistry(redis, keys, logger)),
+      tickets: coded(new RedisTickets(redis, keys)),
       ping: () => ping(redis),
       close: async () => {
         await Promise.all([runs.close(), logs.close(), bell.close(), authInvalidation.close()]);
@@ -107,7 +108,7 @@ export function createNodeQueues(options: RedisOptions, logger: Logger, { prefix
 
 function common(connections: RedisConnections, redis: ReturnType<RedisConnections['connect']>, logger: Logger, prefix: string) {
   const keys = new QueueKeys(prefix);
-  const blocking = (purpose: string, patience: Patience = 'patient') => () => connections.connect(purpose, patience);
+  const blocking = (purpose: string) => () => connections.connect(purpose, 'patient');
   return {
     keys,
     logs: new RedisRunLogStream(redis, blocking('logs'), keys, logger),

@@ -14,6 +14,8 @@ export interface GatewaySettings {
   readonly logGraceSeconds: number;
   /** Finished runs and their logs are deleted when they are older. */
   readonly retentionMs: number;
+  /** Pause between two rounds of the reconciler. */
+  readonly reconcileIntervalMs: number;
   /** How long a stopping gateway waits for its requests. */
   readonly shutdownGraceMs: number;
 }
@@ -26,5 +28,6 @@ export const DEFAULT_SETTINGS = {
   requestTimeoutMs: 30_000,
   logGraceSeconds: 60,
   retentionMs: 7 * 24 * 3600 * 1000,
+  reconcileIntervalMs: 2_000,
   shutdownGraceMs: 10_000,
 } as const satisfies Partial<GatewaySettings>;

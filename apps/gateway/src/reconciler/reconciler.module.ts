@@ -7,7 +7,8 @@ import { AdmissionRepair } from './admission-repair.service.js';
 import { EvidenceGatherer } from './evidence-gatherer.service.js';
 import { Reconciler } from './reconciler.service.js';
 import { Retention } from './retention.service.js';
-import { RunEnds, RunReconciler } from './run-reconciler.service.js';
+import { RunEnds } from './run-ends.service.js';
+import { RunReconciler } from './run-reconciler.service.js';
 
 @Module({
   imports: [ControlModule, HealthMetricsModule, RunsModule, TenantDirectoryModule],

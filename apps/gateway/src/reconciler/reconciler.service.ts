@@ -2,12 +2,13 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { Redis } from 'ioredis';
 import { newId, type Logger } from '#kernel';
 import { pause } from '../platform/deadline.js';
-import { LOGGER, REDIS } from '../platform/platform.js';
+import { LOGGER, REDIS, SETTINGS } from '../platform/platform.js';
+import type { GatewaySettings } from '../platform/settings.js';
 import { Lease } from './lease.js';
 import { Retention } from './retention.service.js';
 import { RunReconciler } from './run-reconciler.service.js';
 
-const INTERVAL_MS = 2_000;
+/** Longer than a round and the pause after it. */
 const TERM_MS = 6_000;
 
 /** Lets one gateway at a time reconcile, every two seconds. */
@@ -22,6 +23,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     private readonly runs: RunReconciler,
     private readonly retention: Retention,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(SETTINGS) private readonly settings: GatewaySettings,
   ) {
     this.lease = new Lease(redis, 'sandbar:reconciler', newId('request'), TERM_MS);
   }
@@ -39,7 +41,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     const { signal } = this.stopping;
     while (!signal.aborted) {
       await this.round();
-      await pause(INTERVAL_MS, signal);
+      await pause(this.settings.reconcileIntervalMs, signal);
     }
     await this.lease.release().catch(() => undefined);
   }

@@ -1,13 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { isId, type Clock, type Logger, type RunId, type TenantId } from '#kernel';
 import type { Repositories, RunHead } from '#persistence';
-import { RunAbandonment } from '../control/run-abandonment.service.js';
-import { GatewayMetrics } from '../health/gateway-metrics.js';
 import { CLOCK, LOGGER, REPOSITORIES } from '../platform/platform.js';
-import { RunInteraction } from '../runs/run-interaction.service.js';
 import { AdmissionRepair } from './admission-repair.service.js';
 import { EvidenceGatherer } from './evidence-gatherer.service.js';
 import { judge, type Judgement } from './judgement.js';
+import { RunEnds } from './run-ends.service.js';
 import { Suspicions, type Suspicion } from './suspicions.js';
 
 const UNSETTLED_MS = 5_000;
@@ -63,36 +61,6 @@ export class RunReconciler {
       if (run.cancelRequestedAt !== null && judgement !== 'young') await this.ends.cancel(run);
     } catch (error) {
       this.logger.warn({ err: error, runId: run.id, tenantId: run.tenantId, judgement }, 'could not treat a run');
-    }
-  }
-}
-
-/** The ends that the reconciler brings about. */
-@Injectable()
-export class RunEnds {
-  constructor(
-    private readonly abandonment: RunAbandonment,
-    private readonly interaction: RunInteraction,
-    private readonly metrics: GatewayMetrics,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
-
-  async lose(run: RunHead, message: string): Promise<void> {
-    this.logger.warn({ runId: run.id, tenantId: run.tenantId, nodeId: run.nodeId }, message);
-    await this.abandonment.lose(run, message);
-    this.metrics.repaired('lost');
-    this.metrics.runs.reached('lost');
-  }
-
-  async cancel(run: RunHead): Promise<void> {
-    await this.interaction.carryOutCancel(run);
-    this.metrics.repaired('cancelled');
-  }
-
-  async resumeOverdue(ageMs: number): Promise<void> {
-    for (const { tenantId, runId } of await this.abandonment.overdue(ageMs)) {
-      await this.abandonment.resume(tenantId, runId);
-      this.metrics.repaired('settled');
     }
   }
 }

@@ -48,7 +48,9 @@ export function answerClientError(error: Error, socket: Socket): void {
     socket.destroy();
     return;
   }
-  socket.end(rawResponse(clientError(errnoOf(error)), newId('request')), () => socket.destroySoon());
+  socket.end(rawResponse(clientError(errnoOf(error)), newId('request')), () => {
+    socket.destroySoon();
+  });
 }
 
 /** A complete HTTP/1.1 answer as bytes, for connections that Fastify does not answer. The connection closes after it. */

@@ -1,5 +1,5 @@
-import type { FastifyInstance } from 'fastify';
-import type { Logger } from '#kernel';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isId, type Logger } from '#kernel';
 import type { GatewayMetrics } from '../../health/gateway-metrics.js';
 import { requestContext } from './request-context.js';
 
@@ -18,7 +18,7 @@ export function logRequests(instance: FastifyInstance, logger: Logger, metrics: 
       requestId: id,
       tenantId: caller?.tenant?.id,
       keyId: caller?.keyId,
-      runId,
+      runId: runId ?? runIdOf(request),
       method: request.method,
       route,
       status: reply.statusCode,
@@ -30,4 +30,10 @@ export function logRequests(instance: FastifyInstance, logger: Logger, metrics: 
     else logger.info(fields, 'request');
     done();
   });
+}
+
+/** Of routes below a run. Text that is no id is not ours to log. */
+function runIdOf(request: FastifyRequest): string | undefined {
+  const { id } = request.params as { id?: unknown };
+  return isId('run', id) ? id : undefined;
 }
