@@ -70,10 +70,14 @@ export interface RunClaims {
 
 /** A run's log: a bounded Redis stream whose entry ids are the frames' `seq`, so that writing twice stores once. */
 export interface RunLogStream {
-  /** Frames in order. Those that are there already are skipped; a frame after the end frame is refused silently. */
-  append(runId: RunId, frames: readonly (LogFrame & { agentSeq?: number })[]): Promise<void>;
-  /** The last frame's numbers, for a worker that takes up a run again. `agentSeq`: the highest written so far. */
-  last(runId: RunId): Promise<{ seq: number; agentSeq: number; ended: boolean } | undefined>;
+  /**
+   * Frames in order. Those that are there already are skipped; a frame after the end frame is refused silently. `checkpoint` (the
+   * writer's own words) replaces the one before it **in the same atomic step** as the frames are written, also when there are none;
+   * when frames were given and none of them was written, it is refused with them.
+   */
+  append(runId: RunId, frames: readonly LogFrame[], checkpoint?: string): Promise<void>;
+  /** The last frame's number (0: none yet) and the checkpoint, for a worker that takes up a run again. */
+  last(runId: RunId): Promise<{ seq: number; ended: boolean; checkpoint: string | undefined } | undefined>;
   /** Frames after `after`, then those to come, until the end frame or `signal`. Ends without an end frame when the stream is gone. */
   follow(runId: RunId, after: number, signal: AbortSignal): AsyncIterable<LogFrame>;
   /** Everything that is there now. */

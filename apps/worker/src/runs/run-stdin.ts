@@ -1,0 +1,60 @@
+import type { GuestAgent, ProcessId } from '#engine';
+import { CodedError } from '#kernel';
+
+const CHUNK_BYTES = 64 * 1024;
+/** Calls that may wait for a program that does not read. */
+const MAX_WAITING = 16;
+
+/**
+ * The one writer of a program's stdin: what the run came with first, then what callers send, in the order of their calls. A call is
+ * answered when the agent has taken its bytes, so a caller is as fast as the program.
+ */
+export class RunStdin {
+  private tail: Promise<void>;
+  private readonly ready = Promise.withResolvers<{ agent: GuestAgent; id: ProcessId }>();
+  private waiting = 0;
+  private closed: boolean;
+
+  /** `open`: callers may send more until one says end-of-file. */
+  constructor(open: boolean) {
+    this.closed = !open;
+    this.tail = this.ready.promise.then(() => undefined);
+    // Nobody may be waiting when the run ends before its program began.
+    this.tail.catch(() => undefined);
+  }
+
+  /** The program has started. `initial` undefined: it has been delivered before. */
+  attach(agent: GuestAgent, id: ProcessId, initial: Buffer | undefined): Promise<void> {
+    this.ready.resolve({ agent, id });
+    return initial === undefined ? Promise.resolve() : this.enqueue(initial, this.closed);
+  }
+
+  /** @throws CodedError `failed_precondition` (stdin is closed, or the program has ended), `resource_exhausted` (too many calls wait) */
+  async write(data: Buffer, eof: boolean): Promise<void> {
+    if (this.closed) throw new CodedError('failed_precondition', 'stdin of this run is closed');
+    if (this.waiting >= MAX_WAITING) throw new CodedError('resource_exhausted', 'the program does not read its stdin: too many writes wait');
+    this.closed = eof;
+    this.waiting += 1;
+    try {
+      await this.enqueue(data, eof);
+    } finally {
+      this.waiting -= 1;
+    }
+  }
+
+  /** The run is over: what waits fails. */
+  end(): void {
+    this.closed = true;
+    this.ready.reject(new CodedError('failed_precondition', 'the program has ended'));
+  }
+
+  private enqueue(data: Buffer, eof: boolean): Promise<void> {
+    const written = this.tail.then(async () => {
+      const { agent, id } = await this.ready.promise;
+      for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) await agent.writeStdin(id, data.subarray(offset, offset + CHUNK_BYTES));
+      if (eof) await agent.closeStdin(id);
+    });
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+}
