@@ -49,7 +49,7 @@ async function linkDatabaseLibraries() {
 export async function generateDatabaseClient() {
   const stampFile = at('dist', '.stamps', 'prisma');
   const generated = 'libs/persistence/src/generated';
-  const wanted = hashTree(CHECKOUT, ['prisma', 'prisma.config.ts', 'package-lock.json'], () => true);
+  const wanted = hashTree(CHECKOUT, ['prisma', 'infra/prisma', 'package-lock.json'], () => true);
   if (readStamp(stampFile) === wanted && existsSync(at(generated))) return 'up to date';
   await runProgram(['npm', 'run', '--silent', 'prisma:generate'], { cwd: CHECKOUT, env: buildEnv(), title: 'prisma generate' });
   writeStamp(stampFile, wanted);
@@ -77,32 +77,34 @@ export async function buildNative() {
   return 'built';
 }
 
-/** The root file systems of the runtimes, in the engine's store. Idempotent; the program itself knows what is there. */
-export async function installRuntimes(report, env) {
-  let last = '';
-  await runProgram([nodeProgram(), at('dist/apps/worker/src/runtimes/main-install-runtimes.js')], {
+/**
+ * The root file systems of the runtimes, in the engine's store. Idempotent: the program itself knows what is there. It reports one
+ * JSON object a line: `{ image, phase, percent, message }` while it works, at last `{ phase: 'ready', runtimes }` or `failed`.
+ */
+export async function installRuntimes(report, { dataDir, env }) {
+  const percents = new Map();
+  let names = '';
+  await runProgram([nodeProgram(), at('dist/apps/worker/src/runtimes/main-install-runtimes.js'), '--data-dir', dataDir], {
     cwd: CHECKOUT,
     env: { ...buildEnv(), ...env },
     title: 'making the runtimes',
     mend: 'Debian’s packages must be reachable for the first start. Run npm start again: it goes on where it stopped.',
     onLine: (line) => {
-      const update = readProgress(line);
-      if (!update) return;
-      last = update.text || last;
-      report(update);
+      const { image, percent, message, phase, runtimes } = readJson(line);
+      if (image !== undefined) percents.set(image, Number(percent));
+      if (phase === 'ready') names = runtimes.map(({ name }) => name).join(', ');
+      const done = [...percents.values()].reduce((sum, value) => sum + value, 0);
+      report({ text: message ?? '', done, total: percents.size * 100 });
     },
   });
-  return last;
+  return names;
 }
 
-/** One JSON object a line; a line that is none is the program's own talk. */
-function readProgress(line) {
+/** An empty object for a line that is none. */
+function readJson(line) {
   try {
-    const value = JSON.parse(line);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const text = [value.runtime ?? value.image, value.message ?? value.step ?? value.phase].filter(Boolean).join(': ');
-    return { text, ...(Number.isFinite(value.total) ? { done: Number(value.done ?? 0), total: value.total } : {}) };
+    return JSON.parse(line) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }

@@ -4,7 +4,7 @@ import { RunsApi, RuntimesApi } from './runs.js';
 import { KeysApi, TenantsApi } from './tenants.js';
 import { Transport, type ClientOptions } from './transport.js';
 
-const meSchema = z.object({ tenant: tenantViewSchema.partial().nullable(), scopes: z.array(scopeSchema) });
+const meSchema = z.object({ keyId: z.string(), tenant: tenantViewSchema.nullable(), scopes: z.array(scopeSchema) });
 /** Who the key is: its tenant (null for the operator's) and what it may do. */
 export type Me = z.infer<typeof meSchema>;
 

@@ -87,7 +87,7 @@ export class RuntimesApi {
   constructor(private readonly transport: Transport) {}
 
   async list(): Promise<RuntimeView[]> {
-    const answer = await this.transport.call({ method: 'GET', path: '/v1/runtimes' }, z.union([z.array(runtimeViewSchema), z.object({ items: z.array(runtimeViewSchema) })]));
-    return Array.isArray(answer) ? answer : answer.items;
+    const answer = await this.transport.call({ method: 'GET', path: '/v1/runtimes' }, z.object({ items: z.array(runtimeViewSchema) }));
+    return answer.items;
   }
 }

@@ -48,8 +48,8 @@ export class KeysApi {
   }
 
   async list(): Promise<ApiKeyView[]> {
-    const answer = await this.transport.call({ method: 'GET', path: this.path }, z.union([z.array(apiKeyViewSchema), z.object({ items: z.array(apiKeyViewSchema) })]));
-    return Array.isArray(answer) ? answer : answer.items;
+    const answer = await this.transport.call({ method: 'GET', path: this.path }, z.object({ items: z.array(apiKeyViewSchema) }));
+    return answer.items;
   }
 
   /** Idempotent. The key is refused from the next request on. */

@@ -172,9 +172,11 @@ async function newDataDir(): Promise<string> {
   await mkdir(parent, { recursive: true, mode: 0o711 });
   // Short, for the sockets below it.
   const dataDir = await mkdtemp(join(parent, 'x'));
-  await cp(join(TEST_DATA_DIR, 'sandbar-data.json'), join(dataDir, 'sandbar-data.json')).catch(() => {
-    throw new Error(`${TEST_DATA_DIR} has no runtimes: npm test prepares them`);
-  });
+  for (const file of ['sandbar-data.json', 'runtimes.json']) {
+    await cp(join(TEST_DATA_DIR, file), join(dataDir, file)).catch(() => {
+      throw new Error(`${TEST_DATA_DIR} has no runtimes: npm test prepares them`);
+    });
+  }
   await mkdir(join(dataDir, 'secrets'), { mode: 0o700 });
   await mkdir(join(dataDir, 'engine'), { mode: 0o711 });
   for (const part of ['content', 'snapshots', 'images']) {
