@@ -24,6 +24,7 @@ interface Credentials {
 
 interface Status {
   readonly state: 'starting' | 'ready' | 'stopping';
+  readonly supervisor: number;
   readonly services: Readonly<Partial<Record<ServiceName, { pid: number; restarts: number }>>>;
 }
 
@@ -70,9 +71,15 @@ export class Platform {
     });
     this.#supervisor = supervisor;
     for (const stream of [supervisor.stdout, supervisor.stderr]) stream.on('data', (chunk: Buffer) => (this.#output += chunk.toString('utf8')));
-    const ready = await poll(async () => supervisor.exitCode !== null || (await this.status())?.state === 'ready', READY_TIMEOUT_MS);
+    const ready = await poll(async () => supervisor.exitCode !== null || (await this.#isReady()), READY_TIMEOUT_MS);
     if (!ready || supervisor.exitCode !== null) throw new Error(`the platform did not get ready:\n${this.#output}`);
     this.#credentials = JSON.parse(await readFile(join(this.dataDir, 'credentials.json'), 'utf8')) as Credentials;
+  }
+
+  /** A status file of a supervisor that was killed says ready too: the pid tells whose it is. */
+  async #isReady(): Promise<boolean> {
+    const status = await this.status();
+    return status?.state === 'ready' && status.supervisor === this.#supervisor?.pid;
   }
 
   get credentials(): Credentials {
@@ -154,6 +161,15 @@ export class Platform {
     const [code, signal] = (await ended) as [number | null, string | null];
     clearTimeout(timer);
     if (code !== 0) throw new Error(`the supervisor ended with ${signal ?? String(code)}:\n${this.#output}`);
+  }
+
+  /** The supervisor's own SIGKILL: nothing of it runs any more that could tidy up. */
+  async killSupervisor(): Promise<void> {
+    const supervisor = this.#supervisor;
+    if (supervisor === undefined || supervisor.exitCode !== null) throw new Error('the supervisor is not running');
+    const ended = once(supervisor, 'exit');
+    supervisor.kill('SIGKILL');
+    await ended;
   }
 
   /** Idempotent. */
