@@ -77,7 +77,7 @@ export class Progress {
 
   #draw() {
     if (!this.#live) return;
-    const width = Math.max(20, (this.#out.columns ?? 80) - 2);
+    const width = Math.max(20, (this.#out.columns || 80) - 2);
     for (const task of this.#active) {
       const seconds = ((performance.now() - task.started) / 1000).toFixed(0);
       this.#out.write(`${`${FRAMES[this.#frame % FRAMES.length]} ${describe(task)} ${seconds} s`.slice(0, width)}\n`);
