@@ -18,12 +18,18 @@ export async function ensureCredentials(context) {
     if (credentials.url !== settings.url) writeCredentials(paths, { ...credentials, url: settings.url });
     return { credentials, isNew: false };
   }
-  const bootstrap = gatewayProgram(context, 'main-bootstrap');
-  const { stdout } = await runProgram(bootstrap.argv, { env: bootstrap.env, title: 'making the first keys' });
-  const { adminKey, tenant, apiKey } = JSON.parse(stdout.trim().split('\n').at(-1));
+  const made = await bootstrap(context, []);
+  // The database has first keys, but nobody knows them any more: the file is gone, or a start was cut short before it was written.
+  const { adminKey, tenant, apiKey } = made.exists ? await bootstrap(context, ['--reissue']) : made;
   const credentials = { url: settings.url, adminKey, tenant, apiKey };
   writeCredentials(paths, credentials);
   return { credentials, isNew: true };
+}
+
+async function bootstrap(context, args) {
+  const { argv, env } = gatewayProgram(context, 'main-bootstrap');
+  const { stdout } = await runProgram([...argv, ...args], { env, title: 'making the first keys' });
+  return JSON.parse(stdout.trim().split('\n').at(-1));
 }
 
 function writeCredentials(paths, credentials) {

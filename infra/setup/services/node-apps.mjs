@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ensureFolder, ensureSecret, ensureValue } from '../data-folder.mjs';
 import { CHECKOUT } from '../settings.mjs';
@@ -10,12 +10,13 @@ const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src'
 const NODE_FLAGS = ['--enable-source-maps'];
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
-export function workerEnv({ paths, settings, redisUrl }) {
+export function workerEnv({ paths, settings, accounts, redisUrl }) {
   return serviceEnv({
     ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
     SANDBAR_DATA_DIR: settings.dataDir,
     SANDBAR_NODE_ID: ensureValue(paths, 'node-id', newNodeId),
     SANDBAR_NODE_RPC_LISTEN: `unix:${paths.rpcSocket}`,
+    ...(accounts ? { SANDBAR_NODE_RPC_GROUP: String(accounts.gateway.gid) } : {}),
     SANDBAR_NODE_RPC_TOKEN: ensureSecret(paths, 'node-rpc-token'),
     SANDBAR_CGROUP_ROOT: settings.cgroupRoot,
     SANDBAR_NATIVE_DIR: join(CHECKOUT, 'dist', 'native'),
@@ -35,12 +36,7 @@ export function workerService(context) {
       rmSync(paths.rpcSocket, { force: true });
     },
     command: () => ({ argv: asRoot([node(CHECKOUT), ...NODE_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
-    /** connect(2) needs the write permission of the socket; who may reach it is decided by its folder. */
-    isReady: async () => {
-      if (!existsSync(paths.rpcSocket)) return false;
-      chmodSync(paths.rpcSocket, 0o666);
-      return true;
-    },
+    isReady: async () => existsSync(paths.rpcSocket),
   };
 }
 
