@@ -100,11 +100,11 @@ it('knows sources by their content, not by their times, and not by what is ignor
 it('tells of new warnings in a log, and of nothing else', async () => {
   const { LogWatcher } = await load<LogFiles>('services/log-files.mjs');
   const file = join(folder, 'x.log');
-  writeFileSync(file, '{"level":50,"msg":"of an earlier start"}\n');
+  writeFileSync(file, '{"level":"error","msg":"of an earlier start"}\n');
   const heard: unknown[] = [];
   const watcher = new LogWatcher('x', file, (name, warnings) => heard.push([name, warnings]));
   try {
-    appendFileSync(file, '{"level":30,"msg":"fine"}\n{"level":40,"msg":"slow"}\n{"level":50,"msg":"broken","err":{"message":"disk"}}\n{"level":50,"ms');
+    appendFileSync(file, '{"level":"info","msg":"fine"}\n{"level":"warn","msg":"slow"}\n{"level":"error","msg":"broken","err":{"message":"disk"}}\n{"level":"error","ms');
     watcher.poll();
     expect(heard.splice(0)).toEqual([['x', { count: 2, newest: 'broken: disk' }]]);
     appendFileSync(file, 'g":"in two writes"}\n');

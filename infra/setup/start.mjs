@@ -96,35 +96,37 @@ async function main() {
   if (lock.holder) throw new SetupError(`Sandbar already runs on ${settings.dataDir}: process ${lock.holder.pid}, ${lock.holder.url ?? ''}`, { mend: 'Stop it with Ctrl-C in its terminal, or start another one with --data-dir and --port.' });
 
   const supervisor = new Supervisor(settings, paths, (line) => progress.line(line));
-  let asked = false;
   const untilAsked = new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
       process.on(signal, () => {
-        if (!asked) progress.line('\nStopping …');
-        asked = true;
+        if (!supervisor.stopping) progress.line('\nStopping …');
         endRunningPrograms();
         void supervisor.stop().then(resolve);
       });
     }
   });
   try {
-    if (!settings.prepared) await install(progress);
-    if (asked) return;
-    const first = await serve(settings, paths, supervisor, progress);
-    if (!first) return;
-    if (settings.demo) await runDemo(settings, first.credentials, (line) => progress.line(line));
-    if (!asked) {
-      printTimings(progress);
-      printWelcome(settings, paths, first);
-    }
-    await untilAsked;
+    // Whatever is under way, its failure after Ctrl-C is of no interest: the services are stopped, then this process ends.
+    await Promise.race([untilAsked, installAndServe(settings, paths, supervisor, progress).then(() => untilAsked)]);
     progress.line('Stopped. Nothing is left running.');
   } catch (error) {
-    if (!asked) throw error;
+    if (!supervisor.stopping) throw error;
+    await untilAsked;
   } finally {
     await supervisor.stop();
     lock.release();
   }
+}
+
+async function installAndServe(settings, paths, supervisor, progress) {
+  if (!settings.prepared) await install(progress);
+  if (supervisor.stopping) return;
+  const first = await serve(settings, paths, supervisor, progress);
+  if (!first || supervisor.stopping) return;
+  if (settings.demo) await runDemo(settings, first.credentials, (line) => progress.line(line));
+  if (supervisor.stopping) return;
+  printTimings(progress);
+  printWelcome(settings, paths, first);
 }
 
 function printTimings(progress) {

@@ -70,8 +70,15 @@ export function readLocalFile(path: string): Buffer {
   }
 }
 
-export function readProgram(path: string): string {
-  const bytes = readLocalFile(path === '-' ? '/dev/stdin' : path);
+/** All of stdin, be it a file, a pipe or a socket. */
+export async function readStdin(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export async function readProgram(path: string): Promise<string> {
+  const bytes = path === '-' ? await readStdin() : readLocalFile(path);
   if (!isUtf8(bytes)) throw new CliError(`${path} is not a text in UTF-8`, 'Send binary files with --file.', EXIT.usage);
   return bytes.toString('utf8');
 }

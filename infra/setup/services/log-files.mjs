@@ -3,7 +3,6 @@ import { closeSync, copyFileSync, existsSync, openSync, readSync, renameSync, st
 const ROTATE_AT_START_BYTES = 8 * 1024 * 1024;
 const ROTATE_RUNNING_BYTES = 64 * 1024 * 1024;
 const POLL_MS = 2000;
-const PINO_WARN = 40;
 
 /** Keeps one older log beside the present one. */
 export function rotateAtStart(file) {
@@ -66,8 +65,8 @@ export class LogWatcher {
 }
 
 function isWarning(line) {
-  const level = /^\{"level":(\d+)/.exec(line)?.[1];
-  if (level !== undefined) return Number(level) >= PINO_WARN;
+  const level = /^\{"level":"(\w+)"/.exec(line)?.[1];
+  if (level !== undefined) return ['warn', 'error', 'fatal'].includes(level);
   // Our own look whether it is up, and advice about the host's sysctl that suits larger databases.
   if (/the database system is starting up|Memory overcommit/.test(line)) return false;
   return / (WARNING|ERROR|FATAL|PANIC): {2}|^\d+:M .* # (WARNING|.*[Ee]rror)/.test(line);

@@ -6,6 +6,7 @@ import { SandbarClient } from '#sdk';
 import type { Command } from 'commander';
 import { checkedUrl, loginFile, type GlobalOptions } from '../credentials.js';
 import { CliError, EXIT } from '../failure.js';
+import { readStdin } from '../run-request.js';
 
 export function registerLogin(program: Command): void {
   program
@@ -16,18 +17,12 @@ export function registerLogin(program: Command): void {
     .action(async (options: { keyStdin?: boolean }, command: Command) => {
       const given = command.optsWithGlobals<GlobalOptions>();
       const url = checkedUrl(given.url ?? process.env.SANDBAR_URL ?? 'http://127.0.0.1:8080');
-      const apiKey = given.apiKey ?? (options.keyStdin === true ? await readAll() : await askForKey(url));
+      const apiKey = given.apiKey ?? (options.keyStdin === true ? (await readStdin()).toString('utf8').trim() : await askForKey(url));
       if (!/^\S{8,200}$/.test(apiKey)) throw new CliError('that is no API key', 'Keys begin with sbk_', EXIT.usage);
       const me = await new SandbarClient({ url, apiKey }).me();
       keep({ url, apiKey, scopes: me.scopes });
       process.stdout.write(`Logged in to ${url} as ${me.tenant?.name ?? 'the operator'} (${me.scopes.join(', ')}).\n`);
     });
-}
-
-async function readAll(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8').trim();
 }
 
 async function askForKey(url: string): Promise<string> {

@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunView } from '#contracts';
 import { SandbarApiError, type SandbarClient } from '#sdk';
@@ -8,7 +8,7 @@ import { CliError, EXIT } from '../failure.js';
 import { writeFrames } from '../frame-writer.js';
 import { parseDuration, parseSize } from '../quantities.js';
 import { outcomeOf } from '../run-outcome.js';
-import { readLocalFile, readProgram, runRequest, runtimeFor, type RunOptions } from '../run-request.js';
+import { readLocalFile, readProgram, readStdin, runRequest, runtimeFor, type RunOptions } from '../run-request.js';
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
@@ -35,10 +35,10 @@ export function registerRun(program: Command): void {
 async function runFile(client: SandbarClient, file: string, args: readonly string[], options: RunOptions): Promise<number> {
   if (file === '-' && options.stdin === '-') throw new CliError('stdin cannot be both the program and its stdin', '', EXIT.usage);
   if (file === '-' && options.runtime === undefined) throw new CliError('a program from stdin has no name to know its runtime by', 'Name it with -r, such as -r python', EXIT.usage);
-  const code = readProgram(file);
+  const code = await readProgram(file);
   const runtime = options.runtime ?? runtimeFor(file, await client.runtimes.list());
   const live = options.stdin === '-' && !fstatSync(0).isFile();
-  const bytes = options.stdin === undefined || live ? Buffer.alloc(0) : options.stdin === '-' ? readFileSync(0) : readLocalFile(options.stdin);
+  const bytes = options.stdin === undefined || live ? Buffer.alloc(0) : options.stdin === '-' ? await readStdin() : readLocalFile(options.stdin);
   const { id } = await client.runs.create(runRequest(runtime, code, args, options, { bytes, open: live }));
   cancelWithTerminal(client, id);
   if (live) void forwardStdin(client, id);
