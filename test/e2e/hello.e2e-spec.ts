@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { LogFrame } from '#contracts';
 import { startPlatform, type Platform } from '#testing';
 

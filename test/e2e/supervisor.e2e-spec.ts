@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT, NODE, SERVICES, runCommand, startPlatform, type Platform } from '#testing';
