@@ -17,7 +17,7 @@ const hello = () => platform.client().runs.createAndWait({ runtime: 'bash', code
 
 it('starts the gateway without rights, and keeps secrets from others', async () => {
   const status = readFileSync(`/proc/${await platform.pidOf('gateway')}/status`, 'utf8');
-  const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1];
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
   expect({ uid: field('Uid')?.split('\t')[0] === '0', groups: field('Groups')?.trim(), caps: ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((name) => Number(`0x${field(name)}`)), noNewPrivs: field('NoNewPrivs') }).toEqual({ uid: false, groups: '', caps: [0, 0, 0, 0, 0], noNewPrivs: '1' });
   const modeOf = (path: string) => (statSync(join(platform.dataDir, path)).mode & 0o777).toString(8);
   expect({ credentials: modeOf('credentials.json'), secrets: modeOf('secrets'), log: modeOf('log'), pg: modeOf('pg'), redis: modeOf('redis'), data: modeOf('.') }).toEqual({ credentials: '600', secrets: '700', log: '700', pg: '700', redis: '700', data: '711' });
