@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { ApiKeyView, CreatedApiKey, ErrorBody, TenantView } from '#contracts';
 import { newId, silentLogger } from '#kernel';
 import { createGateway, closeGateway } from '../gateway.js';

@@ -60,7 +60,7 @@ export async function startFixture({ settings = {}, logger = silentLogger, appen
     const response = await fetch(url + path, {
       method,
       headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      ...(body === undefined ? {} : { body: typeof body === 'string' || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     const json = (response.headers.get('content-type') ?? '').startsWith('application/json');

@@ -152,6 +152,7 @@ export const runsUntilCancelled: Behaviour = async ({ job, claim, node, cancelle
   await node.publish({ type: 'run.started', ...node.event(job, claim) });
   await node.queues.logs.append(runId, [{ seq: 1, type: 'output', step: 'run', stream: 'stdout', data: 'first\n', encoding: 'utf8', time: Date.now() }]);
   await new Promise<void>((resolve) => {
+    if (cancelled.aborted) resolve();
     cancelled.addEventListener('abort', () => { resolve(); }, { once: true });
   });
   return anOutcome({ state: 'cancelled', run: null });

@@ -100,7 +100,7 @@ describe('bad input', () => {
       socket.write(`POST /v1/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`);
       const chunk = `${MiB.toString(16)}\r\n${' '.repeat(MiB)}\r\n`;
       let open = true;
-      const more = (): void => { if (open) socket.write(chunk, more); };
+      const more = (error?: Error | null): void => { if (open && error == null) socket.write(chunk, more); };
       more();
       let got = '';
       socket.on('data', (data: Buffer) => { got += data.toString(); });
