@@ -25,6 +25,7 @@ export const workerConfigSchema = z.object(workerVariables).transform((env) => (
   nodeId: env.SANDBAR_NODE_ID,
   nodeRpcListen: env.SANDBAR_NODE_RPC_LISTEN,
   nodeRpcToken: env.SANDBAR_NODE_RPC_TOKEN,
+  nodeRpcGroup: env.SANDBAR_NODE_RPC_GROUP,
   nodeConcurrency: env.SANDBAR_NODE_CONCURRENCY,
   ociRuntime: env.SANDBAR_OCI_RUNTIME,
   cgroupRoot: env.SANDBAR_CGROUP_ROOT,

@@ -75,6 +75,7 @@ export const workerVariables = {
     }),
     { description: 'Where node RPC listens: unix:/path or host:port. Private: gateways only.', initial: 'unix:/var/lib/sandbar/run/node-rpc.sock' },
   ),
+  SANDBAR_NODE_RPC_GROUP: describe(integer.optional(), { description: "Group id that may connect to node RPC's Unix socket: the gateway's. Default: root only.", initial: '' }),
   SANDBAR_NODE_CONCURRENCY: describe(
     range(1, 10_000).prefault(() => String(16 * availableParallelism())),
     { description: 'Runs this node executes at once. Default: 16 per core.', initial: '' },

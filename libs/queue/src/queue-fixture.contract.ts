@@ -34,8 +34,8 @@ export function runJob(tenantId: TenantId, runId: RunId = newId('run')): RunJob 
   } });
 }
 
-export function output(seq: number, data = `line ${seq}\n`, agentSeq?: number): OutputFrame & { agentSeq?: number } {
-  return { seq, type: 'output', step: 'run', stream: seq % 2 === 0 ? 'stderr' : 'stdout', data, encoding: 'utf8', time: 1_700_000_000_000 + seq, ...(agentSeq === undefined ? {} : { agentSeq }) };
+export function output(seq: number, data = `line ${seq}\n`): OutputFrame {
+  return { seq, type: 'output', step: 'run', stream: seq % 2 === 0 ? 'stderr' : 'stdout', data, encoding: 'utf8', time: 1_700_000_000_000 + seq };
 }
 
 export function end(seq: number) {

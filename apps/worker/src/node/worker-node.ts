@@ -29,6 +29,8 @@ export interface WorkerNodeOptions {
   readonly runtimes: () => NodeHeartbeat['runtimes'];
   /** Aborts `services.signal`. */
   readonly giveUp: () => void;
+  /** Ends connections and helpers. */
+  readonly close: () => Promise<void>;
   readonly shutdownGraceMs: number;
 }
 
@@ -91,7 +93,7 @@ export class WorkerNode {
     await rpc.stop();
     await this.sweep(engine);
     await within(this.heartbeat.leave(services.node.nodeId), 1000);
-    await engine.close();
+    await within(this.options.close(), 2000);
     logger.info({}, 'node has stopped');
   }
 

@@ -25,8 +25,8 @@ export class ActiveRun {
     return this.stdinOfRun;
   }
 
-  openStdin(open: boolean): RunStdin {
-    this.stdinOfRun = new RunStdin(open);
+  openStdin(open: boolean, initial: Buffer): RunStdin {
+    this.stdinOfRun = new RunStdin(open, initial);
     return this.stdinOfRun;
   }
 

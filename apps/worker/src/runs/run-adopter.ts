@@ -92,7 +92,6 @@ export class RunAdopter {
       return;
     }
     const { plan } = annotation;
-    const initialStdin = plan === null ? undefined : Buffer.from(plan.stdin, 'base64');
     const obstacle = checkpoint === undefined || plan === null ? 'it was too large to be taken up again' : inputInDoubt(annotation, checkpoint) ? 'its input was being handed over' : undefined;
     const agent = obstacle === undefined ? await connect(sandbox, earlier.checkpoint.agentSeq) : new CodedError('unavailable', obstacle);
     if (agent instanceof Error || plan === null) {
@@ -101,7 +100,7 @@ export class RunAdopter {
       return;
     }
     logger.info({ runId: run.runId, sandboxId: sandbox.id, seq: earlier.seq }, 'going on with a run');
-    await this.lifecycle.carryOut(run, { sandbox, agent, steps: plan.steps, stdinOpen: plan.stdinOpen, initialStdin, earlier });
+    await this.lifecycle.carryOut(run, { sandbox, agent, steps: plan.steps, stdinOpen: plan.stdinOpen, initialStdin: Buffer.from(plan.stdin, 'base64'), earlier });
   }
 }
 

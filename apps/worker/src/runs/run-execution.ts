@@ -14,8 +14,6 @@ export interface ExecutionOptions {
   readonly recorder: RunRecorder;
   readonly stdin: RunStdin;
   readonly steps: readonly PlannedStep[];
-  /** What the run came with; undefined when it is not known any more (after a restart) or there is none. */
-  readonly initialStdin: Buffer | undefined;
   /** Where an earlier life of the worker was, and the frames it had written. */
   readonly checkpoint: RunCheckpoint;
   readonly frames: readonly LogFrame[];
@@ -115,12 +113,13 @@ export class RunExecution {
 
   /** Hands stdin over while the step runs; a program may end without reading it. */
   private feed(step: StepRun): void {
-    const { stdin, agent, logger, initialStdin } = this.options;
-    stdin.attach(agent, step.plan.processId, step.stdinDelivered ? undefined : initialStdin).then(
+    const { stdin, agent, logger } = this.options;
+    const withInitial = !step.stdinDelivered;
+    stdin.attach(agent, step.plan.processId, withInitial).then(
       () => {
         step.stdinDelivered = true;
         // At once: a worker that restarts before this is known cannot tell how much of it the program has.
-        if (initialStdin !== undefined && initialStdin.length > 0) this.options.recorder.settle(this.snapshot()).catch(() => undefined);
+        if (withInitial) this.options.recorder.settle(this.snapshot()).catch(() => undefined);
       },
       (error: unknown) => {
         logger.debug({ err: asError(error) }, 'stdin was not read to its end');

@@ -17,7 +17,7 @@ export interface RunInSandbox {
   readonly agent: GuestAgent;
   readonly steps: readonly PlannedStep[];
   readonly stdinOpen: boolean;
-  readonly initialStdin: Buffer | undefined;
+  readonly initialStdin: Buffer;
   /** What an earlier life of the worker has written; undefined for a run that starts now. */
   readonly earlier?: EarlierWork;
 }
@@ -43,9 +43,8 @@ export class RunLifecycle {
       sandbox,
       agent,
       recorder,
-      stdin: run.openStdin(place.stdinOpen),
+      stdin: run.openStdin(place.stdinOpen, place.initialStdin),
       steps: place.steps,
-      initialStdin: place.initialStdin,
       checkpoint: earlier?.checkpoint ?? NO_CHECKPOINT,
       frames: earlier?.frames ?? [],
       adopted: earlier !== undefined,

@@ -63,6 +63,7 @@ export class RunProcessor {
     }
     if (!('sandbox' in prepared)) {
       await this.lifecycle.concludeWithout(run, prepared);
+      await this.lifecycle.reached(run, 'destroyed');
       return;
     }
     const { sandbox, agent, plan } = prepared;
@@ -76,7 +77,10 @@ export class RunProcessor {
   }
 
   private async abandon(run: ActiveRun, place: Prepared | undefined): Promise<void> {
-    if (place === undefined) return;
+    if (place === undefined) {
+      await this.lifecycle.reached(run, 'destroyed');
+      return;
+    }
     place.agent.close();
     await this.lifecycle.destroy(run, place.sandbox);
   }

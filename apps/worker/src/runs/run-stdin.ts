@@ -10,23 +10,23 @@ const MAX_WAITING = 16;
  * answered when the agent has taken its bytes, so a caller is as fast as the program.
  */
 export class RunStdin {
+  private readonly ready = Promise.withResolvers<{ agent: GuestAgent; id: ProcessId; withInitial: boolean }>();
   private tail: Promise<void>;
-  private readonly ready = Promise.withResolvers<{ agent: GuestAgent; id: ProcessId }>();
+  private readonly initial: Promise<void>;
   private waiting = 0;
   private closed: boolean;
 
-  /** `open`: callers may send more until one says end-of-file. */
-  constructor(open: boolean) {
+  /** `open`: callers may send more until one says end-of-file. What they send before the program has started waits behind `initial`. */
+  constructor(open: boolean, initial: Buffer) {
     this.closed = !open;
-    this.tail = this.ready.promise.then(() => undefined);
-    // Nobody may be waiting when the run ends before its program began.
-    this.tail.catch(() => undefined);
+    this.initial = this.ready.promise.then(({ agent, id, withInitial }) => (withInitial ? deliver(agent, id, initial, !open) : undefined));
+    this.tail = this.initial.catch(() => undefined);
   }
 
-  /** The program has started. `initial` undefined: it has been delivered before. */
-  attach(agent: GuestAgent, id: ProcessId, initial: Buffer | undefined): Promise<void> {
-    this.ready.resolve({ agent, id });
-    return initial === undefined ? Promise.resolve() : this.enqueue(initial, this.closed);
+  /** The program has started. Resolves when it has what the run came with; `withInitial` false: it had that before. */
+  attach(agent: GuestAgent, id: ProcessId, withInitial: boolean): Promise<void> {
+    this.ready.resolve({ agent, id, withInitial });
+    return this.initial;
   }
 
   /** @throws CodedError `failed_precondition` (stdin is closed, or the program has ended), `resource_exhausted` (too many calls wait) */
@@ -51,10 +51,14 @@ export class RunStdin {
   private enqueue(data: Buffer, eof: boolean): Promise<void> {
     const written = this.tail.then(async () => {
       const { agent, id } = await this.ready.promise;
-      for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) await agent.writeStdin(id, data.subarray(offset, offset + CHUNK_BYTES));
-      if (eof) await agent.closeStdin(id);
+      await deliver(agent, id, data, eof);
     });
     this.tail = written.catch(() => undefined);
     return written;
   }
+}
+
+async function deliver(agent: GuestAgent, id: ProcessId, data: Buffer, eof: boolean): Promise<void> {
+  for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) await agent.writeStdin(id, data.subarray(offset, offset + CHUNK_BYTES));
+  if (eof) await agent.closeStdin(id);
 }

@@ -163,7 +163,7 @@ export class StepRun {
         cwd: WORK_DIR,
         uid: plan.uid,
         gid: plan.uid === 0 ? 0 : RUNNER,
-        rlimits: { nofile: plan.limits.openFiles, core: 0 },
+        rlimits: { nofile: plan.limits.openFiles },
         stdio: { kind: 'pipes', stdin: plan.stdin },
       }),
     );

@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { asError, isCodedError } from '#kernel';
+import { CodedError, asError, isCodedError } from '#kernel';
 import { openEngineStores } from './engine-stores.js';
 import { withInstallLock } from './install-lock.js';
 import type { InstalledRuntime } from './installed-runtimes.js';
@@ -18,7 +18,7 @@ function print(line: object): void {
 
 async function main(signal: AbortSignal): Promise<void> {
   const { values } = parseArgs({ options: { 'data-dir': { type: 'string' }, 'runtimes-dir': { type: 'string', default: SHIPPED } } });
-  if (values['data-dir'] === undefined) throw new TypeError('--data-dir is missing');
+  if (values['data-dir'] === undefined) throw new CodedError('invalid_argument', '--data-dir is missing');
   const dataDir = resolve(values['data-dir']);
   const catalogue = await RuntimeCatalogue.load(resolve(values['runtimes-dir']));
   await mkdir(dataDir, { recursive: true });

@@ -43,12 +43,13 @@ async function hasLivingMaker(name: string): Promise<boolean> {
   return (await startTime(Number(match[1]))) === match[2];
 }
 
-/** In clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)). A reused pid has another. undefined when there is no such process. */
+/** In clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)). A reused pid has another. undefined when there is no such process, or only its zombie. */
 async function startTime(pid: number): Promise<string | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The program's name, field 2, may hold blanks and parentheses; the last one closes it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
     throw error;

@@ -45,7 +45,10 @@ export interface SandboxRuntime {
   recover(): Promise<void>;
   /** @throws CodedError `already_exists`, `not_found` (chainId), `resource_exhausted` (no uid range left), `internal` (the OCI runtime's own words) */
   create(spec: SandboxSpec): Promise<Sandbox>;
-  /** Every sandbox that is alive, after a restart too. */
+  /**
+   * Every sandbox that was made and not destroyed, after a restart too. One whose agent has died meanwhile (or with the machine) is among them,
+   * so that its owner can read its annotations and destroy it; `connect` says `unavailable`.
+   */
   list(): Promise<Sandbox[]>;
   get(id: SandboxId): Promise<Sandbox | undefined>;
   close(): Promise<void>;

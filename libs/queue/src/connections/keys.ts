@@ -9,7 +9,8 @@ export class QueueKeys {
   line = (tenant: TenantId) => `${this.prefix}admission:{${tenant}}:line`;
   released = (tenant: TenantId) => `${this.prefix}admission:{${tenant}}:released`;
   claim = (run: RunId) => `${this.prefix}claim:${run}`;
-  log = (run: RunId) => `${this.prefix}log:${run}`;
+  log = (run: RunId) => `${this.prefix}log:{${run}}`;
+  checkpoint = (run: RunId) => `${this.prefix}log:{${run}}:checkpoint`;
   /** The incarnation of a node that lives; gone when it stops beating. */
   nodeAlive = (node: NodeId | string) => `${this.prefix}node-alive:${node}`;
   heartbeat = (node: NodeId | string) => `${this.prefix}node:${node}`;

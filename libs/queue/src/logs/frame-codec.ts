@@ -4,8 +4,8 @@ import { CodedError } from '#kernel';
 export type StreamEntry = readonly [id: string, fields: readonly string[]];
 
 /**
- * The fields of a frame in Redis: `k` kind (`e`, or three letters: step, stream, encoding), `d` data, `t` time. The script adds `a`,
- * the highest `agentSeq` so far. The entry's id is `<seq>-0`.
+ * The fields of a frame in Redis: `k` kind (`e`, or three letters: step, stream, encoding), `d` data, `t` time. The entry's id is
+ * `<seq>-0`.
  */
 export function encodeFrame(frame: LogFrame): { kind: string; data: string; time: number } {
   if (frame.type === 'end') return { kind: 'e', data: JSON.stringify([frame.state, frame.exitCode, frame.signal]), time: frame.time };

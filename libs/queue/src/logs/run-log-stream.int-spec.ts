@@ -20,17 +20,32 @@ describe('RedisRunLogStream', () => {
   it('stores each frame once, as it was, and nothing after the end', async () => {
     const { logs } = fixture.node;
     const run = newId('run');
-    const binary = { ...output(2, 'AAEC/w==', 7), encoding: 'base64', step: 'compile' } as const;
+    const binary = { ...output(2, 'AAEC/w=='), encoding: 'base64', step: 'compile' } as const;
     expect(await logs.last(run)).toBeUndefined();
-    await logs.append(run, [output(1, 'ünïcode\0\n', 5), binary]);
+    await logs.append(run, [output(1, 'ünïcode\0\n'), binary]);
     await logs.append(run, [output(1, 'other'), output(2, 'other'), output(3)]);
-    expect(await logs.last(run)).toEqual({ seq: 3, agentSeq: 7, ended: false });
+    expect(await logs.last(run)).toEqual({ seq: 3, ended: false, checkpoint: undefined });
     await Promise.all([logs.append(run, [end(4), output(5)]), logs.append(run, [output(6)])]);
-    expect(await logs.last(run)).toEqual({ seq: 4, agentSeq: 7, ended: true });
-    const second = { ...output(2, 'AAEC/w=='), encoding: 'base64', step: 'compile' };
-    expect(await logs.readAll(run)).toEqual([output(1, 'ünïcode\0\n'), second, output(3), end(4)]);
+    expect(await logs.last(run)).toEqual({ seq: 4, ended: true, checkpoint: undefined });
+    expect(await logs.readAll(run)).toEqual([output(1, 'ünïcode\0\n'), binary, output(3), end(4)]);
     await logs.delete(run);
     expect(await logs.readAll(run)).toEqual([]);
+  });
+
+  it('keeps the checkpoint of the frames that are there', async () => {
+    const { logs } = fixture.node;
+    const run = newId('run');
+    await logs.append(run, [], 'before');
+    expect(await logs.last(run)).toEqual({ seq: 0, ended: false, checkpoint: 'before' });
+    await logs.append(run, [output(1), output(2)], 'two');
+    await logs.append(run, [output(1), output(2)], 'late');
+    expect(await logs.last(run)).toEqual({ seq: 2, ended: false, checkpoint: 'two' });
+    await logs.append(run, [output(2), end(3)], 'three');
+    await logs.append(run, [], 'after the end');
+    await logs.append(run, [end(4)], 'after the end');
+    expect(await logs.last(run)).toEqual({ seq: 3, ended: true, checkpoint: 'three' });
+    await logs.delete(run);
+    expect(await logs.last(run)).toBeUndefined();
   });
 
   it('takes long batches and gives them back whole', async () => {

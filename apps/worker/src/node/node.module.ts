@@ -1,0 +1,76 @@
+import { Module } from '@nestjs/common';
+import type { WorkerConfig } from '#config';
+import { systemClock, type Logger } from '#kernel';
+import { createNodeQueues, type NodeQueues } from '#queue';
+import type { Engine } from '../engine/open-engine.js';
+import { EngineModule } from '../engine/engine.module.js';
+import { ActiveRuns } from '../runs/active-runs.js';
+import { RunAdopter } from '../runs/run-adopter.js';
+import { RunLifecycle } from '../runs/run-lifecycle.js';
+import { RunProcessor } from '../runs/run-processor.js';
+import { RunJournal } from '../runs/run-journal.js';
+import type { RunServices } from '../runs/run-services.js';
+import { FreshSandboxSource } from '../runs/sandbox-source.js';
+import type { EngineStores } from '../runtimes/engine-stores.js';
+import { NodeRuntimes } from '../runtimes/node-runtimes.js';
+import { ENGINE, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
+import { RpcServer, type RpcRoute } from './rpc-server.js';
+import { runRoutes } from './run-routes.js';
+import { newIncarnation, WorkerNode } from './worker-node.js';
+
+const QUEUES = Symbol('NodeQueues');
+
+function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes: NodeRuntimes, queues: NodeQueues): WorkerNode {
+  const stop = new AbortController();
+  const active = new ActiveRuns();
+  const node = { nodeId: config.nodeId, incarnation: newIncarnation(systemClock.now()) };
+  const journal = new RunJournal(systemClock, logger);
+  const services: RunServices = {
+    node,
+    claims: queues.claims,
+    logs: queues.logs,
+    events: queues.events,
+    sandboxes: new FreshSandboxSource(engine.runtime, engine.cgroups),
+    runtimes,
+    active,
+    clock: systemClock,
+    logger,
+    signal: stop.signal,
+    reached: (runId, milestone) => {
+      journal.reached(runId, milestone);
+    },
+  };
+  const lifecycle = new RunLifecycle(services);
+  const health: RpcRoute = { method: 'GET', path: /^\/health$/, handle: () => Promise.resolve({ ...node, ready: workerNode.isReady, runs: active.ids().length }) };
+  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes: [health, ...runRoutes(active)], logger });
+  const workerNode: WorkerNode = new WorkerNode({
+    services,
+    engine: engine.runtime,
+    adopter: new RunAdopter(services, lifecycle, engine.runtime),
+    processor: new RunProcessor(services, lifecycle),
+    consumer: queues.consumer,
+    registry: queues.nodes,
+    rpc,
+    runtimes: () => runtimes.views(),
+    giveUp: () => {
+      stop.abort();
+    },
+    close: async () => {
+      await queues.close();
+      await engine.close();
+    },
+    shutdownGraceMs: config.shutdownGraceMs,
+  });
+  return workerNode;
+}
+
+@Module({
+  imports: [EngineModule],
+  providers: [
+    { provide: QUEUES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => createNodeQueues(config.redis, logger, { concurrency: config.nodeConcurrency }) },
+    { provide: NodeRuntimes, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: (config: WorkerConfig, { snapshots }: EngineStores, logger: Logger) => NodeRuntimes.open(config.dataDir, snapshots, logger) },
+    { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, NodeRuntimes, QUEUES], useFactory: assemble },
+  ],
+  exports: [WorkerNode],
+})
+export class NodeModule {}

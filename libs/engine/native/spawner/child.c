@@ -1,0 +1,121 @@
+#define _GNU_SOURCE
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define AGENT_FD 3
+#define AGENT_BACKLOG 8
+
+static int report_fd = -1;
+
+void report_to(int fd) { report_fd = fd; }
+
+_Noreturn void fail(const char *step) {
+  struct {
+    int32_t error;
+    char step[60];
+  } report = {.error = errno};
+  strncpy(report.step, step, sizeof report.step - 1);
+  if (write(report_fd, &report, sizeof report) != (ssize_t)sizeof report) _exit(126);
+  _exit(127);
+}
+
+static _Noreturn void execute(char **argv, char **env) {
+  if (argv[0] == NULL) {
+    errno = EINVAL;
+    fail("empty argv");
+  }
+  execvpe(argv[0], argv, env);
+  fail("exec");
+}
+
+_Noreturn void run_exec(struct reader *body) {
+  char **argv = read_list(body, NULL);
+  char **env = read_list(body, NULL);
+  const char *cwd = read_string(body);
+  if (body->bad) {
+    errno = EBADMSG;
+    fail("read the request");
+  }
+  if (chdir(cwd) < 0) fail("chdir");
+  /* execvpe searches the caller's PATH: it is the request's that counts. */
+  clearenv();
+  for (char **entry = env; *entry != NULL; entry++) putenv(*entry);
+  execute(argv, env);
+}
+
+static void join_cgroup(const char *procs_file) {
+  int fd = open(procs_file, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "0", 1) != 1) fail("join cgroup");
+  close(fd);
+}
+
+/* The guest agent dies last when the node runs out of memory. Best effort: lowering needs CAP_SYS_RESOURCE. */
+static void prefer_survival(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, "-999", 4) < 0 && errno != EACCES && errno != EPERM) fail("oom_score_adj");
+  close(fd);
+}
+
+/* Leaves a listening socket as AGENT_FD, without close-on-exec. */
+static void listen_for_agent(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(path);
+  if (length >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    fail("agent socket path");
+  }
+  memcpy(address.sun_path, path, length + 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("agent socket");
+  mode_t old = umask(0177);
+  if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0) fail("bind agent socket");
+  umask(old);
+  if (listen(fd, AGENT_BACKLOG) < 0) fail("listen on agent socket");
+  /* The report pipe may sit where the socket must go. */
+  if (report_fd == AGENT_FD) {
+    int moved = fcntl(report_fd, F_DUPFD_CLOEXEC, AGENT_FD + 1);
+    if (moved < 0) fail("move report pipe");
+    report_fd = moved;
+  }
+  if (fd == AGENT_FD) {
+    if (fcntl(fd, F_SETFD, 0) < 0) fail("keep agent socket");
+  } else if (dup2(fd, AGENT_FD) < 0) {
+    fail("place agent socket");
+  }
+}
+
+_Noreturn void run_launch(struct reader *body) {
+  char **argv = read_list(body, NULL);
+  char **env = read_list(body, NULL);
+  struct rootfs rootfs = {.mount_point = read_string(body)};
+  rootfs.lower_dirs = read_list(body, NULL);
+  rootfs.upper_bytes = read_u64(body);
+  rootfs.upper_inodes = read_u64(body);
+  rootfs.id_start = read_u32(body);
+  rootfs.id_count = read_u32(body);
+  char **procs_files = read_list(body, NULL);
+  const char *socket_path = read_string(body);
+  if (body->bad) {
+    errno = EBADMSG;
+    fail("read the request");
+  }
+  build_rootfs(&rootfs);
+  for (char **file = procs_files; *file != NULL; file++) join_cgroup(*file);
+  prefer_survival();
+  listen_for_agent(socket_path);
+  if (chdir("/") < 0) fail("chdir");
+  /* Close-on-exec from AGENT_FD + 1: the report pipe must stay open until exec succeeds. */
+  if (close_range(AGENT_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0) fail("close_range");
+  execute(argv, env);
+}

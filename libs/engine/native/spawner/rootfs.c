@@ -1,0 +1,142 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+
+/* A mounted overlay keeps at most OVL_MAX_STACK (500) lowers; its monolithic options must fit one page. */
+#define MAX_LOWERS 128
+/* tmpfs inodes that overlayfs and we take: the root, upper, work, work/work, work/index. */
+#define OWN_INODES 8
+
+static void write_map(pid_t pid, const char *name, const struct rootfs *rootfs) {
+  char path[64], line[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  int size = snprintf(line, sizeof line, "0 %" PRIu32 " %" PRIu32 "\n", rootfs->id_start, rootfs->id_count);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, line, (size_t)size) != size) fail(name);
+  close(fd);
+}
+
+/* A user name space that only carries the id mapping. It lives as long as the descriptor and the mounts made with it. */
+static int open_userns(const struct rootfs *rootfs) {
+  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+  if (pid < 0) fail("clone user name space");
+  if (pid == 0) {
+    for (;;) pause();
+  }
+  write_map(pid, "uid_map", rootfs);
+  write_map(pid, "gid_map", rootfs);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int saved = errno;
+  kill(pid, SIGKILL);
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+  }
+  errno = saved;
+  if (fd < 0) fail("open user name space");
+  return fd;
+}
+
+/*
+ * crun refuses a cgroup2 mount beside v1 ones. In this name space, which only the runtime sees, the cgroup2 mount goes.
+ * The mountinfo field after " - " is the file system type (proc_pid_mountinfo(5)).
+ */
+static void hide_hybrid_cgroup2(void) {
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  if (file == NULL) fail("read mountinfo");
+  char *line = NULL, *unified = NULL;
+  size_t room = 0;
+  bool v1 = false;
+  while (getline(&line, &room, file) > 0) {
+    const char *type = strstr(line, " - ");
+    if (type == NULL) continue;
+    if (strncmp(type, " - cgroup ", 10) == 0) v1 = true;
+    if (strncmp(type, " - cgroup2 ", 11) != 0) continue;
+    char point[4096];
+    if (sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1) {
+      free(unified);
+      unified = strdup(point);
+    }
+  }
+  free(line);
+  fclose(file);
+  if (v1 && unified != NULL && umount2(unified, MNT_DETACH) < 0) fail("unmount the hybrid cgroup2");
+  free(unified);
+}
+
+static void make_dir(const char *path, mode_t mode, uint32_t owner) {
+  /* chmod, because mkdir obeys the umask. */
+  if (mkdir(path, mode) < 0 || chmod(path, mode) < 0) fail("mkdir");
+  if (owner != 0 && chown(path, owner, owner) < 0) fail("chown");
+}
+
+static void mount_lower(const char *dir, const char *target, int userns) {
+  int tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
+  if (tree < 0) fail("open layer");
+  struct mount_attr attr = {
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
+      .userns_fd = (unsigned long long)(unsigned)userns,
+  };
+  if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0) fail("id-map layer");
+  if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0) fail("mount layer");
+  close(tree);
+}
+
+void build_rootfs(const struct rootfs *rootfs) {
+  if (unshare(CLONE_NEWNS) < 0) fail("unshare mount name space");
+  /* Slave: nothing of ours reaches the host, and what the host unmounts meanwhile is not held by us. */
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("make mounts slaves");
+  hide_hybrid_cgroup2();
+  int userns = open_userns(rootfs);
+
+  if (mount("sandbar", rootfs->mount_point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,nr_inodes=512,mode=0711") < 0)
+    fail("mount the launch folder");
+  /* Relative paths from here on: 128 of them must fit into one page of options. */
+  if (chdir(rootfs->mount_point) < 0) fail("enter the launch folder");
+  make_dir("lower", 0711, 0);
+  make_dir("scratch", 0711, 0);
+  make_dir("rootfs", 0711, 0);
+
+  char options[4096];
+  int used = snprintf(options, sizeof options, "upperdir=scratch/upper,workdir=scratch/work,redirect_dir=off,metacopy=off,index=off,lowerdir=");
+  size_t count = 0;
+  for (; rootfs->lower_dirs[count] != NULL; count++) {
+    if (count == MAX_LOWERS) {
+      errno = E2BIG;
+      fail("more than 128 layers");
+    }
+    char target[32];
+    snprintf(target, sizeof target, "lower/%zu", count);
+    make_dir(target, 0711, 0);
+    mount_lower(rootfs->lower_dirs[count], target, userns);
+    used += snprintf(options + used, sizeof options - (size_t)used, "%s%s", count == 0 ? "" : ":", target);
+  }
+  close(userns);
+  if (count == 0) {
+    errno = EINVAL;
+    fail("no layers");
+  }
+
+  char upper[160];
+  snprintf(upper, sizeof upper, "size=%" PRIu64 ",nr_inodes=%" PRIu64 ",mode=0755,uid=%" PRIu32 ",gid=%" PRIu32, rootfs->upper_bytes,
+           rootfs->upper_inodes + OWN_INODES, rootfs->id_start, rootfs->id_start);
+  if (mount("sandbar-upper", "scratch", "tmpfs", MS_NODEV, upper) < 0) fail("mount the writable layer");
+  /* Owned by the shifted root: an upper layer that is itself id-mapped makes the overlay read-only. */
+  make_dir("scratch/upper", 0755, rootfs->id_start);
+  make_dir("scratch/work", 0755, rootfs->id_start);
+  if (mount("sandbar-rootfs", "rootfs", "overlay", MS_NODEV, options) < 0) fail("mount the overlay");
+}

@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { CodedError, isCodedError } from '#kernel';
+import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
+import type { Cgroup, CgroupLimits, CgroupUsage } from '../cgroups.js';
+import type { V1Hierarchies } from '../hierarchies.js';
+
+const CPU_PERIOD_US = 100_000;
+/** The kernel's lower bound of cpu.cfs_quota_us. */
+const MIN_QUOTA_US = 1_000;
+const FREEZE_POLLS = 50;
+
+/** A directory of the same path in every hierarchy (kernel: Documentation/admin-guide/cgroup-v1). */
+export class V1Cgroup implements Cgroup {
+  readonly path: string;
+  readonly #hierarchies: V1Hierarchies;
+
+  constructor(hierarchies: V1Hierarchies, path: string) {
+    this.path = path;
+    this.#hierarchies = hierarchies;
+  }
+
+  /** Its directories, one per hierarchy. */
+  get dirs(): string[] {
+    return [...new Set<string>(Object.values(this.#hierarchies))].map((mountPoint) => join(mountPoint, this.path));
+  }
+
+  get procsFiles(): readonly string[] {
+    return this.dirs.map((dir) => join(dir, 'cgroup.procs'));
+  }
+
+  async setLimits(limits: CgroupLimits): Promise<void> {
+    const writes: Promise<void>[] = [];
+    if (limits.memoryBytes !== undefined) writes.push(this.#setMemory(limits.memoryBytes));
+    if (limits.pids !== undefined) writes.push(writeValue(this.#file('pids', 'pids.max'), limits.pids));
+    if (limits.cpuMillis !== undefined) writes.push(this.#setCpu(limits.cpuMillis));
+    // 100 of v2's scale is the default 1024 of v1's.
+    if (limits.cpuWeight !== undefined) writes.push(writeValue(this.#file('cpu', 'cpu.shares'), Math.max(2, Math.round(limits.cpuWeight * 10.24))));
+    await Promise.all(writes);
+  }
+
+  async usage(): Promise<CgroupUsage> {
+    const [cpuNs, memoryBytes, memoryPeakBytes, oom, pids] = await Promise.all([
+      readNumber(this.#file('cpuacct', 'cpuacct.usage')),
+      readNumber(this.#file('memory', 'memory.usage_in_bytes')),
+      readNumber(this.#file('memory', 'memory.max_usage_in_bytes')),
+      readText(this.#file('memory', 'memory.oom_control')),
+      readNumber(this.#file('pids', 'pids.current')),
+    ]);
+    return { cpuTimeUs: Math.floor(cpuNs / 1000), memoryBytes, memoryPeakBytes, oomKills: keyedNumber(oom, 'oom_kill'), pids };
+  }
+
+  async resetPeak(): Promise<void> {
+    await writeValue(this.#file('memory', 'memory.max_usage_in_bytes'), 0);
+  }
+
+  async freeze(): Promise<void> {
+    const state = this.#freezerState();
+    await writeValue(state, 'FROZEN');
+    // FREEZING until the last task has come to a stop; one that forks meanwhile is frozen too.
+    for (let poll = 0; poll < FREEZE_POLLS; poll += 1) {
+      if ((await readText(state)) === 'FROZEN') return;
+      await new Promise((resolve) => setTimeout(resolve, poll < 5 ? 1 : 10));
+      await writeValue(state, 'FROZEN');
+    }
+    throw new CodedError('deadline_exceeded', 'the cgroup does not freeze', { path: this.path });
+  }
+
+  async thaw(): Promise<void> {
+    await writeValue(this.#freezerState(), 'THAWED');
+  }
+
+  pids(): Promise<number[]> {
+    return pidsIn(join(this.#hierarchies.pids, this.path));
+  }
+
+  async kill(): Promise<void> {
+    const dir = join(this.#hierarchies.pids, this.path);
+    await killUntilEmpty(dir, async (round) => {
+      // The first strike ends what does not fork. What forks faster than we read is stopped first; frozen, it dies when it thaws.
+      if (round === 0) {
+        await this.#thawIfAny();
+        signalAll(await pidsBelow(dir));
+        return;
+      }
+      await this.freeze().catch((error: unknown) => {
+        if (!isCodedError(error)) throw error;
+      });
+      try {
+        signalAll(await pidsBelow(dir));
+      } finally {
+        await this.#thawIfAny();
+      }
+    });
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all(this.dirs.map((dir) => removeCgroup(dir)));
+  }
+
+  async #setMemory(bytes: number): Promise<void> {
+    const memory = this.#file('memory', 'memory.limit_in_bytes');
+    const withSwap = this.#file('memory', 'memory.memsw.limit_in_bytes');
+    const current = await readTextIfAny(withSwap);
+    // memory ≤ memory+swap holds at every moment, so which is written first depends on the direction.
+    if (current !== undefined && Number(current) < bytes) {
+      await writeValue(withSwap, bytes);
+      await writeValue(memory, bytes);
+    } else {
+      await writeValue(memory, bytes);
+      if (current !== undefined) await writeValue(withSwap, bytes);
+      else await writeIfAny(this.#file('memory', 'memory.swappiness'), 0);
+    }
+  }
+
+  async #setCpu(millis: number): Promise<void> {
+    await writeValue(this.#file('cpu', 'cpu.cfs_period_us'), CPU_PERIOD_US);
+    await writeValue(this.#file('cpu', 'cpu.cfs_quota_us'), Math.max(MIN_QUOTA_US, Math.round((millis * CPU_PERIOD_US) / 1000)));
+  }
+
+  async #thawIfAny(): Promise<void> {
+    const { freezer } = this.#hierarchies;
+    if (freezer !== undefined) await writeIfAny(join(freezer, this.path, 'freezer.state'), 'THAWED');
+  }
+
+  #freezerState(): string {
+    const { freezer } = this.#hierarchies;
+    if (freezer === undefined) throw new CodedError('unsupported', 'this machine has no freezer hierarchy');
+    return join(freezer, this.path, 'freezer.state');
+  }
+
+  #file(controller: 'memory' | 'pids' | 'cpu' | 'cpuacct', name: string): string {
+    return join(this.#hierarchies[controller], this.path, name);
+  }
+}

@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, writeIfAny } from '../cgroup-files.js';
+import type { V1Hierarchies } from '../hierarchies.js';
+import type { CgroupTree } from './tree-manager.js';
+import { V1Cgroup } from './v1-cgroup.js';
+
+/** Hierarchies of version 1, with or without a cgroup2 mount beside them. */
+export class V1Tree implements CgroupTree {
+  readonly mode: 'v1' | 'hybrid';
+  readonly #hierarchies: V1Hierarchies;
+
+  constructor(hierarchies: V1Hierarchies, mode: 'v1' | 'hybrid') {
+    this.#hierarchies = hierarchies;
+    this.mode = mode;
+  }
+
+  async prepareRoot(root: string): Promise<void> {
+    await this.createParent(root);
+    // Kernels before 5.11 do not count a child's memory in its parent unless told to, before there are children.
+    const file = join(this.#hierarchies.memory, root, 'memory.use_hierarchy');
+    if ((await readTextIfAny(file)) === '0') await writeIfAny(file, 1);
+  }
+
+  cgroup(path: string): V1Cgroup {
+    return new V1Cgroup(this.#hierarchies, path);
+  }
+
+  async createParent(path: string): Promise<void> {
+    await Promise.all(this.cgroup(path).dirs.map((dir) => makeCgroup(dir)));
+  }
+
+  createLeaf(path: string): Promise<void> {
+    return this.createParent(path);
+  }
+
+  async children(path: string): Promise<string[]> {
+    const names = await Promise.all(this.cgroup(path).dirs.map((dir) => childCgroups(dir)));
+    return [...new Set(names.flat())];
+  }
+
+  async populated(path: string): Promise<boolean> {
+    const pids = await Promise.all(this.cgroup(path).dirs.map((dir) => pidsBelow(dir)));
+    return pids.flat().length > 0;
+  }
+}

@@ -1,0 +1,34 @@
+import { readFile } from 'node:fs/promises';
+
+/** One line of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)). */
+export interface MountEntry {
+  /** Of the mounted file system, the directory that is the mount's root. */
+  readonly root: string;
+  readonly mountPoint: string;
+  readonly fsType: string;
+  readonly source: string;
+  readonly superOptions: readonly string[];
+}
+
+export async function readMounts(path = '/proc/self/mountinfo'): Promise<MountEntry[]> {
+  return parseMountInfo(await readFile(path, 'utf8'));
+}
+
+export function parseMountInfo(text: string): MountEntry[] {
+  const entries: MountEntry[] = [];
+  for (const line of text.split('\n')) {
+    // Optional fields stand before the lone dash, so both halves are counted from it.
+    const [left, right] = line.split(' - ', 2);
+    if (left === undefined || right === undefined) continue;
+    const [, , , root, mountPoint] = left.split(' ');
+    const [fsType, source, superOptions] = right.split(' ');
+    if (root === undefined || mountPoint === undefined || fsType === undefined) continue;
+    entries.push({ root: unescape(root), mountPoint: unescape(mountPoint), fsType, source: unescape(source ?? ''), superOptions: (superOptions ?? '').split(',') });
+  }
+  return entries;
+}
+
+/** Blank, tab, newline and backslash are written in octal. */
+function unescape(field: string): string {
+  return field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

@@ -1,0 +1,11 @@
+import type { OciRuntime } from '../oci-runtime.js';
+
+/** @param program absolute path */
+export function runcRuntime(program = '/usr/sbin/runc'): OciRuntime {
+  return {
+    name: 'runc',
+    joinsCgroup: 'itself',
+    runArgv: ({ id, stateRoot, bundle, pidFile }) => [program, '--root', stateRoot, 'run', '--detach', '--preserve-fds', '1', '--bundle', bundle, '--pid-file', pidFile, id],
+    deleteArgv: ({ stateRoot, id }) => [program, '--root', stateRoot, 'delete', '--force', id],
+  };
+}

@@ -1,0 +1,81 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, isDigest, isId } from '#kernel';
+import type { ProcessIdentity } from '../linux/index.js';
+import type { SandboxSpec } from './runtime.js';
+
+/**
+ * What a sandbox's folder says of it. `creating` is written before anything else is made, `running` when its agent's process is known.
+ * A folder without a readable `running` is half made or half removed: the next start sweeps it.
+ */
+export interface SandboxState {
+  readonly version: 1;
+  readonly phase: 'creating' | 'running';
+  readonly spec: SandboxSpec;
+  /** Of the uid range. */
+  readonly slot: number;
+  readonly createdAt: number;
+  /** PID 1 of the sandbox, as the host sees it. */
+  readonly init?: ProcessIdentity;
+  readonly bootId: string;
+}
+
+const FILE = 'state.json';
+
+export function statePath(dir: string): string {
+  return join(dir, FILE);
+}
+
+/**
+ * Atomic for whoever reads it, whenever the worker dies. `durable`: also on disk (file and folder) before it returns, so that the annotations
+ * outlive the machine's crash; the sandbox itself does not.
+ */
+export async function writeState(dir: string, state: SandboxState, durability: 'durable' | 'atomic'): Promise<void> {
+  const temporary = join(dir, `.${FILE}`);
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(JSON.stringify(state));
+    if (durability === 'durable') await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, statePath(dir));
+  if (durability === 'durable') await syncDir(dir);
+}
+
+async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** undefined when there is none or it is damaged: both mean that the sandbox is not whole. */
+export async function readState(dir: string): Promise<SandboxState | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(statePath(dir), 'utf8'));
+    return isState(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function isState(value: unknown): value is SandboxState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state = value as Partial<SandboxState>;
+  const spec: Partial<SandboxSpec> | undefined = state.spec;
+  return (
+    state.version === 1 &&
+    (state.phase === 'creating' || state.phase === 'running') &&
+    typeof state.slot === 'number' &&
+    typeof state.createdAt === 'number' &&
+    typeof state.bootId === 'string' &&
+    isId('sandbox', spec?.id) &&
+    isId('tenant', spec?.tenantId) &&
+    isDigest(spec?.chainId) &&
+    typeof spec?.annotations === 'object'
+  );
+}

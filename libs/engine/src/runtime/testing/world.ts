@@ -1,0 +1,124 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CodedError, digestOf, newId, silentLogger, type TenantId } from '#kernel';
+import { createCgroupManager, type CgroupManager } from '../../cgroups/index.js';
+import { HelperSpawner, type RootfsMount } from '../../linux/index.js';
+import type { OciRuntime } from '../oci-runtime.js';
+import type { Sandbox, SandboxLimits, SandboxRuntime, SandboxSpec } from '../runtime.js';
+import { createSandboxRuntime } from '../sandbox-runtime.js';
+
+/** A node's walls in a temporary folder with a cgroup tree of their own, for the root tests: no images, no agent but the stub. */
+
+const NATIVE = join(import.meta.dirname, '../../../native');
+const MIB = 1024 * 1024;
+export const CHAIN_ID = digestOf('the only root file system of the test');
+
+export interface World {
+  readonly root: string;
+  readonly cgroupRoot: string;
+  readonly tenantId: TenantId;
+  readonly cgroups: CgroupManager;
+  readonly spawner: HelperSpawner;
+  readonly runtime: SandboxRuntime;
+  /** As a restarted worker has it: nothing in memory. `spawner` stays. */
+  reopen(): Promise<SandboxRuntime>;
+  spec(limits?: Partial<SandboxLimits>): SandboxSpec;
+  /** Runs a shell line in the sandbox, as the guest's root. */
+  sh(sandbox: Pick<Sandbox, 'id'>, line: string): Promise<{ output: string; status: number }>;
+  dispose(): Promise<void>;
+}
+
+export async function makeWorld(ociRuntime: OciRuntime, name: string): Promise<World> {
+  // Guests' shifted root must reach the folder, which mkdtemp makes 0700.
+  const base = await mkdtemp(join(tmpdir(), `walls-${name}-`));
+  await chmod(base, 0o711);
+  const compile = (output: string, ...sources: string[]): string => {
+    execFileSync('cc', ['-O2', '-static', '-o', join(base, output), ...sources]);
+    return join(base, output);
+  };
+  const spawnerSources = (await readdir(join(NATIVE, 'spawner'))).filter((file) => file.endsWith('.c')).map((file) => join(NATIVE, 'spawner', file));
+  const agentBinary = compile('stub-agent', join(import.meta.dirname, 'stub-agent.c'));
+  const probe = compile('probe', join(import.meta.dirname, 'probe.c'));
+  const spawner = new HelperSpawner({ program: compile('sandbar-spawner', ...spawnerSources), logger: silentLogger });
+  const lowerDirs = await makeLayers(base, probe);
+  const cgroupRoot = `walls-${name}-${process.pid}`;
+  const cgroups = await createCgroupManager({ root: cgroupRoot });
+  const root = join(base, 'engine');
+  const options = {
+    root,
+    cgroups,
+    spawner,
+    ociRuntime,
+    agentBinary,
+    logger: silentLogger,
+    snapshots: {
+      rootfs: (chainId: string, upper: { sizeBytes: number; inodes: number }): Promise<RootfsMount> =>
+        chainId === CHAIN_ID ? Promise.resolve({ kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', ...upper } }) : Promise.reject(new CodedError('not_found', 'no such snapshot')),
+    },
+    connectAgent: () => Promise.reject(new CodedError('unsupported', 'the stub speaks no protocol')),
+  };
+  const runtime = createSandboxRuntime(options);
+  await runtime.recover();
+  const tenantId = newId('tenant');
+  return {
+    root,
+    cgroupRoot,
+    tenantId,
+    cgroups,
+    spawner,
+    runtime,
+    reopen: async () => {
+      const next = createSandboxRuntime(options);
+      await next.recover();
+      return next;
+    },
+    spec: (limits) => ({
+      id: newId('sandbox'),
+      tenantId,
+      chainId: CHAIN_ID,
+      hostname: 'walls',
+      network: 'none',
+      limits: { memoryBytes: 128 * MIB, pids: 64, cpuMillis: 2000, diskBytes: 16 * MIB, ...limits },
+      annotations: { owner: 'test' },
+    }),
+    sh: (sandbox, line) => runInSandbox(join(root, 'sandboxes', sandbox.id, 'agent.sock'), line),
+    dispose: async () => {
+      for (const { tenantId: tenant, sandboxId } of await cgroups.list()) await cgroups.sandbox(tenant, sandboxId).kill();
+      await cgroups.removeAll();
+      await spawner.close();
+      await rm(base, { recursive: true, force: true });
+    },
+  };
+}
+
+async function makeLayers(base: string, probe: string): Promise<string[]> {
+  const [lower, upper] = [join(base, 'layer-0'), join(base, 'layer-1')];
+  for (const dir of ['bin', 'proc', 'dev', 'sys', 'tmp', 'root', 'etc']) await mkdir(join(lower, dir), { recursive: true });
+  await chmod(join(lower, 'tmp'), 0o1777);
+  await copyFile('/bin/busybox', join(lower, 'bin/busybox'));
+  for (const applet of execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
+    if (!existsSync(join(lower, 'bin', applet))) await symlink('busybox', join(lower, 'bin', applet));
+  }
+  await mkdir(join(upper, 'bin'), { recursive: true });
+  await copyFile(probe, join(upper, 'bin/probe'));
+  return [upper, lower];
+}
+
+function runInSandbox(socketPath: string, line: string): Promise<{ output: string; status: number }> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    const chunks: Buffer[] = [];
+    socket.once('error', reject);
+    socket.once('connect', () => socket.write(`${line}\n`));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.once('end', () => {
+      const text = Buffer.concat(chunks).toString('utf8');
+      const last = /status=(\d+)\n$/.exec(text);
+      resolve({ output: text.slice(0, last?.index ?? text.length), status: Number(last?.[1] ?? -1) });
+    });
+  });
+}
