@@ -206,7 +206,7 @@ static const char *greet(struct connection *connection, const struct frame *fram
   uint64_t last = events_next() - 1;
   uint8_t payload[20];
   events_acknowledge(hello.after < last ? hello.after : last);
-  events_rewind(hello.after);
+  events_rewind();
   put_u32(payload, PROTOCOL_VERSION);
   put_u64(payload + 4, events_oldest());
   put_u64(payload + 12, events_next());

@@ -56,9 +56,8 @@ void events_sent(void) {
   cursor = cursor->next;
 }
 
-void events_rewind(uint64_t after) {
+void events_rewind(void) {
   cursor = head;
-  while (cursor != NULL && cursor->seq <= after) cursor = cursor->next;
 }
 
 bool events_acknowledge(uint64_t seq) {

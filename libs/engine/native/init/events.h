@@ -36,8 +36,8 @@ void events_append_output(struct event *event, uint32_t process_id, uint8_t stre
 struct event *events_unsent(void);
 void events_sent(void);
 
-/* The next connection starts behind `after`. */
-void events_rewind(uint64_t after);
+/* For a new connection: everything that is still here is unsent. */
+void events_rewind(void);
 
 /* Forgets events up to `seq`. False when there is no such event yet. */
 bool events_acknowledge(uint64_t seq);

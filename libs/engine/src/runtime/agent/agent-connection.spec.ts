@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { AgentEvent, ProcessSpec } from './agent.js';
-import { AgentConnection } from './agent-connection.js';
+import type { AgentConnection } from './agent-connection.js';
 import { connectAgent } from './connect-agent.js';
 import { encodeFrame, type Frame, FrameDecoder, FrameType, writeUInt64 } from './frames.js';
 

@@ -24,8 +24,8 @@ describe('the guest agent and its processes', () => {
     collector = new Collector(agent);
   });
   afterEach(async () => {
-    agent.close();
     await launched.stop();
+    agent.close();
   });
 
   it('keeps stdout and stderr apart and tells the exit code, behind the last output', async () => {
@@ -158,8 +158,10 @@ describe('the guest agent and its processes', () => {
     expect(finished).toMatchObject({ stdout: 'first\n', exit: { exitCode: 4 } });
     expect(Date.now() - began).toBeGreaterThanOrEqual(90);
     expect(Date.now() - began).toBeLessThan(3000);
-    const flood = await run(agent, collector, guest(['sh', '-c', 'yes & exit 5']));
+    const flooded = Date.now();
+    const flood = await run(agent, collector, guest(['sh', '-c', 'yes & yes & yes & yes & exit 5']));
     expect(flood.exit.exitCode).toBe(5);
+    expect(Date.now() - flooded).toBeLessThan(1500);
     await agent.killAll();
   });
 

@@ -70,6 +70,21 @@ describe('the guest agent and its host', () => {
     agent.close();
   });
 
+  it('reports of a descendant\'s endless output what lay in the pipe at the deadline, and then the exit', async () => {
+    const agent = await launched.connect();
+    const collector = new Collector(agent, 0, false);
+    const spec = guest(['sh', '-c', 'yes & yes & yes & exit 5']);
+    await agent.start(spec);
+    await sleep(700);
+    const before = collector.text(spec.id, 'stdout').length;
+    agent.acknowledge(collector.lastSeq);
+    const finished = await collector.exit(spec.id);
+    expect(finished.exit.exitCode).toBe(5);
+    expect(finished.stdout.length - before).toBeGreaterThan(0);
+    expect(finished.stdout.length - before).toBeLessThanOrEqual(65_536);
+    agent.close();
+  });
+
   it('loses and repeats nothing when the host comes back, again and again', async () => {
     const last = 300_000;
     const first = await launched.connect();

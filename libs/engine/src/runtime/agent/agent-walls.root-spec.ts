@@ -29,8 +29,8 @@ describe('the walls of the guest agent', () => {
     collector = new Collector(agent);
   });
   afterEach(async () => {
-    agent.close();
     await launched.stop();
+    agent.close();
   });
 
   const shell = (script: string, changes: Parameters<typeof guest>[1] = {}): Promise<Finished> => run(agent, collector, guest(['sh', '-c', script], changes));
@@ -146,7 +146,7 @@ describe('the walls of the guest agent', () => {
     const socket = connect(launched.socketPath);
     await once(socket, 'connect');
     const answers: Buffer[] = [];
-    socket.on('data', (bytes) => answers.push(bytes as Buffer));
+    socket.on('data', (bytes) => answers.push(bytes));
     for (const byte of encodeFrame(FrameType.hello, {}, encodeHello(0))) socket.write(Buffer.from([byte]));
     socket.write(Buffer.concat(Array.from({ length: 20_000 }, (_, id) => encodeFrame(FrameType.ping, { id }))));
     const expected = 40 + 20_000 * 24;
