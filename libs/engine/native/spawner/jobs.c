@@ -87,8 +87,11 @@ void job_start(int epoll, uint32_t id, uint8_t op, const uint8_t *frame, size_t 
   pid_t pid = -1;
   const pid_t self = getpid();
   bool ready = pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 && pipe2(report, O_CLOEXEC) == 0;
-  if (ready && input_size > 0) ready = pipe2(in, O_CLOEXEC) == 0;
-  if (ready && input_size == 0) ready = (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;
+  /*
+   * Without input: a pipe whose other end is closed. Never /dev/null: crun gives its stdio to the container's root (fchown), and the
+   * guest would own the host's device.
+   */
+  if (ready) ready = pipe2(in, O_CLOEXEC) == 0;
   if (ready) pid = fork();
   const int saved = errno;
   if (pid == 0) become(self, op, &body, (const int[]){in[0], out[1], err[1], report[1]});
@@ -113,6 +116,8 @@ void job_start(int epoll, uint32_t id, uint8_t op, const uint8_t *frame, size_t 
     memcpy(job->stdin_data, input, input_size);
     job->stdin_size = input_size;
     watch(epoll, &job->in, job, in[1], EPOLLOUT);
+  } else {
+    close(in[1]);
   }
   jobs = job;
 }

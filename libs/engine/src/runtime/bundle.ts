@@ -13,7 +13,8 @@ export interface BundleSpec {
   readonly idRange: IdRange;
   /** For runtimes that join the cgroup themselves. */
   readonly cgroupsPath?: string;
-  /** Hard limits of this process, which no program below it can raise. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** RLIMIT_CORE, soft and hard: no program below can raise it. */
   readonly coreLimit: number;
 }
 
@@ -94,6 +95,7 @@ export function ociConfig(spec: BundleSpec): object {
     },
     root: { path: spec.rootPath, readonly: false },
     hostname: spec.hostname,
+    ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     mounts: mounts(spec.agentPath),
     linux: {
       namespaces: NAMESPACES.map((type) => ({ type })),

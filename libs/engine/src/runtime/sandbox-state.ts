@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, isDigest, isId } from '#kernel';
 import type { ProcessIdentity } from '../linux/index.js';
@@ -27,29 +27,13 @@ export function statePath(dir: string): string {
 }
 
 /**
- * Atomic for whoever reads it, whenever the worker dies. `durable`: also on disk (file and folder) before it returns, so that the annotations
- * outlive the machine's crash; the sandbox itself does not.
+ * Atomic for whoever reads it, whenever the worker dies. Not forced to disk: the sandbox does not outlive the machine's crash, after which a
+ * damaged or missing state is that of a sandbox to be swept. (fsync of the file and its folder would cost as much as the launch itself.)
  */
-export async function writeState(dir: string, state: SandboxState, durability: 'durable' | 'atomic'): Promise<void> {
+export async function writeState(dir: string, state: SandboxState): Promise<void> {
   const temporary = join(dir, `.${FILE}`);
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(JSON.stringify(state));
-    if (durability === 'durable') await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeFile(temporary, JSON.stringify(state), { mode: 0o600 });
   await rename(temporary, statePath(dir));
-  if (durability === 'durable') await syncDir(dir);
-}
-
-async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** undefined when there is none or it is damaged: both mean that the sandbox is not whole. */

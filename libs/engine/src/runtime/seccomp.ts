@@ -97,6 +97,10 @@ function socketRules(): SeccompRule[] {
         { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_EQ' },
       ],
     },
+    refuse('socket', [
+      { index: 0, value: AF.netlink, op: 'SCMP_CMP_EQ' },
+      { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_GT' },
+    ]),
     ...refusedFamilies.map((family) => refuse('socket', [{ index: 0, value: family, op: 'SCMP_CMP_EQ' }])),
     // AF_PACKET, AF_ALG, AF_VSOCK and all that came later.
     refuse('socket', [{ index: 0, value: AF.netlink, op: 'SCMP_CMP_GT' }]),

@@ -30,6 +30,8 @@ export class OciSandboxRuntime implements SandboxRuntime {
   #ranges: IdRanges | undefined;
   #bootId = '';
   #coreLimit = 0;
+  /** What lets later launches reuse the seccomp filter that the first one compiled. */
+  #seccompFilter: Readonly<Record<string, string>> | undefined;
 
   constructor(options: SandboxRuntimeOptions) {
     this.#options = options;
@@ -105,7 +107,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     const { spec, slot } = state;
     const idRange = this.#rangesOrFail().rangeOf(slot);
     await mkdir(paths.dir, { mode: 0o700 });
-    await writeState(paths.dir, state, 'durable');
+    await writeState(paths.dir, state);
     const { diskBytes } = spec.limits;
     const [rootfs, cgroup] = await Promise.all([
       snapshots.rootfs(spec.chainId, { sizeBytes: diskBytes, inodes: Math.max(MIN_INODES, Math.floor(diskBytes / BYTES_PER_INODE)) }),
@@ -119,6 +121,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       idRange,
       coreLimit: this.#coreLimit,
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
+      ...(this.#seccompFilter === undefined ? {} : { annotations: this.#seccompFilter }),
     });
     await writeFile(paths.configFile, JSON.stringify(config), { mode: 0o600 });
     const result = await spawner.launch({
@@ -132,8 +135,9 @@ export class OciSandboxRuntime implements SandboxRuntime {
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);
+    this.#seccompFilter ??= await ociRuntime.compiledSeccomp(paths.ociState);
     const running: SandboxState = { ...state, phase: 'running', init: await this.#initOf(paths) };
-    await writeState(paths.dir, running, 'atomic');
+    await writeState(paths.dir, running);
     return running;
   }
 

@@ -15,6 +15,7 @@ import { createSandboxRuntime } from '../sandbox-runtime.js';
 
 const NATIVE = join(import.meta.dirname, '../../../native');
 const MIB = 1024 * 1024;
+const SHELL_TIMEOUT_MS = 20_000;
 export const CHAIN_ID = digestOf('the only root file system of the test');
 
 export interface World {
@@ -112,7 +113,11 @@ function runInSandbox(socketPath: string, line: string): Promise<{ output: strin
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
     const chunks: Buffer[] = [];
+    socket.setTimeout(SHELL_TIMEOUT_MS, () => socket.destroy(new Error(`no answer to: ${line}`)));
     socket.once('error', reject);
+    socket.once('close', () => {
+      reject(new Error(`connection closed during: ${line}`));
+    });
     socket.once('connect', () => socket.write(`${line}\n`));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.once('end', () => {

@@ -1,0 +1,137 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cgroup, CgroupManager } from './cgroups.js';
+
+const MIB = 1024 * 1024;
+
+/** Starts a shell line inside the cgroup. */
+function startIn(cgroup: Cgroup, line: string): ChildProcess {
+  const joins = cgroup.procsFiles.map((file) => `echo 0 > '${file}'`).join(' && ');
+  return spawn('/bin/sh', ['-c', `${joins} && ${line}`], { stdio: 'ignore', detached: true });
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (let poll = 0; poll < 400; poll += 1) {
+    if (await condition()) return;
+    await sleep(10);
+  }
+  throw new Error(`never: ${what}`);
+}
+
+/** What every driver promises, on a real hierarchy. `factory` gives managers over one root that nobody else uses. */
+export function describeCgroupManager(name: string, factory: () => Promise<CgroupManager>): void {
+  describe(name, () => {
+    let manager: CgroupManager;
+    const tenant = 'ten_a';
+
+    beforeEach(async () => {
+      manager = await factory();
+      await manager.prepare();
+      await manager.ensureTenant(tenant, { memoryBytes: 512 * MIB, pids: 500 });
+    });
+
+    afterEach(async () => {
+      for (const { tenantId, sandboxId } of await manager.list()) await manager.sandbox(tenantId, sandboxId).kill();
+      await manager.removeAll();
+    });
+
+    it('prepares, creates and removes any number of times', async () => {
+      await manager.prepare();
+      await manager.ensureTenant(tenant, {});
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB, pids: 10, cpuMillis: 500, cpuWeight: 200 });
+      await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB });
+      expect(await manager.list()).toEqual([{ tenantId: tenant, sandboxId: 'sbx_1' }]);
+      await expect(manager.removeTenant(tenant)).rejects.toMatchObject({ code: 'failed_precondition' });
+      await cgroup.kill();
+      await cgroup.remove();
+      await cgroup.remove();
+      expect(await manager.list()).toEqual([]);
+      await manager.removeTenant(tenant);
+      await manager.removeTenant(tenant);
+    });
+
+    it('says not_found for a sandbox without its tenant, and for a cgroup that is none', async () => {
+      await expect(manager.ensureSandbox('ten_unknown', 'sbx_1', {})).rejects.toMatchObject({ code: 'not_found' });
+      await expect(manager.sandbox(tenant, 'sbx_none').usage()).rejects.toMatchObject({ code: 'not_found' });
+      await manager.sandbox(tenant, 'sbx_none').kill();
+      await manager.sandbox(tenant, 'sbx_none').remove();
+    });
+
+    it.each(['..', '../other', 'a/b', '', '.hidden', 'x'.repeat(65)])('refuses the name %j', (bad) => {
+      expect(() => manager.sandbox(tenant, bad)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    });
+
+    it('raises and lowers limits', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB });
+      for (const memoryBytes of [128 * MIB, 32 * MIB, 256 * MIB]) await cgroup.setLimits({ memoryBytes, pids: 7, cpuMillis: 1500 });
+    });
+
+    it('counts, freezes, thaws and kills its processes, and is not removed while they live', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', {});
+      const child = startIn(cgroup, 'i=0; while :; do i=$((i+1)); done');
+      await until('the process joined', async () => (await cgroup.pids()).includes(child.pid!));
+      expect((await cgroup.usage()).pids).toBe(1);
+      await expect(cgroup.remove()).rejects.toMatchObject({ code: 'failed_precondition' });
+      await cgroup.freeze();
+      const frozenAt = (await cgroup.usage()).cpuTimeUs;
+      await sleep(60);
+      expect((await cgroup.usage()).cpuTimeUs - frozenAt).toBeLessThan(5_000);
+      await cgroup.thaw();
+      await until('it runs on', async () => (await cgroup.usage()).cpuTimeUs > frozenAt + 10_000);
+      await cgroup.freeze();
+      await cgroup.kill();
+      await endOf(child);
+      expect(await cgroup.pids()).toEqual([]);
+      await cgroup.remove();
+    });
+
+    it('kills a fork bomb', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { pids: 60 });
+      const child = startIn(cgroup, 'f() { f & f & }; while :; do f; done');
+      await until('it is full', async () => (await cgroup.usage()).pids >= 50);
+      await cgroup.kill();
+      expect(await cgroup.pids()).toEqual([]);
+      await endOf(child);
+      await cgroup.remove();
+    });
+
+    it('lets the kernel kill what is beyond the memory limit, counts it and knows the peak', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 24 * MIB });
+      const child = startIn(cgroup, 'x=0123456789abcdef; while :; do x=$x$x; done');
+      await endOf(child);
+      const usage = await cgroup.usage();
+      expect(usage.oomKills).toBeGreaterThan(0);
+      expect(usage.memoryPeakBytes).toBeGreaterThan(16 * MIB);
+      expect(usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB);
+      await cgroup.resetPeak();
+      expect((await cgroup.usage()).memoryPeakBytes).toBeLessThanOrEqual(usage.memoryPeakBytes);
+    });
+
+    it('holds the share of a CPU', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { cpuMillis: 200 });
+      startIn(cgroup, 'while :; do :; done');
+      await until('it runs', async () => (await cgroup.usage()).cpuTimeUs > 0);
+      const before = (await cgroup.usage()).cpuTimeUs;
+      await sleep(1_000);
+      const used = (await cgroup.usage()).cpuTimeUs - before;
+      expect(used).toBeLessThan(350_000);
+    });
+
+    it('sweeps empty leftovers when it is prepared again, and leaves those that live', async () => {
+      await manager.ensureSandbox(tenant, 'sbx_dead', {});
+      const live = await manager.ensureSandbox(tenant, 'sbx_live', {});
+      const child = startIn(live, 'sleep 60');
+      await until('it joined', async () => (await live.pids()).length > 0);
+      await expect(manager.removeAll()).rejects.toMatchObject({ code: 'failed_precondition' });
+      await (await factory()).prepare();
+      expect(await manager.list()).toEqual([{ tenantId: tenant, sandboxId: 'sbx_live' }]);
+      expect(await readFile(`/proc/${child.pid!}/cgroup`, 'utf8')).toContain('sbx_live');
+    });
+  });
+}

@@ -1,0 +1,36 @@
+import { decodeAnswer, encodeExec, FrameSplitter } from './spawner-frames.js';
+
+function ended(id: number): Buffer {
+  const body = Buffer.alloc(14 + 4 + 2 + 4 + 1);
+  body.writeUInt32LE(id, 0);
+  body.writeInt32LE(-1, 6);
+  body.writeInt32LE(9, 10);
+  body.writeUInt32LE(2, 14);
+  body.write('ab', 18);
+  body.writeUInt32LE(1, 20);
+  body.write('c', 24);
+  return body;
+}
+
+describe('spawner frames', () => {
+  it('refuses a NUL and a request beyond 16 MiB', () => {
+    expect(() => encodeExec(1, { argv: ['/bin/a\0b'], timeoutMs: 1 })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    expect(() => encodeExec(1, { argv: ['/bin/a'], stdin: Buffer.alloc(16 * 1024 * 1024), timeoutMs: 1 })).toThrow(expect.objectContaining({ code: 'payload_too_large' }));
+  });
+
+  it('reads an answer, and none that ends within a field', () => {
+    expect(decodeAnswer(ended(7))).toEqual({ id: 7, kind: 'ended', timedOut: false, exitCode: null, signal: 9, stdout: Buffer.from('ab'), stderr: Buffer.from('c') });
+    for (let size = 0; size < ended(7).length; size += 1) expect(() => decodeAnswer(ended(7).subarray(0, size))).toThrow(RangeError);
+  });
+
+  it('cuts a stream wherever its chunks end', () => {
+    const frames = [1, 2, 3].map((id) => Buffer.concat([Buffer.of(ended(id).length, 0, 0, 0), ended(id)]));
+    const stream = Buffer.concat(frames);
+    for (const step of [1, 3, 17, 1000]) {
+      const splitter = new FrameSplitter();
+      const ids: number[] = [];
+      for (let at = 0; at < stream.length; at += step) for (const body of splitter.push(stream.subarray(at, at + step))) ids.push(decodeAnswer(body).id);
+      expect(ids).toEqual([1, 2, 3]);
+    }
+  });
+});
