@@ -42,8 +42,10 @@ function findLeaks(settings, status, asJson) {
   const program = join(CHECKOUT, 'dist', 'apps', 'worker', 'src', 'main-leaks.js');
   if (!existsSync(program)) throw new SetupError('the programs are not built', { mend: 'npm start builds them.' });
   if (process.getuid() !== 0) throw new SetupError('only root can see what sandboxes may have left', { mend: 'sudo npx sandbar doctor --leaks' });
-  const env = { ...process.env, SANDBAR_DATA_DIR: settings.dataDir, SANDBAR_CGROUP_ROOT: status?.cgroupRoot ?? settings.cgroupRoot, SANDBAR_NATIVE_DIR: join(CHECKOUT, 'dist', 'native') };
-  const child = spawn(nodeProgram(), [program, ...(asJson ? ['--json'] : [])], { env, stdio: 'inherit' });
+  const args = ['--data-dir', settings.dataDir, '--cgroup-root', status?.cgroupRoot ?? settings.cgroupRoot];
+  if (lockHolder(dataPaths(settings.dataDir).lock)) args.push('--running');
+  if (asJson) args.push('--json');
+  const child = spawn(nodeProgram(), [program, ...args], { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));
