@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { Module, type NestApplicationOptions } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { asError, isCodedError, type Logger } from '#kernel';
 import { BaseModule } from './base.module.js';
@@ -12,8 +12,8 @@ class WorkerModule {}
 
 /** Exits 0 after SIGTERM or SIGINT with nothing left behind. SIGKILL leaves runs to the next start, which goes on with them. */
 async function main(): Promise<void> {
-  const options: NestApplicationOptions = { logger: false, abortOnError: false };
-  const app = await NestFactory.createApplicationContext(WorkerModule, options);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its option bag as a class and does not export it
+  const app = await NestFactory.createApplicationContext(WorkerModule, { logger: false, abortOnError: false });
   const logger = app.get<Logger>(LOGGER);
   const node = app.get(WorkerNode);
   const stop = (signal: NodeJS.Signals): void => {

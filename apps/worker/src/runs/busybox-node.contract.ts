@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createRunSchema, runJobSchema, runtimeDefinitionSchema, tenantLimitsSchema, type CreateRunInput, type LogFrame, type NodeEvent, type RunJob } from '#contracts';
 import { newId, silentLogger, systemClock, type Digest, type NodeId, type RunId, type TenantId } from '#kernel';
-import { createControlQueues, createNodeQueues, type ControlQueues } from '#queue';
+import { createControlQueues, createNodeQueues, type ControlQueues, type NodeQueues } from '#queue';
 import { startTestRedis, type TestRedis } from '#testing';
 import { openEngine, type Engine } from '../engine/open-engine.js';
 import { newIncarnation } from '../node/worker-node.js';
@@ -32,6 +32,7 @@ export interface Life {
   readonly processor: RunProcessor;
   readonly adopter: RunAdopter;
   readonly engine: Engine;
+  readonly queues: NodeQueues;
   /** As SIGKILL does: nothing this life has begun goes on, nothing is cleaned up. */
   crash(): Promise<void>;
 }
@@ -88,6 +89,7 @@ export class BusyboxNode {
     const life: Life = {
       services,
       engine,
+      queues,
       processor: new RunProcessor(services, lifecycle),
       adopter: new RunAdopter(services, lifecycle, { list: async () => (await engine.runtime.list()).map((sandbox) => grave.sandbox(sandbox)) }),
       crash: async () => {
