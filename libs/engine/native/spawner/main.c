@@ -81,6 +81,8 @@ static void send_answers(int epoll) {
 int main(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  /* What the worker's own parent left open is nobody's business below. */
+  close_range(STDERR_FILENO + 1, ~0U, 0);
   /* Out of the worker's terminal and process group: Ctrl-C is the worker's to handle. */
   setsid();
   signal(SIGPIPE, SIG_IGN);

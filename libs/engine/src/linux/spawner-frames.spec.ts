@@ -20,7 +20,7 @@ describe('spawner frames', () => {
 
   it('reads an answer, and none that ends within a field', () => {
     expect(decodeAnswer(ended(7))).toEqual({ id: 7, kind: 'ended', timedOut: false, exitCode: null, signal: 9, stdout: Buffer.from('ab'), stderr: Buffer.from('c') });
-    for (let size = 0; size < ended(7).length; size += 1) expect(() => decodeAnswer(ended(7).subarray(0, size))).toThrow(RangeError);
+    for (let size = 0; size < ended(7).length; size += 1) expect(() => decodeAnswer(ended(7).subarray(0, size))).toThrow(/bounds|range|beyond/);
   });
 
   it('cuts a stream wherever its chunks end', () => {

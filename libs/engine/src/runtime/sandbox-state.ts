@@ -58,8 +58,8 @@ function isState(value: unknown): value is SandboxState {
     typeof state.createdAt === 'number' &&
     typeof state.bootId === 'string' &&
     isId('sandbox', spec?.id) &&
-    isId('tenant', spec?.tenantId) &&
-    isDigest(spec?.chainId) &&
-    typeof spec?.annotations === 'object'
+    isId('tenant', spec.tenantId) &&
+    isDigest(spec.chainId) &&
+    typeof spec.annotations === 'object'
   );
 }

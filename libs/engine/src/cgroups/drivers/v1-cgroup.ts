@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CodedError, isCodedError } from '#kernel';
-import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
+import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
 import type { Cgroup, CgroupLimits, CgroupUsage } from '../cgroups.js';
 import type { V1Hierarchies } from '../hierarchies.js';
 
@@ -13,10 +13,13 @@ const FREEZE_POLLS = 50;
 export class V1Cgroup implements Cgroup {
   readonly path: string;
   readonly #hierarchies: V1Hierarchies;
+  readonly #others: readonly string[];
 
-  constructor(hierarchies: V1Hierarchies, path: string) {
+  /** @param others mount points where an OCI runtime may have made the same path: it is removed there too */
+  constructor(hierarchies: V1Hierarchies, path: string, others: readonly string[] = []) {
     this.path = path;
     this.#hierarchies = hierarchies;
+    this.#others = others;
   }
 
   /** Its directories, one per hierarchy. */
@@ -35,7 +38,7 @@ export class V1Cgroup implements Cgroup {
     if (limits.cpuMillis !== undefined) writes.push(this.#setCpu(limits.cpuMillis));
     // 100 of v2's scale is the default 1024 of v1's.
     if (limits.cpuWeight !== undefined) writes.push(writeValue(this.#file('cpu', 'cpu.shares'), Math.max(2, Math.round(limits.cpuWeight * 10.24))));
-    await Promise.all(writes);
+    await settleAll(writes);
   }
 
   async usage(): Promise<CgroupUsage> {
@@ -94,7 +97,7 @@ export class V1Cgroup implements Cgroup {
   }
 
   async remove(): Promise<void> {
-    await Promise.all(this.dirs.map((dir) => removeCgroup(dir)));
+    await settleAll([...this.dirs, ...this.#others.map((mountPoint) => join(mountPoint, this.path))].map((dir) => removeCgroup(dir)));
   }
 
   async #setMemory(bytes: number): Promise<void> {

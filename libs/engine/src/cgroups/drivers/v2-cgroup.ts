@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf } from '#kernel';
-import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
+import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
 import type { Cgroup, CgroupLimits, CgroupUsage } from '../cgroups.js';
 
 const CPU_PERIOD_US = 100_000;
@@ -35,7 +35,7 @@ export class V2Cgroup implements Cgroup {
       writes.push(writeValue(this.#file('cpu.max'), `${quota} ${CPU_PERIOD_US}`));
     }
     if (limits.cpuWeight !== undefined) writes.push(writeValue(this.#file('cpu.weight'), limits.cpuWeight));
-    await Promise.all(writes);
+    await settleAll(writes);
   }
 
   async usage(): Promise<CgroupUsage> {

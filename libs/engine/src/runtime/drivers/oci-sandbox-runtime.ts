@@ -7,7 +7,7 @@ import { ociConfig } from '../bundle.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
-import type { SandboxRuntimeOptions } from '../sandbox-runtime.js';
+import type { SandboxRuntimeOptions } from '../sandbox-runtime-options.js';
 import { readState, statePath, writeState, type SandboxState } from '../sandbox-state.js';
 import { OciSandbox } from './oci-sandbox.js';
 
@@ -109,11 +109,10 @@ export class OciSandboxRuntime implements SandboxRuntime {
     await mkdir(paths.dir, { mode: 0o700 });
     await writeState(paths.dir, state);
     const { diskBytes } = spec.limits;
-    const [rootfs, cgroup] = await Promise.all([
-      snapshots.rootfs(spec.chainId, { sizeBytes: diskBytes, inodes: Math.max(MIN_INODES, Math.floor(diskBytes / BYTES_PER_INODE)) }),
-      this.#ensureCgroup(spec),
-      mkdir(paths.mountPoint, { mode: 0o711 }),
-    ]);
+    // One after the other: nothing may still be in the making when a failure sweeps.
+    const rootfs = await snapshots.rootfs(spec.chainId, { sizeBytes: diskBytes, inodes: Math.max(MIN_INODES, Math.floor(diskBytes / BYTES_PER_INODE)) });
+    const cgroup = await this.#ensureCgroup(spec);
+    await mkdir(paths.mountPoint, { mode: 0o711 });
     const config = ociConfig({
       hostname: spec.hostname,
       rootPath: join(paths.mountPoint, 'rootfs'),

@@ -1,19 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError, digestOf, newId, silentLogger, type TenantId } from '#kernel';
 import { createCgroupManager, type CgroupManager } from '../../cgroups/index.js';
 import { HelperSpawner, type RootfsMount } from '../../linux/index.js';
+import { connectAgent } from '../agent/connect-agent.js';
 import type { OciRuntime } from '../oci-runtime.js';
 import type { Sandbox, SandboxLimits, SandboxRuntime, SandboxSpec } from '../runtime.js';
 import { createSandboxRuntime } from '../sandbox-runtime.js';
 
 /** A node's walls in a temporary folder with a cgroup tree of their own, for the root tests: no images, no agent but the stub. */
 
-const NATIVE = join(import.meta.dirname, '../../../native');
+const REPOSITORY = join(import.meta.dirname, '../../../../..');
 const MIB = 1024 * 1024;
 const SHELL_TIMEOUT_MS = 20_000;
 export const CHAIN_ID = digestOf('the only root file system of the test');
@@ -33,7 +34,8 @@ export interface World {
   dispose(): Promise<void>;
 }
 
-export async function makeWorld(ociRuntime: OciRuntime, name: string): Promise<World> {
+/** @param agent `stub` answers `sh`, the real one answers `connect` */
+export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'stub' | 'real' = 'stub'): Promise<World> {
   // Guests' shifted root must reach the folder, which mkdtemp makes 0700.
   const base = await mkdtemp(join(tmpdir(), `walls-${name}-`));
   await chmod(base, 0o711);
@@ -41,10 +43,10 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string): Promise<W
     execFileSync('cc', ['-O2', '-static', '-o', join(base, output), ...sources]);
     return join(base, output);
   };
-  const spawnerSources = (await readdir(join(NATIVE, 'spawner'))).filter((file) => file.endsWith('.c')).map((file) => join(NATIVE, 'spawner', file));
-  const agentBinary = compile('stub-agent', join(import.meta.dirname, 'stub-agent.c'));
+  execFileSync(process.execPath, [join(REPOSITORY, 'infra/native/build.mjs'), '--out', base], { stdio: 'pipe' });
+  const agentBinary = agent === 'real' ? join(base, 'sandbar-init') : compile('stub-agent', join(import.meta.dirname, 'stub-agent.c'));
   const probe = compile('probe', join(import.meta.dirname, 'probe.c'));
-  const spawner = new HelperSpawner({ program: compile('sandbar-spawner', ...spawnerSources), logger: silentLogger });
+  const spawner = new HelperSpawner({ program: join(base, 'sandbar-spawner'), logger: silentLogger });
   const lowerDirs = await makeLayers(base, probe);
   const cgroupRoot = `walls-${name}-${process.pid}`;
   const cgroups = await createCgroupManager({ root: cgroupRoot });
@@ -60,7 +62,7 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string): Promise<W
       rootfs: (chainId: string, upper: { sizeBytes: number; inodes: number }): Promise<RootfsMount> =>
         chainId === CHAIN_ID ? Promise.resolve({ kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', ...upper } }) : Promise.reject(new CodedError('not_found', 'no such snapshot')),
     },
-    connectAgent: () => Promise.reject(new CodedError('unsupported', 'the stub speaks no protocol')),
+    connectAgent,
   };
   const runtime = createSandboxRuntime(options);
   await runtime.recover();

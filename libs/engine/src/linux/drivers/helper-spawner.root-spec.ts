@@ -1,0 +1,140 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { silentLogger } from '#kernel';
+import { identifyProcess } from '../proc.js';
+import type { LaunchRequest } from '../spawner.js';
+import { HelperSpawner } from './helper-spawner.js';
+
+const BUILD = join(import.meta.dirname, '../../../../../infra/native/build.mjs');
+
+describe('HelperSpawner', () => {
+  let base: string;
+  let spawner: HelperSpawner;
+
+  beforeAll(async () => {
+    base = await mkdtemp(join(tmpdir(), 'walls-spawner-'));
+    await chmod(base, 0o711);
+    execFileSync(process.execPath, [BUILD, '--out', base, 'sandbar-spawner'], { stdio: 'pipe' });
+  });
+  afterAll(() => rm(base, { recursive: true, force: true }));
+  beforeEach(() => {
+    spawner = new HelperSpawner({ program: join(base, 'sandbar-spawner'), logger: silentLogger });
+  });
+  afterEach(() => spawner.close());
+
+  const sh = (line: string, more: object = {}): ReturnType<HelperSpawner['exec']> => spawner.exec({ argv: ['/bin/sh', '-c', line], timeoutMs: 5_000, ...more });
+
+  it('gives exit code, signal and both outputs', async () => {
+    expect(await sh('echo out; echo err >&2; exit 3')).toEqual({ exitCode: 3, signal: null, stdout: Buffer.from('out\n'), stderr: Buffer.from('err\n') });
+    expect(await sh('kill -9 $$')).toMatchObject({ exitCode: null, signal: 9 });
+  });
+
+  it('hands on stdin, environment and working folder, and nothing else', async () => {
+    const { stdout } = await sh('cat; env; pwd; ls /proc/self/fd', { stdin: Buffer.from('in\n'), env: { A: 'b c' }, cwd: '/usr' });
+    expect(stdout.toString().split('\n').filter((text) => !/^(PWD|_|SHLVL|OLDPWD)=/.test(text))).toEqual(['in', 'A=b c', '/usr', '0', '1', '2', '3', '']);
+    const input = Buffer.alloc(3_000_000, 'x');
+    expect((await sh('wc -c', { stdin: input })).stdout.toString().trim()).toBe('3000000');
+    expect((await sh('exec true', { stdin: input })).exitCode).toBe(0);
+  });
+
+  it('keeps 64 KiB of output and reads the rest', async () => {
+    const { stdout, exitCode } = await sh('head -c 1000000 /dev/zero');
+    expect([stdout.length, exitCode]).toEqual([65_536, 0]);
+  });
+
+  it('does not wait for descendants that keep the output', async () => {
+    const started = performance.now();
+    expect((await sh('sleep 3 & echo done')).stdout.toString()).toBe('done\n');
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  it('kills at the deadline, descendants in its group too', async () => {
+    const child = sh('sleep 61.25 & wait', { timeoutMs: 100 });
+    await expect(child).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain('sleep 61.25');
+  });
+
+  it('says not_found for a program or folder that is none', async () => {
+    await expect(spawner.exec({ argv: ['/nonexistent'], timeoutMs: 1_000 })).rejects.toMatchObject({ code: 'not_found', details: { step: 'exec', errno: 'ENOENT' } });
+    await expect(sh('true', { cwd: '/nonexistent' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(spawner.exec({ argv: [], timeoutMs: 1_000 })).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('runs many at once', async () => {
+    const results = await Promise.all(Array.from({ length: 40 }, (_, index) => sh(`echo ${index}`)));
+    expect(results.map((result) => Number(result.stdout.toString()))).toEqual(Array.from({ length: 40 }, (_, index) => index));
+  });
+
+  it('fails what is in flight when it dies, and starts again', async () => {
+    const inFlight = sh('sleep 30');
+    await sleep(100);
+    const pid = spawner.pid!;
+    process.kill(pid, 'SIGKILL');
+    await expect(inFlight).rejects.toMatchObject({ code: 'unavailable' });
+    expect((await sh('echo again')).stdout.toString()).toBe('again\n');
+    expect(spawner.pid).not.toBe(pid);
+    expect(await identifyProcess(pid)).toBeUndefined();
+  });
+
+  it('is unavailable once closed', async () => {
+    await sh('true');
+    const pid = spawner.pid!;
+    await spawner.close();
+    await expect(sh('true')).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await identifyProcess(pid)).toBeUndefined();
+  });
+
+  describe('launch', () => {
+    async function request(count: number, argv: readonly string[]): Promise<LaunchRequest> {
+      const dir = await mkdtemp(join(base, 'launch-'));
+      await chmod(dir, 0o711);
+      const lowerDirs = await Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const lower = join(dir, `layer-${index}`);
+          await mkdir(join(lower, `from-${index}`), { recursive: true });
+          return lower;
+        }),
+      );
+      const mountPoint = join(dir, 'mount');
+      await mkdir(mountPoint, { mode: 0o711 });
+      return {
+        argv: argv.map((word) => word.replaceAll('ROOTFS', join(mountPoint, 'rootfs'))),
+        env: { PATH: '/usr/bin:/bin' },
+        rootfs: { kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', sizeBytes: 1024 * 1024, inodes: 100 } },
+        mountPoint,
+        idRange: { hostStart: 3_000_000, size: 65_536 },
+        cgroupProcsFiles: [],
+        agentSocketPath: join(dir, 'agent.sock'),
+        timeoutMs: 5_000,
+      };
+    }
+
+    it('mounts 128 layers with shifted owners where only the launch sees them', async () => {
+      const launch = await request(128, ['/bin/sh', '-c', 'ls ROOTFS | wc -l; stat -c %u:%g ROOTFS ROOTFS/from-0 ROOTFS/from-127; touch ROOTFS/x; ls /proc/self/fd']);
+      const { stdout, exitCode } = await spawner.launch(launch);
+      expect(exitCode).toBe(0);
+      expect(stdout.toString().trim().split('\n')).toEqual(['128', '3000000:3000000', '3000000:3000000', '3000000:3000000', '0', '1', '2', '3', '4']);
+      expect(await readdir(launch.mountPoint)).toEqual([]);
+      expect((await stat(launch.agentSocketPath)).mode & 0o777).toBe(0o600);
+    });
+
+    it('refuses 129 layers and a socket path beyond sun_path, and names the step', async () => {
+      await expect(spawner.launch(await request(129, ['/bin/true']))).rejects.toMatchObject({ code: 'invalid_argument' });
+      const tooLong = { ...(await request(1, ['/bin/true'])), agentSocketPath: `/tmp/${'x'.repeat(110)}` };
+      await expect(spawner.launch(tooLong)).rejects.toMatchObject({ code: 'invalid_argument', details: { step: 'agent socket path', errno: 'ENAMETOOLONG' } });
+    });
+
+    it('holds the size of the writable layer', async () => {
+      const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', 'head -c 3000000 /dev/zero > ROOTFS/big 2>/dev/null; stat -c %s ROOTFS/big']));
+      expect(Number(stdout.toString())).toBeLessThanOrEqual(1024 * 1024);
+    });
+
+    it('never hands a device of the host to the runtime as stdio', async () => {
+      const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', 'for fd in 0 1 2; do stat -L -c %F /proc/self/fd/$fd; done']));
+      expect(stdout.toString()).toBe('fifo\nfifo\nfifo\n');
+    });
+  });
+});

@@ -1,0 +1,4 @@
+import { crunRuntime } from './drivers/crun.js';
+import { describeSandboxRuntime } from './sandbox-runtime.contract.js';
+
+describeSandboxRuntime('crun', () => crunRuntime());

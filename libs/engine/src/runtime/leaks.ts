@@ -1,0 +1,64 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '#kernel';
+import { cgroupTreeDirs } from '../cgroups/index.js';
+import { cgroupPathsOf, listPids, readMounts } from '../linux/index.js';
+import { runtimeLayout } from './layout.js';
+
+/** Something that a node that has ended, or that holds no sandbox, must not leave behind. */
+export interface Leak {
+  readonly kind: 'process' | 'cgroup' | 'mount' | 'folder' | 'socket';
+  /** A pid, a cgroup directory, a mount point or a path. */
+  readonly what: string;
+}
+
+export interface LeakSearch {
+  /** The engine's folder. */
+  readonly root: string;
+  /** As given to `createCgroupManager`. */
+  readonly cgroupRoot: string;
+}
+
+/** Looks only; [] is what it should find. Sandboxes that live are found too: ask when there should be none. */
+export async function findLeaks({ root, cgroupRoot }: LeakSearch): Promise<Leak[]> {
+  const found = await Promise.all([processes(cgroupRoot), cgroups(cgroupRoot), mounts(root), folders(root)]);
+  return found.flat();
+}
+
+async function processes(cgroupRoot: string): Promise<Leak[]> {
+  const prefix = `/${cgroupRoot}/`;
+  const leaks: Leak[] = [];
+  for (const pid of await listPids()) {
+    const paths = await cgroupPathsOf(pid);
+    if (paths.some((path) => path.startsWith(prefix))) leaks.push({ kind: 'process', what: String(pid) });
+  }
+  return leaks;
+}
+
+async function cgroups(cgroupRoot: string): Promise<Leak[]> {
+  return (await cgroupTreeDirs(cgroupRoot)).map((what) => ({ kind: 'cgroup', what }));
+}
+
+/** In this process's name space, where Sandbar never mounts anything. */
+async function mounts(root: string): Promise<Leak[]> {
+  const below = join(root, '/');
+  return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(below) || mount.source.startsWith('sandbar-')).map((mount) => ({ kind: 'mount', what: mount.mountPoint }));
+}
+
+async function folders(root: string): Promise<Leak[]> {
+  const { sandboxes, launch, oci } = runtimeLayout(root);
+  const found = await Promise.all([sandboxes, launch, oci].map(async (dir) => (await entriesOf(dir)).map((name) => join(dir, name))));
+  const sockets = await Promise.all(
+    (await entriesOf(sandboxes)).map(async (id) => (await entriesOf(join(sandboxes, id))).filter((name) => name.endsWith('.sock')).map((name) => join(sandboxes, id, name))),
+  );
+  return [...found.flat().map((what): Leak => ({ kind: 'folder', what })), ...sockets.flat().map((what): Leak => ({ kind: 'socket', what }))];
+}
+
+async function entriesOf(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
