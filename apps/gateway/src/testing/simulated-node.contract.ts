@@ -22,7 +22,8 @@ export class SimulatedNode {
   ready = true;
   behaviour: Behaviour = printsFortyTwo;
   private readonly cancels = new Map<string, AbortController>();
-  private readonly startedAt = Date.now();
+  /** As the gateway's clock counts. */
+  private startedAt = Date.now();
   private timer: NodeJS.Timeout | undefined;
   private server: Server | undefined;
   private folder = '';
@@ -31,9 +32,11 @@ export class SimulatedNode {
     this.nodeId = nodeId;
   }
 
-  static async start(redis: { path: string }, options: { nodeId?: NodeId; behaviour?: Behaviour } = {}): Promise<SimulatedNode> {
+  static async start(redis: { path: string }, options: { nodeId?: NodeId; behaviour?: Behaviour; startedAt?: number; ready?: boolean } = {}): Promise<SimulatedNode> {
     const node = new SimulatedNode(createNodeQueues(redis, silentLogger, { concurrency: 8 }), options.nodeId ?? newId('node'));
     if (options.behaviour !== undefined) node.behaviour = options.behaviour;
+    node.startedAt = options.startedAt ?? node.startedAt;
+    node.ready = options.ready ?? true;
     await node.listen();
     await node.beat();
     node.timer = setInterval(() => void node.beat(), 500);
