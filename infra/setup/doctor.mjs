@@ -57,7 +57,8 @@ async function main() {
   const settings = readSettings(values['data-dir'] ? ['--data-dir', values['data-dir']] : []);
   const paths = dataPaths(settings.dataDir);
   if (values.leaks) return findLeaks(settings, readStatus(paths), values.json === true);
-  const checks = [...(await checkMachine(settings)), ...(await checkInstance(settings, paths))];
+  const port = lockHolder(paths.lock)?.port ?? settings.port;
+  const checks = [...(await checkMachine({ ...settings, port })), ...(await checkInstance(settings, paths))];
   const failed = checks.filter(({ status }) => status === 'fail').length;
   if (values.json) process.stdout.write(`${JSON.stringify({ ok: failed === 0, checks }, null, 2)}\n`);
   else process.stdout.write(`${checks.map(renderCheck).join('\n')}\n${failed === 0 ? 'Nothing stands in the way.' : `${failed} to mend.`}\n`);

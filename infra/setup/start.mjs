@@ -8,7 +8,7 @@ import { Progress } from './progress.mjs';
 import { endRunningPrograms, runProgram } from './run-program.mjs';
 import { gatewayProgram, workerEnv } from './services/node-apps.mjs';
 import { SetupError, printFailure } from './setup-error.mjs';
-import { START_HELP, readSettings } from './settings.mjs';
+import { DEFAULT_DATA_DIR, START_HELP, readSettings } from './settings.mjs';
 import { Supervisor } from './supervisor.mjs';
 
 // `npm start`: from a fresh clone to a served API, and again to a served API, quickly. Plain JavaScript without dependencies: it
@@ -76,7 +76,7 @@ function printWelcome(settings, paths, { credentials, isNew }, out = process.std
   else out.write(`  keys       ${paths.credentials}\n`);
   out.write(`
 Next:
-  npx sandbar run hello.py
+  ${settings.dataDir === DEFAULT_DATA_DIR ? '' : `SANDBAR_DATA_DIR=${settings.dataDir} `}npx sandbar run examples/hello.py
   KEY=$(sed -n 's/.*"apiKey": *"\\([^"]*\\)".*/\\1/p' ${paths.credentials})
   curl -H "Authorization: Bearer $KEY" -H 'content-type: application/json' -d '{"runtime":"python","code":"print(6*7)"}' '${settings.url}/v1/runs?wait=true'
 

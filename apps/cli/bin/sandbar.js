@@ -18,9 +18,8 @@ if (!existsSync(node) || realpathSync(node) === realpathSync(process.execPath)) 
   await import(program);
 } else {
   const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
-  // A terminal's Ctrl-C reaches the child by itself; other senders name this process only.
-  process.on('SIGINT', () => undefined);
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // A terminal's Ctrl-C reaches the child by itself too, so it takes two in quick succession for one; other senders name this process only.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     process.stderr.write(`sandbar: ${node}: ${error.message}\n`);
     process.exit(125);

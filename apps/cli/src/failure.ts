@@ -1,7 +1,7 @@
 import { SandbarApiError } from '#sdk';
 
 /** Exit codes that do not come from a program in a sandbox. 124 and 125 are those of timeout(1) and docker. */
-export const EXIT = { usage: 2, failed: 1, timedOut: 124, sandbarFailed: 125, interrupted: 130, memoryExceeded: 137, outputExceeded: 153 } as const;
+export const EXIT = { usage: 2, failed: 1, timedOut: 124, sandbarFailed: 125, interrupted: 130, brokenPipe: 141, memoryExceeded: 137, outputExceeded: 153 } as const;
 
 /** A failure with a line for the person and, where there is one, the way to mend it. */
 export class CliError extends Error {
@@ -21,7 +21,7 @@ export function describeFailure(error: unknown): string {
   if (error instanceof CliError) return lines(error.message, error.mend);
   if (error instanceof SandbarApiError) {
     const code = error.requestId === undefined ? error.code : `${error.code}, request ${error.requestId}`;
-    return lines(`${error.message}${faultsOf(error)} (${code})`, MENDS[error.code] ?? '');
+    return lines(`${error.message} (${code})`, MENDS[error.code] ?? '');
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
@@ -33,18 +33,6 @@ const MENDS: Readonly<Record<string, string>> = {
   rate_limited: 'Wait a moment, or ask the operator for a higher rate.',
   quota_exceeded: 'Wait until runs have finished, or cancel some: sandbar ps',
 };
-
-/** What validation found, field by field. */
-function faultsOf(error: SandbarApiError): string {
-  const { issues } = error.details;
-  if (!Array.isArray(issues)) return '';
-  const texts = issues.flatMap((issue: unknown) => {
-    if (typeof issue !== 'object' || issue === null || !('message' in issue) || typeof issue.message !== 'string') return [];
-    const path = 'path' in issue ? (Array.isArray(issue.path) ? issue.path.join('.') : String(issue.path)) : '';
-    return [path === '' ? issue.message : `${path}: ${issue.message}`];
-  });
-  return texts.length === 0 ? '' : `: ${texts.join('; ')}`;
-}
 
 function lines(message: string, mend: string): string {
   return mend === '' ? message : `${message}\n  ${mend}`;

@@ -10,6 +10,7 @@ import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
 import { registerTenants } from './commands/tenants.js';
 import { CliError, EXIT, describeFailure } from './failure.js';
+import { OutputClosed } from './frame-writer.js';
 
 function version(): string {
   const { version: text } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
@@ -38,12 +39,18 @@ function buildProgram(): Command {
 }
 
 async function main(): Promise<void> {
+  // A reader that has gone is seen where we write; without a listener the event would end the process with a stack.
+  for (const out of [process.stdout, process.stderr]) out.on('error', () => undefined);
   try {
     await buildProgram().parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
       // It has printed its own words. Asking for help is no mistake.
       process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
+      return;
+    }
+    if (error instanceof OutputClosed) {
+      process.exitCode = EXIT.brokenPipe;
       return;
     }
     process.stderr.write(`sandbar: ${describeFailure(error)}\n`);

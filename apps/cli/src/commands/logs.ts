@@ -1,7 +1,6 @@
 import { isFinalRunState } from '#contracts';
 import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
-import { CliError } from '../failure.js';
 import { writeFrames } from '../frame-writer.js';
 import { parseCount } from '../quantities.js';
 import { outcomeOf } from '../run-outcome.js';
@@ -33,7 +32,7 @@ async function writeWhatIsThere(frames: Parameters<typeof writeFrames>[0]): Prom
   try {
     await writeFrames(frames);
   } catch (error) {
-    if (!(error instanceof DOMException)) throw new CliError(error instanceof Error ? error.message : String(error));
+    if (!(error instanceof DOMException && error.name === 'TimeoutError')) throw error;
   }
 }
 

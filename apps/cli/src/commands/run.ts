@@ -4,8 +4,8 @@ import type { RunView } from '#contracts';
 import { SandbarApiError, type SandbarClient } from '#sdk';
 import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
-import { CliError, EXIT } from '../failure.js';
-import { writeFrames } from '../frame-writer.js';
+import { CliError, EXIT, describeFailure } from '../failure.js';
+import { OutputClosed, writeFrames } from '../frame-writer.js';
 import { parseDuration, parseSize } from '../quantities.js';
 import { outcomeOf } from '../run-outcome.js';
 import { readLocalFile, readProgram, readStdin, runRequest, runtimeFor, type RunOptions } from '../run-request.js';
@@ -42,7 +42,14 @@ async function runFile(client: SandbarClient, file: string, args: readonly strin
   const { id } = await client.runs.create(runRequest(runtime, code, args, options, { bytes, open: live }));
   cancelWithTerminal(client, id);
   if (live) void forwardStdin(client, id);
-  await writeFrames(client.runs.logs(id));
+  try {
+    await writeFrames(client.runs.logs(id));
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error;
+    // What the program would still write is wanted by nobody.
+    await client.runs.cancel(id);
+    return EXIT.brokenPipe;
+  }
   return report(await client.runs.wait(id));
 }
 
@@ -52,20 +59,22 @@ function report(view: RunView): number {
   return exitCode;
 }
 
+/** One Ctrl-C may arrive twice: from the terminal and from a parent that hands it on. */
+const SAME_KEY_MS = 300;
+
 /** The first Ctrl-C cancels the run and waits for its end, the second leaves at once. */
 function cancelWithTerminal(client: SandbarClient, id: string): void {
-  let asked = false;
+  let askedAt: number | undefined;
   const cancel = () => {
-    if (asked) process.exit(EXIT.interrupted);
-    asked = true;
+    if (askedAt !== undefined && performance.now() - askedAt < SAME_KEY_MS) return;
+    if (askedAt !== undefined) process.exit(EXIT.interrupted);
+    askedAt = performance.now();
     client.runs.cancel(id).catch((error: unknown) => {
-      process.stderr.write(`sandbar: ${id} could not be cancelled: ${String(error)}\n`);
+      process.stderr.write(`sandbar: ${id} could not be cancelled: ${describeFailure(error)}\n`);
       process.exit(EXIT.sandbarFailed);
     });
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cancel);
-  // The reader of a pipe has gone: what the program would still write is wanted by nobody.
-  process.stdout.on('error', cancel);
 }
 
 const CHUNK_BYTES = 512 * 1024;
