@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import type { TenantLimits } from '#contracts';
 import { SandbarClient } from '#sdk';
 import { CHECKOUT, NODE, TEST_DATA_DIR, runCommand, withoutJest, type CommandResult } from './commands.js';
 
@@ -106,9 +107,9 @@ export class Platform {
   }
 
   /** A tenant of its own with one key. */
-  async newTenant(name: string): Promise<{ id: string; apiKey: string; client: SandbarClient }> {
+  async newTenant(name: string, limits: Partial<TenantLimits> = {}): Promise<{ id: string; apiKey: string; client: SandbarClient }> {
     const { tenants } = this.client(this.adminKey);
-    const { id } = await tenants.create({ name });
+    const { id } = await tenants.create({ name, limits });
     const { key } = await tenants.keys(id).create({ name: 'first' });
     return { id, apiKey: key, client: this.client(key) };
   }
@@ -139,6 +140,12 @@ export class Platform {
     process.kill(before, signal);
     const replaced = await poll(async () => ((await this.status())?.services[service]?.pid ?? before) !== before, 30_000);
     if (!replaced) throw new Error(`${service} was not started again:\n${this.#output}`);
+  }
+
+  /** Resolves when runs are taken again. */
+  async untilReady(): Promise<void> {
+    const ready = await poll(async () => (await fetch(`${this.url}/health/ready`).catch(() => undefined))?.status === 200, READY_TIMEOUT_MS);
+    if (!ready) throw new Error(`the platform did not get ready again:\n${this.#output}`);
   }
 
   /** What the engine's search finds of sandboxes' leftovers: exit code 0 and no leak, or 1 and what there is. */
