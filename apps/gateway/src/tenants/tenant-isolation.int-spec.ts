@@ -4,13 +4,13 @@ import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.
 import { runsUntilCancelled } from '../testing/simulated-node.contract.js';
 
 /** Every route that names an object of a tenant, with the tenant's own id in it. The upgrade of /logs is in run-logs.int-spec. */
-const ROUTES: readonly [string, string, object?][] = [
-  ['GET', '/v1/runs/:run'],
-  ['POST', '/v1/runs/:run/cancel'],
+const ROUTES: readonly [string, string, object | undefined][] = [
+  ['GET', '/v1/runs/:run', undefined],
+  ['POST', '/v1/runs/:run/cancel', undefined],
   ['POST', '/v1/runs/:run/stdin', { data: 'x' }],
-  ['GET', '/v1/runs/:run/logs'],
-  ['GET', '/v1/runs/:run/logs?follow=false'],
-  ['DELETE', '/v1/keys/:key'],
+  ['GET', '/v1/runs/:run/logs', undefined],
+  ['GET', '/v1/runs/:run/logs?follow=false', undefined],
+  ['DELETE', '/v1/keys/:key', undefined],
 ];
 
 describe('another tenant', () => {
