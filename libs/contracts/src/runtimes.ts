@@ -13,17 +13,17 @@ export const runtimeDefinitionSchema = z.strictObject({
   aliases: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]{0,63}$/)).default([]),
   /** Debian packages of the root file system, besides the minimal base. Runtimes with the same set share one image. */
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)),
-  mainFile: z.string().min(1),
-  sourceExtensions: z.array(z.string()).default([]),
+  mainFile: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/, 'is a plain file name'),
+  sourceExtensions: z.array(z.string().regex(/^\.[A-Za-z0-9+]{1,16}$/, 'is a dot and letters')).default([]),
   compile: z
     .strictObject({
       argv: argvSchema,
       /** Compilers need more than the programs they make: a step never gets less than this. */
       limits: z.strictObject({
-        cpuTimeMs: z.int().max(RUN_LIMIT_BOUNDS.cpuTimeMs.max).default(30_000),
-        wallTimeMs: z.int().max(RUN_LIMIT_BOUNDS.wallTimeMs.max).default(60_000),
-        memoryBytes: z.int().max(RUN_LIMIT_BOUNDS.memoryBytes.max).default(512 * 1024 * 1024),
-        pids: z.int().default(64),
+        cpuTimeMs: z.int().min(1).max(RUN_LIMIT_BOUNDS.cpuTimeMs.max).default(30_000),
+        wallTimeMs: z.int().min(1).max(RUN_LIMIT_BOUNDS.wallTimeMs.max).default(60_000),
+        memoryBytes: z.int().min(1).max(RUN_LIMIT_BOUNDS.memoryBytes.max).default(512 * 1024 * 1024),
+        pids: z.int().min(1).max(RUN_LIMIT_BOUNDS.pids.max).default(64),
       }).prefault({}),
     })
     .optional(),

@@ -1,9 +1,13 @@
+import { jest } from '@jest/globals';
 import type { LogFrame } from '#contracts';
 import { newId, silentLogger, type TenantId } from '#kernel';
 import { anApiKey, anOutcome, aRunSpec, aTenant, startPostgresServer, startTestPostgres, type TestPostgres } from '#testing';
 import { migrate } from './migrate.js';
 import { openRepositories } from './open-repositories.js';
 import type { Repositories } from './repositories.js';
+
+// Some rows here are as large as rows get.
+jest.setTimeout(30_000);
 
 let postgres: TestPostgres;
 let repositories: Repositories;

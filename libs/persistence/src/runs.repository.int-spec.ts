@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { CreateRun } from '#contracts';
 import { newId, silentLogger, type NodeId, type RunId, type TenantId } from '#kernel';
 import { anOutcome, aRunSpec, aStepResult, aTenant, startTestPostgres, type TestPostgres } from '#testing';
@@ -7,6 +8,9 @@ import type { Repositories, Run } from './repositories.js';
 const MiB = 1024 * 1024;
 const nodeId: NodeId = newId('node');
 const at = (ms: number): Date => new Date(1_700_000_000_000 + ms);
+
+// Some rows here are as large as rows get.
+jest.setTimeout(30_000);
 
 describe('runs', () => {
   let postgres: TestPostgres;

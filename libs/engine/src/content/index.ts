@@ -1,1 +1,2 @@
 export * from './content.js';
+export { FsContentStore } from './drivers/fs-content-store.js';

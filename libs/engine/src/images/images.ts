@@ -26,12 +26,13 @@ export interface Image {
   readonly chainId: Digest;
 }
 
-/** Images of one name space (a tenant, or `system` for what the node itself provides), by name. */
+/** Images by name, within a name space: a tenant, or `system` for what the node itself provides. Layers are shared below, unseen. */
 export interface ImageStore {
   /**
-   * Makes a one-layer image of a root file system tar and names it. Idempotent: the same bytes and config give the same image.
-   * The layer is stored compressed and unpacked in one pass.
-   * @throws CodedError `invalid_argument` (not a tar, or a name that is none)
+   * Makes a one-layer image of a root file system tar and names it, in the place of what had the name. Idempotent: the same bytes,
+   * config, `created` and comment give the same image. The layer is stored compressed and unpacked in one pass.
+   * @throws CodedError `invalid_argument` (not a tar, or a name that is none), `resource_exhausted` (the disk is full). What the tar's
+   * source throws, likewise; then no name points to what came of it.
    */
   importRootfs(request: ImportRequest): Promise<Image>;
   /** @throws CodedError `not_found` */
@@ -39,6 +40,8 @@ export interface ImageStore {
   list(namespace: string): Promise<{ name: string; image: Image }[]>;
   /** Takes the name away; what nothing else needs goes too. Idempotent. */
   remove(namespace: string, name: string): Promise<void>;
+  /** Removes what no name of any name space leads to, such as a crash in the middle of an import leaves. No other process may be importing. */
+  collectGarbage(): Promise<void>;
 }
 
 export interface ImportRequest {

@@ -7,10 +7,12 @@ import type { RootfsMount } from '../linux/index.js';
  */
 export interface Snapshotter {
   /**
-   * Unpacks an uncompressed layer tar on top of `parent`. Idempotent; a layer is visible only when it is whole.
-   * @throws CodedError `not_found` (no such parent), `digest_mismatch` (the tar does not hash to `diffId`), `invalid_argument` (not a tar)
+   * Unpacks an uncompressed layer tar on top of `parent`, reading it to its end. Idempotent; a layer is visible only when it is whole
+   * and on disk.
+   * @throws CodedError `not_found` (no such parent), `digest_mismatch` (the tar does not hash to `diffId`), `invalid_argument` (not a tar,
+   * or one that holds whiteouts), `resource_exhausted` (the disk is full). What the source throws, likewise.
    */
-  unpack(layer: LayerSource): Promise<Digest>;
+  unpack(layer: LayerSource): Promise<SnapshotInfo>;
   /** Whether that stack is unpacked. */
   has(chainId: Digest): Promise<boolean>;
   /** The directories of a stack, topmost first. @throws CodedError `not_found` */
@@ -24,7 +26,8 @@ export interface Snapshotter {
 
 export interface LayerSource {
   readonly parent?: Digest;
-  readonly diffId: Digest;
+  /** What the tar must hash to. Absent: it is whatever it is, and the answer says. */
+  readonly diffId?: Digest;
   /** The uncompressed tar. */
   readonly tar: AsyncIterable<Uint8Array>;
 }

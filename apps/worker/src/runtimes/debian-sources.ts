@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { access, readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CodedError, errnoOf } from '#kernel';
+
+/** Where the packages of the runtimes come from. */
+export interface DebianSources {
+  readonly suite: string;
+  /** One-line-style entries (sources.list(5)), with the mirrors that this machine uses. */
+  readonly lines: readonly string[];
+  /** The same with Debian's public names: what stays in the images, which tell nothing of this machine. */
+  readonly publicLines: readonly string[];
+}
+
+const DEFAULT_SUITE = 'bookworm';
+const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
+const DEFAULT_SECURITY_MIRROR = 'http://deb.debian.org/debian-security';
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+const MIRROR = /^https?:\/\/[^\s'"[\]]+$/;
+
+/** On Debian, the machine's own suite and mirrors; elsewhere, Debian's stable suite from its public mirror. @throws CodedError `failed_precondition` */
+export async function findDebianSources(etc = '/etc', keyring = KEYRING): Promise<DebianSources> {
+  try {
+    await access(keyring);
+  } catch (error) {
+    throw new CodedError('failed_precondition', `${keyring} is missing: install the package debian-archive-keyring`, { package: 'debian-archive-keyring' }, { cause: error });
+  }
+  const release = parseOsRelease(await readOr(join(etc, 'os-release'), ''));
+  const codename = release.get('VERSION_CODENAME') ?? '';
+  if (release.get('ID') !== 'debian' || !/^[a-z]+$/.test(codename)) return sourcesOf(DEFAULT_SUITE, DEFAULT_MIRROR, DEFAULT_SECURITY_MIRROR);
+  const entries = await readEntries(join(etc, 'apt'));
+  const uriOf = (suite: string): string | undefined => entries.find((entry) => entry.suites.includes(suite) && entry.components.includes('main') && MIRROR.test(entry.uri))?.uri;
+  return sourcesOf(codename, uriOf(codename) ?? DEFAULT_MIRROR, uriOf(`${codename}-security`) ?? DEFAULT_SECURITY_MIRROR);
+}
+
+/** How this machine's apt reaches the network (proxies, retries, checks of dates), as lines of apt.conf(5). */
+export async function findAptNetworkOptions(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('apt-config', ['dump', '--no-empty', '--format', '%F "%v";%n', 'Acquire'], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } });
+  return stdout.split('\n').filter((line) => /^Acquire::(https?::(?!.*auto-?detect)|Check-|Retries|ForceIPv)/i.test(line));
+}
+
+interface Entry {
+  readonly uri: string;
+  readonly suites: readonly string[];
+  readonly components: readonly string[];
+}
+
+function sourcesOf(suite: string, mirror: string, security: string): DebianSources {
+  const lines = (main: string, updates: string): string[] => [`deb ${main} ${suite} main`, `deb ${main} ${suite}-updates main`, `deb ${updates} ${suite}-security main`];
+  return { suite, lines: lines(mirror, security), publicLines: lines(DEFAULT_MIRROR, DEFAULT_SECURITY_MIRROR) };
+}
+
+async function readEntries(apt: string): Promise<Entry[]> {
+  const parts = join(apt, 'sources.list.d');
+  const names = (await readdir(parts).catch(() => [])).sort();
+  const oneLine = await Promise.all(['../sources.list', ...names.filter((name) => name.endsWith('.list'))].map((name) => readOr(join(parts, name), '')));
+  const deb822 = await Promise.all(names.filter((name) => name.endsWith('.sources')).map((name) => readOr(join(parts, name), '')));
+  return [...oneLine.flatMap(parseOneLine), ...deb822.flatMap(parseDeb822)];
+}
+
+function parseOneLine(text: string): Entry[] {
+  return text.split('\n').flatMap((line) => {
+    const [type, uri, suite, ...components] = line
+      .replace(/#.*/, '')
+      .replace(/\[[^\]]*\]/, ' ')
+      .trim()
+      .split(/\s+/);
+    return type === 'deb' && uri !== undefined && suite !== undefined ? [{ uri, suites: [suite], components }] : [];
+  });
+}
+
+function parseDeb822(text: string): Entry[] {
+  return text.split(/\n[ \t]*\n/).flatMap((stanza) => {
+    const fields = new Map<string, string[]>();
+    for (const line of stanza.replace(/^#.*\n?/gm, '').replace(/\n[ \t]+/g, ' ').split('\n')) {
+      const [, key, value] = /^([A-Za-z-]+):(.*)$/.exec(line) ?? [];
+      if (key !== undefined && value !== undefined) fields.set(key.toLowerCase(), value.trim().split(/\s+/));
+    }
+    if (!fields.get('types')?.includes('deb') || fields.get('enabled')?.[0] === 'no') return [];
+    return (fields.get('uris') ?? []).map((uri) => ({ uri, suites: fields.get('suites') ?? [], components: fields.get('components') ?? [] }));
+  });
+}
+
+function parseOsRelease(text: string): Map<string, string> {
+  return new Map([...text.matchAll(/^([A-Z_]+)="?([^"\n]*)"?$/gm)].map((match) => [match[1] ?? '', match[2] ?? '']));
+}
+
+async function readOr(path: string, fallback: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return fallback;
+    throw error;
+  }
+}

@@ -1,0 +1,38 @@
+/* From fork to execve. */
+#ifndef SANDBAR_CHILD_H
+#define SANDBAR_CHILD_H
+
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "requests.h"
+
+enum child_stage {
+  STAGE_SETUP = 1,
+  STAGE_IDENTITY = 2,
+  STAGE_CWD = 3,
+  STAGE_EXEC = 4,
+};
+
+/* What a child that could not become the program writes into its report pipe before it ends. */
+struct child_report {
+  int32_t stage;
+  int32_t error;
+};
+
+struct child_plan {
+  const struct start_request *request;
+  char *const *argv;
+  char *const *env;
+  int stdin_fd;
+  int stdout_fd;
+  int stderr_fd;
+  int report_fd;
+};
+
+/* Soft and hard limits that the agent was given, before it raised its own. */
+extern struct rlimit inherited_nofile;
+
+_Noreturn void child_run(const struct child_plan *plan);
+
+#endif

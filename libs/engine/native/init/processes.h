@@ -1,0 +1,96 @@
+/* The guest's processes: their pipes, their terminals, their ends. */
+#ifndef SANDBAR_PROCESSES_H
+#define SANDBAR_PROCESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "events.h"
+#include "frames.h"
+#include "loop.h"
+#include "protocol.h"
+#include "requests.h"
+
+/* Live ones and those whose exit the host has not acknowledged. */
+#define MAX_PROCESSES 1024u
+/* Of one process; and of all together, so that a host cannot fill the sandbox's memory with them. */
+#define STDIN_BUFFER_BYTES (1u << 20)
+#define STDIN_TOTAL_BYTES (16u << 20)
+#define DRAIN_MS 100
+
+/* Whom to answer: a request of one connection. */
+struct asker {
+  uint64_t connection;
+  uint32_t request;
+};
+
+struct waiter {
+  struct waiter *next;
+  struct asker asker;
+};
+
+struct chunk {
+  struct chunk *next;
+  size_t length;
+  size_t taken;
+  uint8_t bytes[];
+};
+
+enum process_state { PROCESS_STARTING, PROCESS_RUNNING, PROCESS_ENDED, PROCESS_REPORTED };
+
+struct process {
+  struct process *next;
+  uint32_t id;
+  pid_t pid;
+  enum process_state state;
+  bool pty;
+  struct source report, in, out, err;
+  struct waiter *waiters;
+
+  /* stdin */
+  bool in_closing;
+  bool in_pending;
+  bool in_at_line_start;
+  struct asker in_asker;
+  struct chunk *in_head, *in_tail;
+  size_t in_bytes;
+
+  /* output */
+  size_t held;
+  bool out_paused, err_paused;
+  /* After the drain deadline: what may still be read, else -1. */
+  int out_left, err_left;
+  int64_t drain_until_ms;
+
+  struct event started, ended;
+  uint8_t started_frame[HEADER_BYTES + 8];
+  uint8_t ended_frame[HEADER_BYTES + 8 + 32];
+};
+
+void process_start(struct asker asker, const struct start_request *request);
+void process_write_stdin(struct asker asker, const struct stdin_request *request);
+void process_close_stdin(struct asker asker, uint32_t id);
+void process_signal(struct asker asker, const struct signal_request *request);
+void process_resize(struct asker asker, const struct resize_request *request);
+void process_kill_all(struct asker asker);
+
+/* Takes children that have ended, orphans too. True when there may be more. */
+bool processes_reap(void);
+/* Ends the wait for streams that descendants keep open. Returns ms until the next deadline, or -1. */
+int processes_tick(void);
+/* The event buffer has room again. */
+void processes_resume(void);
+
+/* Inside: between processes.c, stdin.c and output.c. */
+struct process *process_find(uint32_t id);
+void stdin_open(struct process *process, int fd);
+void stdin_end(struct process *process);
+void output_watch(struct process *process);
+/* The process has ended: its exit is reported behind its last output. */
+void output_ended(struct process *process);
+int output_tick(struct process *first);
+void output_resume(struct process *first);
+
+#endif

@@ -1,0 +1,36 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { asError, CodedError } from '#kernel';
+import type { ConnectOptions } from './agent.js';
+import { AgentConnection } from './agent-connection.js';
+
+/**
+ * Connects to the guest agent that listens on a Unix socket and takes over from whoever was connected. `timeoutMs` bounds the
+ * connecting, the greeting and, anew, each later request but those to stdin.
+ * @throws CodedError `unavailable` (nobody listens), `deadline_exceeded`, `failed_precondition` (events after `after` were
+ *   acknowledged before), `unsupported` (another version), `protocol_violation`
+ */
+export async function connectAgent(options: ConnectOptions): Promise<AgentConnection> {
+  const socket = connect({ path: options.socketPath });
+  await connected(socket, options.timeoutMs);
+  const connection = new AgentConnection(socket, options);
+  try {
+    await connection.greet();
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+async function connected(socket: Socket, timeoutMs: number): Promise<void> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  try {
+    await once(socket, 'connect', { signal: deadline });
+  } catch (error) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    if (deadline.aborted) throw new CodedError('deadline_exceeded', `no connection to the guest agent within ${timeoutMs} ms`);
+    throw new CodedError('unavailable', 'the guest agent cannot be reached', {}, { cause: asError(error) });
+  }
+}
