@@ -42,7 +42,7 @@ describe('keys and tenants', () => {
     // Behind its back: it still believes what it read, so what follows is the announcement's doing.
     await repositories.apiKeys.revoke(id as TenantId, keyId as ApiKeyId, new Date());
     await elsewhere.authenticate(`Bearer ${key}`);
-    await gateway.call(key, 'DELETE', `/v1/keys/${keyId}`);
+    await gateway.call(gateway.adminKey, 'DELETE', `/v1/tenants/${id}/keys/${keyId}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await expect(elsewhere.authenticate(`Bearer ${key}`)).rejects.toMatchObject({ code: 'unauthenticated' });
     await closeGateway(second);
