@@ -4,6 +4,7 @@ import { ControlModule } from './control/control.module.js';
 import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
 import { PlatformModule, type Surroundings } from './platform/platform.module.js';
+import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
@@ -12,12 +13,12 @@ import { TenantsModule } from './tenants/tenants.module.js';
 
 @Module({})
 export class GatewayModule {
-  static with(surroundings: Surroundings, routes: RouteTable): DynamicModule {
+  static with(surroundings: Surroundings, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
       imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule],
       controllers: [RootController],
-      providers: [{ provide: RouteTable, useValue: routes }],
+      providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],
     };
   }

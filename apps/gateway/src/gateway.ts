@@ -7,7 +7,10 @@ import { serveDocs } from './docs/openapi.js';
 import { GatewayModule } from './gateway.module.js';
 import { GatewayMetrics } from './health/gateway-metrics.js';
 import { Lifecycle } from './platform/lifecycle.js';
+import { SETTINGS } from './platform/platform.js';
+import type { GatewaySettings } from './platform/settings.js';
 import type { Surroundings } from './platform/platform.module.js';
+import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { fastifyOptions } from './protocols/rest/fastify-server.js';
 import { acceptJsonBodies } from './protocols/rest/json-body.js';
 import { logRequests } from './protocols/rest/request-log.js';
@@ -25,8 +28,13 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
   instance.addHook('onRoute', ({ method, url }) => {
     for (const one of [method].flat()) routes.add(one, url);
   });
-  const options = { bodyParser: false, logger: nestLogger(logger), abortOnError: false };
-  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes), adapter, options);
+  const drain = new ConnectionDrain(instance);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class that it never constructs
+  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes, drain), adapter, {
+    bodyParser: false,
+    logger: nestLogger(logger),
+    abortOnError: false,
+  });
   acceptJsonBodies(instance, settings.bodyLimitBytes);
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
   app.useGlobalFilters(new RestErrorFilter(logger, routes));
@@ -42,7 +50,9 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
 /** Readiness says 503, waits are answered with what is there, log streams end; then requests in work have their time; then all stops. */
 export async function closeGateway(app: NestFastifyApplication): Promise<void> {
   app.get(Lifecycle, { strict: false }).beginDrain();
-  await app.close();
+  const { shutdownGraceMs } = app.get<GatewaySettings>(SETTINGS, { strict: false });
+  // Nine tenths: the rest of the grace is for the database and Redis.
+  await app.get(ConnectionDrain, { strict: false }).alongside(app.getHttpServer(), shutdownGraceMs * 0.9, app.close());
 }
 
 /** What Nest says of itself is of interest when something is wrong. */

@@ -1,6 +1,5 @@
-import { jest } from '@jest/globals';
 import type { ApiKeyView, CreatedApiKey, ErrorBody, TenantView } from '#contracts';
-import { newId, silentLogger } from '#kernel';
+import { newId, silentLogger, type ApiKeyId, type TenantId } from '#kernel';
 import { createGateway, closeGateway } from '../gateway.js';
 import { DEFAULT_SETTINGS } from '../platform/settings.js';
 import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
@@ -37,14 +36,13 @@ describe('keys and tenants', () => {
   it('revokes it on another gateway too', async () => {
     const { platform: { repositories } } = gateway;
     const second = await createGateway({ platform: gateway.platform, logger: silentLogger, settings: { ...DEFAULT_SETTINGS, nodeRpcToken: 't', reconcileIntervalMs: 3_600_000 } });
-    const { key, keyId } = await gateway.tenant();
+    const { id, key, keyId } = await gateway.tenant();
     const elsewhere = second.get(KeyAuthenticator, { strict: false });
     await elsewhere.authenticate(`Bearer ${key}`);
-    const read = jest.spyOn(repositories.apiKeys, 'findByHash');
+    // Behind its back: it still believes what it read, so what follows is the announcement's doing.
+    await repositories.apiKeys.revoke(id as TenantId, keyId as ApiKeyId, new Date());
     await elsewhere.authenticate(`Bearer ${key}`);
-    expect(read).not.toHaveBeenCalled();
-    read.mockRestore();
-    await gateway.call(key, 'DELETE', `/v1/keys/${keyId}`);
+    await gateway.call(gateway.adminKey, 'DELETE', `/v1/tenants/${id}/keys/${keyId}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await expect(elsewhere.authenticate(`Bearer ${key}`)).rejects.toMatchObject({ code: 'unauthenticated' });
     await closeGateway(second);

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { CodedError, type ApiKeyId, type Clock, type Logger } from '#kernel';
 import type { ApiKey, Repositories, Tenant } from '#persistence';
-import type { AuthInvalidation } from '#queue';
+import { EVERY_SUBJECT, type AuthInvalidation } from '#queue';
 import { AUTH_INVALIDATION, CLOCK, LOGGER, REPOSITORIES } from '../platform/platform.js';
 import { bearerKey, hashKeySecret } from './api-key-secret.js';
 import type { Caller } from './caller.js';
@@ -111,6 +111,10 @@ export class KeyAuthenticator implements OnModuleInit, OnApplicationShutdown {
 
   private forget(subject: string): void {
     this.generation += 1;
+    if (subject === EVERY_SUBJECT) {
+      this.cache.clear();
+      return;
+    }
     for (const [hash, { key, tenant }] of this.cache) {
       if (key.id === subject || tenant?.id === subject) this.cache.delete(hash);
     }

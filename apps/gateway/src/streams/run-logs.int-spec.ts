@@ -24,7 +24,7 @@ describe('logs', () => {
     node = await gateway.node();
     ({ key, id: tenantId } = await gateway.tenant());
   }, 60_000);
-  afterAll(() => gateway.stop());
+  afterAll(() => gateway.stop(), 12_000);
   beforeEach(() => {
     node.behaviour = printsFortyTwo;
   });

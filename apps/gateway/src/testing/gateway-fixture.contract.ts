@@ -98,11 +98,10 @@ export async function startFixture({ settings = {}, logger = silentLogger, appen
       throw new Error(`${runId} did not become ${state}`);
     },
     stop: async () => {
-      const T=Date.now(); const t=(n:string)=>{console.log(n,Date.now()-T)};
       for (const node of nodes) await node.stop().catch(() => undefined);
-      t('nodes');await closeGateway(app);t('gateway')
-      await close();t('platform')
-      await redis.stop();t('redis');
+      await closeGateway(app);
+      await close();
+      await redis.stop();
       await postgres.stop();
     },
   };

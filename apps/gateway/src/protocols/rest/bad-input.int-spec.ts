@@ -90,7 +90,7 @@ describe('bad input', () => {
     const began = Date.now();
     const answer = await say(`POST /v1/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"runtime":`);
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
-    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))).error.code).toBe('deadline_exceeded');
+    expect((JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as ErrorBody).error.code).toBe('deadline_exceeded');
     expect(Date.now() - began).toBeLessThan(6_000);
   }, 15_000);
 
