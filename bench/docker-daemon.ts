@@ -7,10 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A Docker daemon of the bench's own, in a folder of its own, with one image `bench` made of Debian's static busybox. */
 export class DockerDaemon {
-  private constructor(
-    private readonly root: string,
-    private readonly process: ChildProcess,
-  ) {}
+  readonly #root: string;
+  readonly #process: ChildProcess;
+
+  private constructor(root: string, process: ChildProcess) {
+    this.#root = root;
+    this.#process = process;
+  }
 
   /** @throws Error naming what is missing */
   static async start(): Promise<DockerDaemon> {
@@ -40,7 +43,7 @@ export class DockerDaemon {
 
   /** `docker run --rm --network none bench true`, as a user types it: the client's own start is part of it. */
   async runByCli(): Promise<void> {
-    const child = spawn('docker', ['-H', `unix://${join(this.root, 'sock')}`, 'run', '--rm', '--network', 'none', 'bench', 'true'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('docker', ['-H', `unix://${join(this.#root, 'sock')}`, 'run', '--rm', '--network', 'none', 'bench', 'true'], { stdio: ['ignore', 'ignore', 'pipe'] });
     const stderr: Buffer[] = [];
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
@@ -58,38 +61,38 @@ export class DockerDaemon {
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode === null) {
-      const ended = new Promise((resolve) => this.process.once('exit', resolve));
-      this.process.kill('SIGTERM');
+    if (this.#process.exitCode === null) {
+      const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+      this.#process.kill('SIGTERM');
       await ended;
     }
-    rmSync(this.root, { recursive: true, force: true });
+    rmSync(this.#root, { recursive: true, force: true });
   }
 
   async #ready(): Promise<void> {
     for (let attempt = 0; attempt < 100; attempt += 1) {
-      if (this.process.exitCode !== null) break;
-      if (existsSync(join(this.root, 'sock')) && (await this.#call('GET', '/_ping').catch(() => '')) === 'OK') return;
+      if (this.#process.exitCode !== null) break;
+      if (existsSync(join(this.#root, 'sock')) && (await this.#call('GET', '/_ping').catch(() => '')) === 'OK') return;
       await sleep(200);
     }
-    throw new Error(`dockerd did not start: ${readFileSync(join(this.root, 'log'), 'utf8').split('\n').slice(-5).join('\n')}`);
+    throw new Error(`dockerd did not start: ${readFileSync(join(this.#root, 'log'), 'utf8').split('\n').slice(-5).join('\n')}`);
   }
 
   #importBusybox(): void {
-    const tree = join(this.root, 'tree');
+    const tree = join(this.#root, 'tree');
     mkdirSync(join(tree, 'bin'), { recursive: true });
     copyFileSync('/bin/busybox', join(tree, 'bin', 'busybox'));
     symlinkSync('busybox', join(tree, 'bin', 'true'));
-    const archive = join(this.root, 'tree.tar');
+    const archive = join(this.#root, 'tree.tar');
     spawnSync('tar', ['-C', tree, '-cf', archive, '.']);
-    const imported = spawnSync('docker', ['-H', `unix://${join(this.root, 'sock')}`, 'import', archive, 'bench'], { encoding: 'utf8' });
+    const imported = spawnSync('docker', ['-H', `unix://${join(this.#root, 'sock')}`, 'import', archive, 'bench'], { encoding: 'utf8' });
     if (imported.status !== 0) throw new Error(`docker import failed: ${imported.stderr}`);
   }
 
   #call(method: string, path: string, body?: unknown): Promise<string> {
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-      const call = request({ socketPath: join(this.root, 'sock'), method, path, headers }, (answer) => {
+      const call = request({ socketPath: join(this.#root, 'sock'), method, path, headers }, (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('error', reject);

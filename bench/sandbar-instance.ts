@@ -8,20 +8,24 @@ interface Credentials {
 
 /** A running instance (`npm start`), found by SANDBAR_URL and SANDBAR_API_KEY or by the credentials in its data folder. */
 export class SandbarInstance {
-  private constructor(private readonly credentials: Credentials) {}
+  readonly #credentials: Credentials;
+
+  private constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
 
   static async find(): Promise<SandbarInstance> {
     const instance = new SandbarInstance(readCredentials());
-    const ready = await fetch(`${instance.credentials.url}/health/ready`).catch(() => undefined);
-    if (ready?.status !== 200) throw new Error(`no ready instance at ${instance.credentials.url}: start one with npm start`);
+    const ready = await fetch(`${instance.#credentials.url}/health/ready`).catch(() => undefined);
+    if (ready?.status !== 200) throw new Error(`no ready instance at ${instance.#credentials.url}: start one with npm start`);
     return instance;
   }
 
   /** One run in a fresh sandbox, from the request to its final result. */
   async run(spec: object): Promise<{ state: string; wallTimeMs: number }> {
-    const answer = await fetch(`${this.credentials.url}/v1/runs?wait=true`, {
+    const answer = await fetch(`${this.#credentials.url}/v1/runs?wait=true`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${this.credentials.apiKey}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${this.#credentials.apiKey}`, 'content-type': 'application/json' },
       body: JSON.stringify(spec),
     });
     const text = await answer.text();

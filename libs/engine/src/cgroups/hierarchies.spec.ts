@@ -10,6 +10,7 @@ describe('layoutOf', () => {
     expect(layoutOf(parseMountInfo(V1))).toEqual({
       mode: 'v1',
       hierarchies: { memory: '/sys/fs/cgroup/memory', pids: '/sys/fs/cgroup/pids', cpu: '/sys/fs/cgroup/cpu,cpuacct', cpuacct: '/sys/fs/cgroup/cpu,cpuacct' },
+      others: ['/sys/fs/cgroup/systemd'],
     });
   });
 

@@ -11,7 +11,13 @@ export type V1Controller = (typeof REQUIRED_V1)[number] | (typeof OPTIONAL_V1)[n
 /** Where each controller's hierarchy is mounted. Controllers mounted together share a directory. */
 export type V1Hierarchies = Readonly<Record<(typeof REQUIRED_V1)[number], string>> & { readonly freezer?: string };
 
-export type CgroupLayout = { readonly mode: 'v2'; readonly mountPoint: string } | { readonly mode: 'v1' | 'hybrid'; readonly hierarchies: V1Hierarchies };
+export type CgroupLayout =
+  | { readonly mode: 'v2'; readonly mountPoint: string } | {
+      readonly mode: 'v1' | 'hybrid';
+      readonly hierarchies: V1Hierarchies;
+      /** Mount points of the hierarchies that Sandbar does not use but an OCI runtime may. */
+      readonly others: readonly string[];
+    };
 
 /** @throws CodedError `unsupported` when no cgroups are mounted */
 export async function detectCgroupMode(): Promise<CgroupMode> {
@@ -47,5 +53,7 @@ export function layoutOf(mounts: readonly MountEntry[], mountPoint?: string): Cg
   }
   const missing = REQUIRED_V1.filter((controller) => found[controller] === undefined);
   if (missing.length > 0) throw new CodedError('unsupported', `cgroup controllers are missing: ${missing.join(', ')}`, { mode, missing });
-  return { mode, hierarchies: found as V1Hierarchies };
+  const used = new Set(Object.values(found));
+  const others = inside.filter((mount) => mount.fsType.startsWith('cgroup') && !used.has(mount.mountPoint)).map((mount) => mount.mountPoint);
+  return { mode, hierarchies: found as V1Hierarchies, others };
 }

@@ -15,6 +15,6 @@ export interface CgroupManagerOptions {
 /** The driver that fits this machine. @throws CodedError `unsupported` (no cgroups, or controllers missing), `invalid_argument` (root) */
 export async function createCgroupManager(options: CgroupManagerOptions): Promise<CgroupManager> {
   const layout = layoutOf(await readMounts(), options.mountPoint);
-  const tree = layout.mode === 'v2' ? new V2Tree(layout.mountPoint) : new V1Tree(layout.hierarchies, layout.mode);
+  const tree = layout.mode === 'v2' ? new V2Tree(layout.mountPoint) : new V1Tree(layout);
   return new TreeCgroupManager(tree, options.root);
 }

@@ -22,7 +22,10 @@ export function describeSandboxRuntime(name: string, ociRuntime: () => OciRuntim
     beforeAll(async () => {
       world = await makeWorld(ociRuntime(), name);
     }, 60_000);
-    afterAll(() => world.dispose());
+    afterAll(async () => {
+      await world.dispose();
+      expect(await findLeaks(world)).toEqual([]);
+    });
     // A failed test must not fail the next.
     afterEach(async () => {
       for (const sandbox of await world.runtime.list()) await sandbox.destroy();

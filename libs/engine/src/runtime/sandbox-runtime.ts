@@ -1,24 +1,6 @@
-import type { Logger } from '#kernel';
-import type { CgroupManager } from '../cgroups/index.js';
-import type { Spawner } from '../linux/index.js';
-import type { Snapshotter } from '../snapshots/index.js';
-import type { ConnectOptions, GuestAgent } from './agent/agent.js';
 import { OciSandboxRuntime } from './drivers/oci-sandbox-runtime.js';
-import type { OciRuntime } from './oci-runtime.js';
 import type { SandboxRuntime } from './runtime.js';
-
-export interface SandboxRuntimeOptions {
-  /** The engine's folder, absolute; every folder above it must be traversable by anybody (0711), for the guests' shifted root passes there. */
-  readonly root: string;
-  readonly snapshots: Pick<Snapshotter, 'rootfs'>;
-  readonly cgroups: CgroupManager;
-  readonly spawner: Spawner;
-  readonly ociRuntime: OciRuntime;
-  /** The program `sandbar-init`; copied below `root`. */
-  readonly agentBinary: string;
-  readonly connectAgent: (options: ConnectOptions) => Promise<GuestAgent>;
-  readonly logger: Logger;
-}
+import type { SandboxRuntimeOptions } from './sandbox-runtime-options.js';
 
 /** One per node: two over the same `root` would sweep each other's sandboxes. */
 export function createSandboxRuntime(options: SandboxRuntimeOptions): SandboxRuntime {

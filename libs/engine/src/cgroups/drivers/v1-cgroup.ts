@@ -13,10 +13,13 @@ const FREEZE_POLLS = 50;
 export class V1Cgroup implements Cgroup {
   readonly path: string;
   readonly #hierarchies: V1Hierarchies;
+  readonly #others: readonly string[];
 
-  constructor(hierarchies: V1Hierarchies, path: string) {
+  /** @param others mount points where an OCI runtime may have made the same path: it is removed there too */
+  constructor(hierarchies: V1Hierarchies, path: string, others: readonly string[] = []) {
     this.path = path;
     this.#hierarchies = hierarchies;
+    this.#others = others;
   }
 
   /** Its directories, one per hierarchy. */
@@ -94,7 +97,7 @@ export class V1Cgroup implements Cgroup {
   }
 
   async remove(): Promise<void> {
-    await settleAll(this.dirs.map((dir) => removeCgroup(dir)));
+    await settleAll([...this.dirs, ...this.#others.map((mountPoint) => join(mountPoint, this.path))].map((dir) => removeCgroup(dir)));
   }
 
   async #setMemory(bytes: number): Promise<void> {

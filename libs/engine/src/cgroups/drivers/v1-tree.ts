@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, settleAll, writeIfAny } from '../cgroup-files.js';
-import type { V1Hierarchies } from '../hierarchies.js';
+import type { CgroupLayout, V1Hierarchies } from '../hierarchies.js';
 import type { CgroupTree } from './tree-manager.js';
 import { V1Cgroup } from './v1-cgroup.js';
 
@@ -8,10 +8,12 @@ import { V1Cgroup } from './v1-cgroup.js';
 export class V1Tree implements CgroupTree {
   readonly mode: 'v1' | 'hybrid';
   readonly #hierarchies: V1Hierarchies;
+  readonly #others: readonly string[];
 
-  constructor(hierarchies: V1Hierarchies, mode: 'v1' | 'hybrid') {
-    this.#hierarchies = hierarchies;
-    this.mode = mode;
+  constructor(layout: Exclude<CgroupLayout, { mode: 'v2' }>) {
+    this.#hierarchies = layout.hierarchies;
+    this.#others = layout.others;
+    this.mode = layout.mode;
   }
 
   async prepareRoot(root: string): Promise<void> {
@@ -22,7 +24,7 @@ export class V1Tree implements CgroupTree {
   }
 
   cgroup(path: string): V1Cgroup {
-    return new V1Cgroup(this.#hierarchies, path);
+    return new V1Cgroup(this.#hierarchies, path, this.#others);
   }
 
   async createParent(path: string): Promise<void> {

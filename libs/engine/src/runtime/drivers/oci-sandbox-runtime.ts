@@ -7,7 +7,7 @@ import { ociConfig } from '../bundle.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
-import type { SandboxRuntimeOptions } from '../sandbox-runtime.js';
+import type { SandboxRuntimeOptions } from '../sandbox-runtime-options.js';
 import { readState, statePath, writeState, type SandboxState } from '../sandbox-state.js';
 import { OciSandbox } from './oci-sandbox.js';
 

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { CHECKOUT } from './checkout.js';
+import { registerKeys } from './commands/keys.js';
+import { registerLogin } from './commands/login.js';
+import { registerLogs } from './commands/logs.js';
+import { registerMachine } from './commands/machine.js';
+import { registerRun } from './commands/run.js';
+import { registerRuns } from './commands/runs.js';
+import { registerTenants } from './commands/tenants.js';
+import { CliError, EXIT, describeFailure } from './failure.js';
+import { OutputClosed } from './frame-writer.js';
+
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
+  return text;
+}
+
+function buildProgram(): Command {
+  const program = new Command('sandbar')
+    .description('Run code in sandboxes.')
+    .version(`sandbar ${version()}`, '-V, --version')
+    .option('--url <url>', 'the server (SANDBAR_URL)')
+    .option('--api-key <key>', 'the key (SANDBAR_API_KEY; other users of this machine can see flags)')
+    .showHelpAfterError('(sandbar --help shows what there is)')
+    .exitOverride();
+  registerRun(program);
+  registerLogs(program);
+  registerRuns(program);
+  registerLogin(program);
+  registerTenants(program);
+  registerKeys(program);
+  registerMachine(program);
+  program.command('version').summary('print the version').action(() => {
+    process.stdout.write(`sandbar ${version()}\n`);
+  });
+  return program;
+}
+
+async function main(): Promise<void> {
+  // A reader that has gone is seen where we write; without a listener the event would end the process with a stack.
+  for (const out of [process.stdout, process.stderr]) out.on('error', () => undefined);
+  try {
+    await buildProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // It has printed its own words. Asking for help is no mistake.
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
+      return;
+    }
+    if (error instanceof OutputClosed) {
+      process.exitCode = EXIT.brokenPipe;
+      return;
+    }
+    process.stderr.write(`sandbar: ${describeFailure(error)}\n`);
+    process.exitCode = error instanceof CliError ? error.exitCode : process.argv[2] === 'run' ? EXIT.sandbarFailed : EXIT.failed;
+  }
+}
+
+await main();
+// Sockets that are kept for a next request would hold the process for seconds.
+process.exit();

@@ -1,0 +1,64 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible';
+import type { TenantLimits } from '#contracts';
+import { CodedError } from '#kernel';
+import { REDIS } from '../platform/platform.js';
+import type { CallingTenant } from './caller.js';
+
+const FAILED_PER_MINUTE = 60;
+const LIMITERS_KEPT = 256;
+
+type Rate = Pick<TenantLimits, 'requestsPerSecond' | 'requestBurst'>;
+
+/**
+ * A window in which the tenant's burst may come at once and whose average is the sustained rate. A burst smaller than one second of the
+ * rate makes no difference.
+ */
+export function windowOf({ requestsPerSecond, requestBurst }: Rate): { points: number; durationSeconds: number } {
+  const durationSeconds = Math.max(1, Math.ceil(requestBurst / requestsPerSecond));
+  return { points: Math.max(1, Math.floor(requestsPerSecond * durationSeconds)), durationSeconds };
+}
+
+/** Requests per tenant, counted in Redis for all gateways together; in memory, per gateway, while Redis is away. */
+@Injectable()
+export class RateLimits {
+  private readonly limiters = new Map<string, RateLimiterAbstract>();
+  private readonly failures = new RateLimiterMemory({ points: FAILED_PER_MINUTE, duration: 60 });
+
+  constructor(@Inject(REDIS) private readonly redis: Redis) {}
+
+  /** @throws CodedError `rate_limited` with `retryAfterSeconds` */
+  async countRequest(tenant: CallingTenant): Promise<void> {
+    await consume(this.limiterFor(tenant.limits), tenant.id, 'too many requests');
+  }
+
+  /**
+   * Only failures count and only failures are refused: callers behind one address (a proxy) cannot lock each other out.
+   * @throws CodedError `rate_limited`
+   */
+  async countFailedAuthentication(address: string): Promise<void> {
+    await consume(this.failures, address, 'too many failed authentications');
+  }
+
+  private limiterFor(rate: Rate): RateLimiterAbstract {
+    const { points, durationSeconds } = windowOf(rate);
+    const name = `${points}/${durationSeconds}`;
+    const known = this.limiters.get(name);
+    if (known !== undefined) return known;
+    if (this.limiters.size >= LIMITERS_KEPT) this.limiters.clear();
+    const options = { points, duration: durationSeconds, keyPrefix: `sandbar:rate:${name}` };
+    const limiter = new RateLimiterRedis({ ...options, storeClient: this.redis, insuranceLimiter: new RateLimiterMemory(options), rejectIfRedisNotReady: true });
+    this.limiters.set(name, limiter);
+    return limiter;
+  }
+}
+
+async function consume(limiter: RateLimiterAbstract, key: string, message: string): Promise<void> {
+  try {
+    await limiter.consume(key);
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal;
+    throw new CodedError('rate_limited', message, { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) });
+  }
+}

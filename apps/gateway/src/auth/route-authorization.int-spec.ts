@@ -1,0 +1,93 @@
+import { ModulesContainer } from '@nestjs/core';
+import type { ErrorBody, Scope } from '#contracts';
+import { newId } from '#kernel';
+import { RouteTable } from '../protocols/rest/route-table.js';
+import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
+import type { Permission } from './caller.js';
+import { assertEveryRouteDecides, listRoutePermissions } from './route-permissions.js';
+
+/** Who may call what. A route that is not here fails the suite, and so does a line without a route. */
+const TABLE: Readonly<Record<string, Permission>> = {
+  'GET /': 'public',
+  'GET /health/live': 'public',
+  'GET /health/ready': 'public',
+  'GET /metrics': 'public',
+  'GET /v1/me': 'any',
+  'GET /v1/runtimes': 'any',
+  'POST /v1/runs': 'runs:write',
+  'GET /v1/runs': 'runs:read',
+  'GET /v1/runs/:id': 'runs:read',
+  'POST /v1/runs/:id/cancel': 'runs:write',
+  'POST /v1/runs/:id/stdin': 'runs:write',
+  'GET /v1/runs/:id/logs': 'runs:read',
+  'POST /v1/tickets': 'runs:read',
+  'POST /v1/keys': 'keys:write',
+  'GET /v1/keys': 'keys:read',
+  'DELETE /v1/keys/:id': 'keys:write',
+  'POST /v1/tenants': 'admin',
+  'GET /v1/tenants': 'admin',
+  'GET /v1/tenants/:id': 'admin',
+  'PATCH /v1/tenants/:id': 'admin',
+  'DELETE /v1/tenants/:id': 'admin',
+  'POST /v1/tenants/:id/keys': 'admin',
+  'GET /v1/tenants/:id/keys': 'admin',
+  'DELETE /v1/tenants/:id/keys/:keyId': 'admin',
+};
+
+/** Served by the OpenAPI page, not by a controller: the document and its static files. */
+const DOCS = /^\/docs(\/|-|$)/;
+const KEYED = Object.entries(TABLE).filter(([, permission]) => permission !== 'public');
+
+describe('who may call what', () => {
+  let gateway: Fixture;
+  const keys = new Map<Scope, string>();
+
+  beforeAll(async () => {
+    gateway = await startFixture();
+    for (const scope of ['runs:read', 'runs:write', 'keys:read', 'keys:write'] as const) keys.set(scope, (await gateway.tenant({}, [scope])).key);
+    keys.set('admin', gateway.adminKey);
+  }, 60_000);
+  afterAll(() => gateway.stop());
+
+  it('has a line for every route of the server, and a route for every line', () => {
+    const served = gateway.app.get(RouteTable, { strict: false }).all();
+    const routes = served.filter(({ method, path }) => method !== 'HEAD' && method !== 'OPTIONS' && !DOCS.test(path)).map(({ method, path }) => `${method} ${path}`);
+    expect([...new Set(routes)].sort()).toEqual(Object.keys(TABLE).sort());
+  });
+
+  it('says of every route what its decorator says', () => {
+    const declared = listRoutePermissions(gateway.app.get(ModulesContainer));
+    expect(Object.fromEntries(declared.map(({ method, path, permission }) => [`${method} ${path}`, permission]))).toEqual(TABLE);
+  });
+
+  it('does not start with a route that says nothing', () => {
+    expect(() => { assertEveryRouteDecides([{ method: 'GET', path: '/v1/x', handler: 'X.y', permission: undefined }]); }).toThrow(/GET \/v1\/x \(X\.y\)/);
+  });
+
+  const pathOf = (route: string): [string, string] => {
+    const [method = '', path = ''] = route.split(' ');
+    return [method, path.replace(':keyId', newId('apiKey')).replace(':id', newId(path.includes('tenants') ? 'tenant' : 'run'))];
+  };
+  const bodyOf = (method: string): object | undefined => (method === 'GET' || method === 'DELETE' ? undefined : {});
+
+  it.each(KEYED)('%s refuses no key, a wrong key and a malformed one alike', async (route) => {
+    const [method, path] = pathOf(route);
+    const bodies: unknown[] = [];
+    for (const key of [undefined, `sbk_${'x'.repeat(43)}`, 'nonsense']) {
+      const { status, body, headers } = await gateway.call<ErrorBody>(key, method, path, bodyOf(method));
+      expect({ status, header: headers.get('www-authenticate') }).toEqual({ status: 401, header: 'Bearer realm="sandbar"' });
+      bodies.push({ ...body.error, requestId: '' });
+    }
+    expect(bodies[1]).toEqual(bodies[0]);
+    expect(bodies[2]).toEqual(bodies[0]);
+  });
+
+  it.each(KEYED)('%s needs %s and nothing else', async (route, permission) => {
+    const [method, path] = pathOf(route);
+    for (const [scope, key] of keys) {
+      const { status, body } = await gateway.call<ErrorBody>(key, method, path, bodyOf(method));
+      const refused = status === 403 && body.error.code === 'permission_denied';
+      expect({ scope, refused }).toEqual({ scope, refused: permission !== 'any' && scope !== permission });
+    }
+  });
+});

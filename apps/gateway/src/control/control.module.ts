@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
+import { TenantDirectoryModule } from '../tenants/tenant-directory.module.js';
+import { NodeEventsConsumer } from './node-events.consumer.js';
+import { NodeEventsService } from './node-events.service.js';
+import { RunAbandonment } from './run-abandonment.service.js';
+import { RunDispatcher } from './run-dispatcher.service.js';
+import { RunAftermath, RunFinisher } from './run-finisher.service.js';
+import { RunLogArchive } from './run-log-archive.service.js';
+import { SettlementJournal } from './settlement-journal.js';
+
+@Module({
+  imports: [HealthMetricsModule, TenantDirectoryModule],
+  providers: [NodeEventsConsumer, NodeEventsService, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, SettlementJournal],
+  exports: [NodeEventsService, RunAbandonment, RunDispatcher, RunFinisher],
+})
+export class ControlModule {}

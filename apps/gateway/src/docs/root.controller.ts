@@ -1,0 +1,13 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { Public } from '../auth/permission.decorator.js';
+
+@ApiExcludeController()
+@Controller()
+export class RootController {
+  @Get()
+  @Public()
+  root(): { name: string; docs: string; openapi: string; health: string } {
+    return { name: 'Sandbar', docs: '/docs', openapi: '/docs/json', health: '/health/ready' };
+  }
+}

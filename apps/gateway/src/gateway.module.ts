@@ -1,0 +1,24 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { AuthModule } from './auth/auth.module.js';
+import { ControlModule } from './control/control.module.js';
+import { RootController } from './docs/root.controller.js';
+import { HealthModule } from './health/health.module.js';
+import { PlatformModule, type Surroundings } from './platform/platform.module.js';
+import { RouteTable } from './protocols/rest/route-table.js';
+import { ReconcilerModule } from './reconciler/reconciler.module.js';
+import { RunsModule } from './runs/runs.module.js';
+import { StreamsModule } from './streams/streams.module.js';
+import { TenantsModule } from './tenants/tenants.module.js';
+
+@Module({})
+export class GatewayModule {
+  static with(surroundings: Surroundings, routes: RouteTable): DynamicModule {
+    return {
+      module: GatewayModule,
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule],
+      controllers: [RootController],
+      providers: [{ provide: RouteTable, useValue: routes }],
+      exports: [RouteTable],
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import type { LoggerService } from '@nestjs/common';
+import { ModulesContainer, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from '#kernel';
+import { assertEveryRouteDecides, listRoutePermissions } from './auth/route-permissions.js';
+import { serveDocs } from './docs/openapi.js';
+import { GatewayModule } from './gateway.module.js';
+import { GatewayMetrics } from './health/gateway-metrics.js';
+import { Lifecycle } from './platform/lifecycle.js';
+import type { Surroundings } from './platform/platform.module.js';
+import { fastifyOptions } from './protocols/rest/fastify-server.js';
+import { acceptJsonBodies } from './protocols/rest/json-body.js';
+import { logRequests } from './protocols/rest/request-log.js';
+import { RestErrorFilter } from './protocols/rest/rest-error.filter.js';
+import { RouteTable } from './protocols/rest/route-table.js';
+import { validationPipe } from './protocols/rest/validation.pipe.js';
+import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
+
+/** The gateway, ready to listen. The platform stays the caller's: close it after the application. */
+export async function createGateway(surroundings: Surroundings): Promise<NestFastifyApplication> {
+  const { settings, logger } = surroundings;
+  const routes = new RouteTable();
+  const adapter = new FastifyAdapter(fastifyOptions(settings, logger));
+  const instance = adapter.getInstance();
+  instance.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.add(one, url);
+  });
+  const options = { bodyParser: false, logger: nestLogger(logger), abortOnError: false };
+  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes), adapter, options);
+  acceptJsonBodies(instance, settings.bodyLimitBytes);
+  logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
+  app.useGlobalFilters(new RestErrorFilter(logger, routes));
+  app.useGlobalPipes(validationPipe());
+  app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger));
+  serveDocs(app);
+  assertEveryRouteDecides(listRoutePermissions(app.get(ModulesContainer)));
+  await app.init();
+  await instance.ready();
+  return app;
+}
+
+/** Readiness says 503, waits are answered with what is there, log streams end; then requests in work have their time; then all stops. */
+export async function closeGateway(app: NestFastifyApplication): Promise<void> {
+  app.get(Lifecycle, { strict: false }).beginDrain();
+  await app.close();
+}
+
+/** What Nest says of itself is of interest when something is wrong. */
+function nestLogger(logger: Logger): LoggerService {
+  const fields = (rest: unknown[]): object => ({ nest: rest.map(String) });
+  return {
+    log: (message: unknown, ...rest: unknown[]) => {
+      logger.debug(fields(rest), String(message));
+    },
+    debug: (message: unknown, ...rest: unknown[]) => {
+      logger.debug(fields(rest), String(message));
+    },
+    verbose: () => undefined,
+    warn: (message: unknown, ...rest: unknown[]) => {
+      logger.warn(fields(rest), String(message));
+    },
+    error: (message: unknown, ...rest: unknown[]) => {
+      logger.error(fields(rest), String(message));
+    },
+    fatal: (message: unknown, ...rest: unknown[]) => {
+      logger.error(fields(rest), String(message));
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { ControlModule } from '../control/control.module.js';
+import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
+import { RunsModule } from '../runs/runs.module.js';
+import { TenantDirectoryModule } from '../tenants/tenant-directory.module.js';
+import { AdmissionRepair } from './admission-repair.service.js';
+import { EvidenceGatherer } from './evidence-gatherer.service.js';
+import { Reconciler } from './reconciler.service.js';
+import { Retention } from './retention.service.js';
+import { RunEnds } from './run-ends.service.js';
+import { RunReconciler } from './run-reconciler.service.js';
+
+@Module({
+  imports: [ControlModule, HealthMetricsModule, RunsModule, TenantDirectoryModule],
+  providers: [AdmissionRepair, EvidenceGatherer, Reconciler, Retention, RunEnds, RunReconciler],
+  exports: [RunReconciler],
+})
+export class ReconcilerModule {}

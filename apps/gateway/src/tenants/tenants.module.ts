@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module.js';
+import { ApiKeysService } from './api-keys.service.js';
+import { MeController } from './me.controller.js';
+import { OwnKeysController } from './own-keys.controller.js';
+import { TenantDirectoryModule } from './tenant-directory.module.js';
+import { TenantsController } from './tenants.controller.js';
+import { TenantsService } from './tenants.service.js';
+
+@Module({
+  imports: [AuthModule, TenantDirectoryModule],
+  controllers: [TenantsController, OwnKeysController, MeController],
+  providers: [ApiKeysService, TenantsService],
+})
+export class TenantsModule {}

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ensureFolder, ensureSecret, ensureValue } from '../data-folder.mjs';
+import { CHECKOUT } from '../settings.mjs';
+import { asAccountInApp, asRoot, serviceEnv } from './launch.mjs';
+
+const node = (root) => join(root, 'node_modules', '.bin', 'node');
+const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src', `${file}.js`);
+const NODE_FLAGS = ['--enable-source-maps'];
+
+/** The worker's environment is also that of the programs that work on its engine's store. */
+export function workerEnv({ paths, settings, accounts, redisUrl }) {
+  return serviceEnv({
+    ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
+    SANDBAR_DATA_DIR: settings.dataDir,
+    SANDBAR_NODE_ID: ensureValue(paths, 'node-id', newNodeId),
+    SANDBAR_NODE_RPC_LISTEN: `unix:${paths.rpcSocket}`,
+    ...(accounts ? { SANDBAR_NODE_RPC_GROUP: String(accounts.gateway.gid) } : {}),
+    SANDBAR_NODE_RPC_TOKEN: ensureSecret(paths, 'node-rpc-token'),
+    SANDBAR_CGROUP_ROOT: settings.cgroupRoot,
+    SANDBAR_NATIVE_DIR: join(CHECKOUT, 'dist', 'native'),
+  });
+}
+
+/** The node agent. Root: it makes sandboxes. When it is killed they live on, and it takes them up again when it is back. */
+export function workerService(context) {
+  const { paths, accounts } = context;
+  return {
+    name: 'worker',
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 30_000,
+    async prepare() {
+      ensureFolder(dirname(paths.rpcSocket), 0o750, { uid: 0, gid: accounts.gateway.gid });
+      // Of a worker that was killed: its presence would pass for the new one's.
+      rmSync(paths.rpcSocket, { force: true });
+    },
+    command: () => ({ argv: asRoot([node(CHECKOUT), ...NODE_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
+    isReady: async () => existsSync(paths.rpcSocket),
+  };
+}
+
+function gatewayEnv({ paths, settings, databaseUrl, redisUrl }) {
+  return serviceEnv({
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    SANDBAR_HOST: settings.host,
+    SANDBAR_PORT: String(settings.port),
+    SANDBAR_NODE_RPC_TOKEN: ensureSecret(paths, 'node-rpc-token'),
+  });
+}
+
+/** The public edge, as a user that owns nothing. */
+export function gatewayService(context) {
+  const { settings } = context;
+  return {
+    name: 'gateway',
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 15_000,
+    async prepare() {
+      mkdirSync(context.paths.app, { recursive: true });
+    },
+    command: () => gatewayProgram(context, 'main'),
+    isReady: () => answers(`${settings.url}/health/live`),
+  };
+}
+
+/** One of the gateway's programs (`main`, `main-migrate`, `main-bootstrap`) with the gateway's rights. */
+export function gatewayProgram(context, file) {
+  const { app } = context.paths;
+  return { argv: asAccountInApp(context.accounts.gateway, app, [node(app), ...NODE_FLAGS, main(app, 'gateway', file)], 'KILL'), env: gatewayEnv(context) };
+}
+
+export async function answers(url) {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });
+    await answer.arrayBuffer();
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/** As libs/kernel makes ids, which is not built when set-up begins: 26 digits of base 32, the first below 8. */
+function newNodeId() {
+  const bytes = randomBytes(26);
+  return `nod_${[...bytes].map((byte, index) => DIGITS[index === 0 ? byte & 7 : byte & 31]).join('')}`;
+}

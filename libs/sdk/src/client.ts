@@ -1,0 +1,39 @@
+import { scopeSchema, tenantViewSchema, ticketViewSchema, type TicketView } from '#contracts';
+import { z } from 'zod';
+import { RunsApi, RuntimesApi } from './runs.js';
+import { KeysApi, TenantsApi } from './tenants.js';
+import { Transport, type ClientOptions } from './transport.js';
+
+const meSchema = z.object({ keyId: z.string(), tenant: tenantViewSchema.nullable(), scopes: z.array(scopeSchema) });
+/** Who the key is: its tenant (null for the operator's) and what it may do. */
+export type Me = z.infer<typeof meSchema>;
+
+/** A typed client of the public API. */
+export class SandbarClient {
+  readonly runs: RunsApi;
+  readonly runtimes: RuntimesApi;
+  readonly tenants: TenantsApi;
+  readonly keys: KeysApi;
+  readonly #transport: Transport;
+
+  constructor(options: ClientOptions) {
+    this.#transport = new Transport(options);
+    this.runs = new RunsApi(this.#transport);
+    this.runtimes = new RuntimesApi(this.#transport);
+    this.tenants = new TenantsApi(this.#transport);
+    this.keys = new KeysApi(this.#transport);
+  }
+
+  get url(): string {
+    return this.#transport.url;
+  }
+
+  me(): Promise<Me> {
+    return this.#transport.call({ method: 'GET', path: '/v1/me' }, meSchema);
+  }
+
+  /** A one-use stand-in for the key, for a WebSocket from a browser: `?ticket=`. */
+  ticket(): Promise<TicketView> {
+    return this.#transport.call({ method: 'POST', path: '/v1/tickets', body: {} }, ticketViewSchema);
+  }
+}

@@ -1,0 +1,6 @@
+export * from './client.js';
+export { SandbarApiError } from './errors.js';
+export { type FollowOptions } from './logs.js';
+export * from './runs.js';
+export * from './tenants.js';
+export { type ClientOptions } from './transport.js';

@@ -1,0 +1,2 @@
+export { CHECKOUT, NODE, TEST_DATA_DIR, runCommand, type CommandResult } from './commands.js';
+export * from './platform.js';
