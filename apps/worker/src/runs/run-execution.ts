@@ -6,7 +6,7 @@ import type { PlannedStep, StepName } from './run-plan.js';
 import type { RunRecorder } from './run-recorder.js';
 import type { RunStdin } from './run-stdin.js';
 import { StepOutput } from './step-output.js';
-import { SHUT_DOWN, StepRun, type Interruption, type StepEnd } from './step-run.js';
+import { sandboxLimits, SHUT_DOWN, StepRun, type Interruption, type SandboxStepLimits, type StepEnd } from './step-run.js';
 
 export interface ExecutionOptions {
   readonly sandbox: Sandbox;
@@ -19,6 +19,8 @@ export interface ExecutionOptions {
   readonly frames: readonly LogFrame[];
   /** Whether an earlier life of the worker began it. */
   readonly adopted: boolean;
+  /** What the sandbox was made with; undefined when that is not known any more. */
+  readonly limitsInForce: SandboxStepLimits | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The first step's process exists. */
@@ -40,11 +42,13 @@ export class RunExecution {
   private compile: StepSummary | null;
   private current: StepRun | undefined;
   private interruption: Interruption | undefined;
+  private limitsInForce: SandboxStepLimits | undefined;
   private broken: Error | undefined;
 
   constructor(private readonly options: ExecutionOptions) {
     this.agentSeq = options.checkpoint.agentSeq;
     this.compile = options.checkpoint.compile;
+    this.limitsInForce = options.limitsInForce;
   }
 
   interrupt(why: Interruption): void {
@@ -90,7 +94,8 @@ export class RunExecution {
     }
     const progress = options.checkpoint.step?.name === plan.name ? options.checkpoint.step : undefined;
     const { sandbox, agent, clock, logger } = options;
-    const step = new StepRun(plan, { sandbox, agent, gone: this.gone.promise, clock, logger, earlierCpuUs: this.earlierCpuUs() }, progress);
+    const step = new StepRun(plan, { sandbox, agent, gone: this.gone.promise, clock, logger, earlierCpuUs: this.earlierCpuUs(), limitsInForce: this.limitsInForce }, progress);
+    this.limitsInForce = sandboxLimits(plan.limits);
     for (const frame of options.frames) if (frame.type === 'output' && frame.step === plan.name) step.output.restore(frame.stream, Buffer.from(frame.data, frame.encoding));
     this.current = step;
     this.outputs.set(plan.name, step.output);

@@ -9,6 +9,7 @@ import { RunExecution, type ExecutionEnd } from './run-execution.js';
 import type { PlannedStep } from './run-plan.js';
 import { RunRecorder } from './run-recorder.js';
 import type { Milestone, RunServices } from './run-services.js';
+import type { SandboxStepLimits } from './step-run.js';
 
 const DESTROY_PAUSES_MS = [100, 1000, 5000];
 
@@ -18,6 +19,8 @@ export interface RunInSandbox {
   readonly steps: readonly PlannedStep[];
   readonly stdinOpen: boolean;
   readonly initialStdin: Buffer;
+  /** What the sandbox was made with, when it was made just now. */
+  readonly limits?: SandboxStepLimits;
   /** What an earlier life of the worker has written; undefined for a run that starts now. */
   readonly earlier?: EarlierWork;
 }
@@ -47,6 +50,7 @@ export class RunLifecycle {
       steps: place.steps,
       checkpoint: earlier?.checkpoint ?? NO_CHECKPOINT,
       frames: earlier?.frames ?? [],
+      limitsInForce: place.limits,
       adopted: earlier !== undefined,
       clock,
       logger,

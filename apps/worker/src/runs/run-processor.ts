@@ -1,5 +1,5 @@
 import type { RunJob, RunOutcome } from '#contracts';
-import type { GuestAgent, Sandbox } from '#engine';
+import type { GuestAgent, Sandbox, SandboxLimits } from '#engine';
 import { asError, CodedError, isCodedError, isId } from '#kernel';
 import { ActiveRun } from './active-runs.js';
 import { persist } from './persist.js';
@@ -7,7 +7,7 @@ import { annotate } from './run-annotation.js';
 import type { RunLifecycle } from './run-lifecycle.js';
 import { planRun, RUNNER, type RunPlan } from './run-plan.js';
 import type { RunServices } from './run-services.js';
-import { errorOf, guestPids } from './step-run.js';
+import { errorOf, sandboxLimits } from './step-run.js';
 
 /** Making a sandbox is tried so often: nothing of the run has been executed yet, so another try is safe. */
 const PREPARE_TRIES = 3;
@@ -18,6 +18,7 @@ interface Prepared {
   readonly sandbox: Sandbox;
   readonly agent: GuestAgent;
   readonly plan: RunPlan;
+  readonly limits: SandboxLimits;
 }
 
 /** Takes a job of the queue to the reported end of its run. */
@@ -66,8 +67,8 @@ export class RunProcessor {
       await this.lifecycle.reached(run, 'destroyed');
       return;
     }
-    const { sandbox, agent, plan } = prepared;
-    await this.lifecycle.carryOut(run, { sandbox, agent, steps: plan.steps, stdinOpen: plan.stdinOpen, initialStdin: plan.stdin });
+    const { sandbox, agent, plan, limits } = prepared;
+    await this.lifecycle.carryOut(run, { sandbox, agent, steps: plan.steps, stdinOpen: plan.stdinOpen, initialStdin: plan.stdin, limits });
   }
 
   /** From here on it is `started` for everybody: it is never executed a second time. */
@@ -109,10 +110,10 @@ export class RunProcessor {
   }
 
   private async furnish(run: ActiveRun, job: RunJob, plan: RunPlan, chainId: Parameters<RunServices['sandboxes']['acquire']>[0]['chainId']): Promise<Prepared> {
-    const first = plan.steps[0]?.limits;
+    const first = plan.steps[0] === undefined ? undefined : sandboxLimits(plan.steps[0].limits);
     const limits = {
       memoryBytes: Math.max(LEAST_TO_CREATE.memoryBytes, first?.memoryBytes ?? 0),
-      pids: Math.max(LEAST_TO_CREATE.pids, guestPids(first?.pids ?? 0)),
+      pids: Math.max(LEAST_TO_CREATE.pids, first?.pids ?? 0),
       cpuMillis: Math.max(LEAST_TO_CREATE.cpuMillis, first?.cpuMillis ?? 0),
       diskBytes: plan.diskBytes,
     };
@@ -126,7 +127,7 @@ export class RunProcessor {
       await this.lifecycle.reached(run, 'connected');
       const connected = agent;
       await Promise.all(plan.files.map((file) => connected.writeFile({ ...file, uid: RUNNER, gid: RUNNER })));
-      return { sandbox, agent, plan };
+      return { sandbox, agent, plan, limits };
     } catch (error) {
       agent?.close();
       await this.lifecycle.destroy(undefined, sandbox);

@@ -1,10 +1,10 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FinalRunState, RunOutcome } from '#contracts';
-import type { AgentEvent, CgroupUsage, GuestAgent, Sandbox } from '#engine';
+import type { AgentEvent, CgroupUsage, GuestAgent, Sandbox, SandboxLimits } from '#engine';
 import { asError, CodedError, isCodedError, type Clock, type Logger } from '#kernel';
 import type { StepProgress, StepSummary } from './run-checkpoint.js';
-import { RUNNER, WORK_DIR, type PlannedStep } from './run-plan.js';
+import { RUNNER, WORK_DIR, type PlannedStep, type StepLimits } from './run-plan.js';
 import { StepOutput, type StreamName } from './step-output.js';
 import { stepVerdict } from './step-verdict.js';
 import { watchStep } from './step-watch.js';
@@ -18,6 +18,7 @@ const SIGNAL_NAMES = new Map<number, string>(Object.entries(constants.signals).m
 
 export const SHUT_DOWN = { code: 'unavailable', message: 'the node was shut down' } as const;
 
+export type SandboxStepLimits = Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>;
 export type Interruption = 'cancelled' | 'shut_down';
 type Exit = NonNullable<StepProgress['exit']>;
 
@@ -37,6 +38,8 @@ export interface StepContext {
   readonly logger: Logger;
   /** CPU time of the cgroup that earlier steps used, when the step may have been started already (then it is not measured). */
   readonly earlierCpuUs: number | undefined;
+  /** What the cgroup has now; undefined when that is not known. */
+  readonly limitsInForce: SandboxStepLimits | undefined;
 }
 
 /** One process of a run, from its limits to its verdict. */
@@ -150,8 +153,9 @@ export class StepRun {
   private async start(): Promise<void> {
     const { sandbox, agent } = this.context;
     const { plan } = this;
-    const { memoryBytes, pids, cpuMillis } = plan.limits;
-    await sandbox.updateLimits({ memoryBytes, pids: guestPids(pids), cpuMillis });
+    const wanted = sandboxLimits(plan.limits);
+    // Writing a memory limit makes cgroup v1 wait for all CPUs (8 ms at times): not when it is so already.
+    if (!sameLimits(wanted, this.context.limitsInForce)) await sandbox.updateLimits(wanted);
     const [usage] = await Promise.all([sandbox.usage(), sandbox.resetMemoryPeak()]);
     const { earlierCpuUs } = this.context;
     this.base = earlierCpuUs === undefined ? { cpuUs: usage.cpuTimeUs, oomKills: usage.oomKills } : { cpuUs: earlierCpuUs, oomKills: 0 };
@@ -271,9 +275,13 @@ export class StepRun {
   }
 }
 
-/** The agent itself is one process of the sandbox. */
-export function guestPids(pids: number): number {
-  return pids + 1;
+/** What a step needs its sandbox to have. The agent itself is one process of it. */
+export function sandboxLimits({ memoryBytes, pids, cpuMillis }: StepLimits): SandboxStepLimits {
+  return { memoryBytes, pids: pids + 1, cpuMillis };
+}
+
+function sameLimits(one: SandboxStepLimits, other: SandboxStepLimits | undefined): boolean {
+  return one.memoryBytes === other?.memoryBytes && one.pids === other.pids && one.cpuMillis === other.cpuMillis;
 }
 
 function shellExitCode(failure: Error): 126 | 127 | undefined {
