@@ -12,6 +12,7 @@ class WorkerModule {}
 
 /** Exits 0 after SIGTERM or SIGINT with nothing left behind. SIGKILL leaves runs to the next start, which goes on with them. */
 async function main(): Promise<void> {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its option bag as a class and does not export it
   const app = await NestFactory.createApplicationContext(WorkerModule, { logger: false, abortOnError: false });
   const logger = app.get<Logger>(LOGGER);
   const node = app.get(WorkerNode);

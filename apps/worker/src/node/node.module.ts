@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import type { WorkerConfig } from '#config';
-import { systemClock, type Logger } from '#kernel';
+import { asError, systemClock, type Logger } from '#kernel';
 import { createNodeQueues, type NodeQueues } from '#queue';
 import type { Engine } from '../engine/open-engine.js';
 import { EngineModule } from '../engine/engine.module.js';
@@ -57,6 +57,10 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
     },
     close: async () => {
       await queues.close();
+      // Refused, and rightly, while a sandbox is left.
+      await engine.cgroups.removeAll().catch((error: unknown) => {
+        logger.warn({ err: asError(error) }, 'the cgroup tree stays');
+      });
       await engine.close();
     },
     shutdownGraceMs: config.shutdownGraceMs,

@@ -41,6 +41,7 @@ export class WorkerNode {
   private ready = false;
   private rpcUrl = '';
   private adopted: Promise<void> = Promise.resolve();
+  private starting: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | undefined;
 
   constructor(private readonly options: WorkerNodeOptions) {
@@ -49,7 +50,12 @@ export class WorkerNode {
     this.heartbeat = new Heartbeat(registry, () => this.describe(), services.logger);
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.starting = this.open();
+    return this.starting;
+  }
+
+  private async open(): Promise<void> {
     const { engine, adopter, consumer, processor, rpc, services } = this.options;
     await engine.recover();
     const { adopted, destroyed, done } = await adopter.adopt();
@@ -78,6 +84,7 @@ export class WorkerNode {
   private async shutDown(): Promise<void> {
     const { services, consumer, engine, giveUp, rpc, shutdownGraceMs } = this.options;
     const { active, logger } = services;
+    await within(this.starting, shutdownGraceMs);
     this.ready = false;
     void this.heartbeat.beat();
     const drained = Promise.all([consumer.close(), this.adopted]).then(

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createRunSchema, runJobSchema, runtimeDefinitionSchema, tenantLimitsSchema, type CreateRunInput, type LogFrame, type NodeEvent, type RunJob } from '#contracts';
 import { newId, silentLogger, systemClock, type Digest, type NodeId, type RunId, type TenantId } from '#kernel';
-import { createControlQueues, createNodeQueues, type ControlQueues } from '#queue';
+import { createControlQueues, createNodeQueues, type ControlQueues, type NodeQueues } from '#queue';
 import { startTestRedis, type TestRedis } from '#testing';
 import { openEngine, type Engine } from '../engine/open-engine.js';
 import { newIncarnation } from '../node/worker-node.js';
@@ -15,8 +15,8 @@ import { RunAdopter } from './run-adopter.js';
 import { RunLifecycle } from './run-lifecycle.js';
 import { RunProcessor } from './run-processor.js';
 import type { Milestone, RunServices } from './run-services.js';
-import { Grave } from './grave.contract.js';
-import { FreshSandboxSource } from './sandbox-source.js';
+import { Grave, type Strike } from './grave.contract.js';
+import { FreshSandboxSource, type SandboxSource } from './sandbox-source.js';
 
 const NATIVE = resolve(import.meta.dirname, '../../../../dist/native');
 const APPLETS = 'sh cat echo sleep true false kill dd yes seq head tail mkdir ls id env wc od tr printf sort setsid'.split(' ');
@@ -32,6 +32,7 @@ export interface Life {
   readonly processor: RunProcessor;
   readonly adopter: RunAdopter;
   readonly engine: Engine;
+  readonly queues: NodeQueues;
   /** As SIGKILL does: nothing this life has begun goes on, nothing is cleaned up. */
   crash(): Promise<void>;
 }
@@ -62,10 +63,10 @@ export class BusyboxNode {
   }
 
   /** A worker process' worth of objects. The one before must have crashed. */
-  async live(reached: (runId: RunId, milestone: Milestone) => void | Promise<void> = () => undefined): Promise<Life> {
+  async live({ reached = () => undefined, strike }: { reached?: (runId: RunId, milestone: Milestone) => void | Promise<void>; strike?: Strike } = {}): Promise<Life> {
     const engine = await openEngine({ dataDir: this.dataDir, cgroupRoot: this.cgroupRoot, ociRuntime: 'crun', nativeDir: NATIVE, snapshots: this.stores.snapshots, logger: silentLogger });
     const stop = new AbortController();
-    const grave = new Grave();
+    const grave = new Grave(strike);
     const source = new FreshSandboxSource(engine.runtime, engine.cgroups);
     const queues = createNodeQueues(this.redis.options, silentLogger, { concurrency: 4 });
     const node = { nodeId: this.nodeId, incarnation: newIncarnation(Date.now()) };
@@ -74,7 +75,7 @@ export class BusyboxNode {
       claims: grave.mortal(queues.claims),
       logs: grave.mortal(queues.logs),
       events: grave.mortal(queues.events),
-      sandboxes: { acquire: async (request) => grave.sandbox(await source.acquire(request)) },
+      sandboxes: grave.mortal<SandboxSource>({ acquire: async (request) => grave.sandbox(await source.acquire(request)) }),
       runtimes: { resolve: (name) => (name === 'sh' ? { definition: SHELL, chainId: this.chainId } : name === 'two' ? { definition: TWO_STEPS, chainId: this.chainId } : undefined) },
       active: new ActiveRuns(),
       clock: systemClock,
@@ -88,6 +89,7 @@ export class BusyboxNode {
     const life: Life = {
       services,
       engine,
+      queues,
       processor: new RunProcessor(services, lifecycle),
       adopter: new RunAdopter(services, lifecycle, { list: async () => (await engine.runtime.list()).map((sandbox) => grave.sandbox(sandbox)) }),
       crash: async () => {

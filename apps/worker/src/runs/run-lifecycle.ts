@@ -53,6 +53,7 @@ export class RunLifecycle {
       onStarted: () => {
         started ??= this.publish({ type: 'run.started', ...this.eventHead(run) });
         started.catch(() => undefined);
+        void this.reached(run, 'started');
       },
     });
     run.attach(execution);
