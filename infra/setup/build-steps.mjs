@@ -21,7 +21,7 @@ function buildEnv(extra = {}) {
 /** `npm ci`, when the lock file is not the one that was installed. */
 export async function installDependencies(report) {
   const stampFile = at('node_modules', '.sandbar-lock-hash');
-  const wanted = fileHash('package-lock.json', 'package.json');
+  const wanted = fileHash('package-lock.json');
   if (existsSync(at('node_modules')) && lstatSync(at('node_modules')).isSymbolicLink()) return 'node_modules is a link: left as it is';
   if (readStamp(stampFile) === wanted) return 'up to date';
   const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];

@@ -1,62 +1,53 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { identityOf, isAlive } from './processes.mjs';
+import { withSystemPath } from './run-program.mjs';
+import { SetupError } from './setup-error.mjs';
 
-/** Who holds the lock, or undefined when nobody alive does. */
+/** Who holds the lock, or undefined when nobody alive does. A pid alone could be another process by now: its start time tells. */
 export function lockHolder(file) {
   const holder = readHolder(file);
   return holder && isAlive(holder) ? holder : undefined;
 }
 
 /**
- * Takes the lock of a data folder for this process. link(2) fails when the name exists, so of two starters one wins; the holder's
- * start time tells a live holder from a process that got the pid of a dead one.
- * @returns { release } or { holder }: who has it
+ * Takes the lock of a data folder for this process. The kernel decides (flock(2), held by a child because Node has no call for it):
+ * of many starters one wins, and the lock of a process that was killed is free, since its child sees the end of its stdin. The file
+ * itself only says who it is.
+ * @returns {Promise<{ release?: () => Promise<void>, holder?: object }>} either the lock or who has it
  */
-export function takeLock(file, facts = {}) {
-  const mine = { ...identityOf(process.pid), ...facts };
-  const staged = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(staged, JSON.stringify(mine), { mode: 0o644 });
-  try {
-    for (let attempt = 0; attempt < 5; attempt += 1) {
-      if (tryLink(staged, file)) return { release: () => release(file, mine) };
-      const holder = readHolder(file);
-      if (holder && isAlive(holder)) return { holder };
-      putAside(file);
-    }
-    return { holder: readHolder(file) ?? {} };
-  } finally {
-    rmSync(staged, { force: true });
-  }
+export async function takeLock(file, facts = {}) {
+  const keeper = await startKeeper(`${file}.flock`);
+  if (!keeper) return { holder: readHolder(file) ?? {} };
+  const staged = `${file}.${process.pid}`;
+  writeFileSync(staged, JSON.stringify({ ...identityOf(process.pid), ...facts }), { mode: 0o644 });
+  renameSync(staged, file);
+  return {
+    release: () =>
+      new Promise((resolve) => {
+        rmSync(file, { force: true });
+        if (keeper.exitCode !== null || keeper.signalCode !== null) resolve();
+        keeper.ref();
+        keeper.once('exit', () => resolve());
+        keeper.stdin.end();
+      }),
+  };
 }
 
-function tryLink(staged, file) {
-  try {
-    linkSync(staged, file);
-    return true;
-  } catch (error) {
-    if (error.code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** Another starter may have replaced the dead lock in the meantime: what was moved is looked at again, and given back if it lives. */
-function putAside(file) {
-  const aside = `${file}.dead.${process.pid}`;
-  try {
-    renameSync(file, aside);
-  } catch (error) {
-    if (error.code === 'ENOENT') return;
-    throw error;
-  }
-  const moved = readHolder(aside);
-  if (moved && isAlive(moved)) tryLink(aside, file);
-  rmSync(aside, { force: true });
-}
-
-function release(file, mine) {
-  const holder = readHolder(file);
-  if (holder?.pid === mine.pid && holder.startTime === mine.startTime) rmSync(file, { force: true });
+/** A session of its own: the terminal's Ctrl-C must not end it before the services are stopped. */
+function startKeeper(file) {
+  // Readable by root only: whoever can open it can lock it.
+  closeSync(openSync(file, 'a', 0o600));
+  const keeper = spawn('flock', ['--nonblock', file, 'sh', '-c', 'echo held; exec cat'], { env: withSystemPath(process.env), detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
+  keeper.stdin.on('error', () => undefined);
+  return new Promise((resolve, reject) => {
+    keeper.once('error', (error) => reject(new SetupError(`flock: ${error.message}`, { mend: 'apt-get install util-linux' })));
+    keeper.once('close', () => resolve(undefined));
+    keeper.stdout.once('data', () => {
+      for (const handle of [keeper, keeper.stdin, keeper.stdout]) handle.unref();
+      resolve(keeper);
+    });
+  });
 }
 
 function readHolder(file) {

@@ -92,7 +92,7 @@ async function main() {
   const progress = new Progress();
   await checkOrRefuse(settings, progress);
   const paths = ensureDataFolder(settings.dataDir);
-  const lock = takeLock(paths.lock, { port: settings.port, url: settings.url });
+  const lock = await takeLock(paths.lock, { port: settings.port, url: settings.url });
   if (lock.holder) throw new SetupError(`Sandbar already runs on ${settings.dataDir}: process ${lock.holder.pid}, ${lock.holder.url ?? ''}`, { mend: 'Stop it with Ctrl-C in its terminal, or start another one with --data-dir and --port.' });
 
   const supervisor = new Supervisor(settings, paths, (line) => progress.line(line));
@@ -114,7 +114,7 @@ async function main() {
     await untilAsked;
   } finally {
     await supervisor.stop();
-    lock.release();
+    await lock.release();
   }
 }
 

@@ -34,12 +34,12 @@ async function prepare(progress) {
 
 async function makeRuntimes(progress) {
   const paths = ensureDataFolder(settings.dataDir);
-  const lock = takeLock(paths.lock);
+  const lock = await takeLock(paths.lock);
   if (lock.holder) throw new SetupError(`another test run makes the runtimes: process ${lock.holder.pid}`);
   try {
     await progress.task('runtimes', (report) => installRuntimes(report, { dataDir: settings.dataDir, env: workerEnv({ paths, settings }) }));
   } finally {
-    lock.release();
+    await lock.release();
   }
 }
 

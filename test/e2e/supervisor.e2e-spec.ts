@@ -69,6 +69,21 @@ it('leaves no service behind when it is killed itself, and goes on over the same
   expect(await hello()).toMatchObject({ state: 'succeeded' });
 });
 
+it('finds a sandbox that is there when it looks for leftovers, and nothing when it is over', async () => {
+  const { runs } = platform.client();
+  const { id } = await runs.create({ runtime: 'bash', code: 'echo up; sleep 30' });
+  for await (const frame of runs.logs(id)) {
+    expect(frame).toMatchObject({ data: 'up\n' });
+    break;
+  }
+  const busy = await platform.leaks();
+  expect(busy.exitCode).toBe(1);
+  expect((JSON.parse(busy.stdout) as { kind: string }[]).map(({ kind }) => kind)).toEqual(expect.arrayContaining(['process', 'cgroup', 'folder', 'socket']));
+  await runs.cancel(id);
+  await runs.wait(id);
+  expect(await platform.leaks()).toMatchObject({ exitCode: 0, stdout: '[]\n' });
+});
+
 it('stops with nothing left but its files', async () => {
   const status = (await platform.status())!;
   const pids = SERVICES.map((service) => status.services[service]!.pid);
