@@ -51,6 +51,7 @@ describe('two tenants', () => {
       socket.on('error', () => undefined);
     });
     expect(status).toBe(404);
+    await alice.until(run.id, ({ state }) => state === 'succeeded');
   }, 60_000);
 
   it('one tenant at its limits is refused, and the other is served', async () => {

@@ -50,7 +50,7 @@ export const gatewayVariables = {
     { description: 'PostgreSQL: postgresql://user:password@host:port/database.', secret: true },
   ),
   ...commonVariables,
-  SANDBAR_BODY_LIMIT: describe(sizeCodec.refine((bytes) => bytes >= 1024, 'must be at least 1KiB').prefault('24MiB'), { description: 'Largest request body.' }),
+  SANDBAR_BODY_LIMIT: describe(sizeCodec.refine((bytes) => bytes >= 1024, 'must be at least 1KiB').prefault('16MiB'), { description: 'Largest request body.' }),
   SANDBAR_RUN_RETENTION: describe(duration(60_000, '7d'), { description: 'How long finished runs and their logs are kept.' }),
   SANDBAR_LOG_GRACE: describe(duration(1000, '60s'), { description: "How long Redis keeps a finished run's log for those who follow it." }),
 };
