@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 
 /** Starts a shell line inside the cgroup. */
 function startIn(cgroup: Cgroup, line: string): ChildProcess {
-  const joins = cgroup.procsFiles.map((file) => `echo 0 > '${file}'`).join(' && ');
+  const joins = cgroup.joinFiles.map((file) => `echo 0 > '${file}'`).join(' && ');
   return spawn('/bin/sh', ['-c', `${joins} && ${line}`], { stdio: 'ignore', detached: true });
 }
 
