@@ -46,7 +46,6 @@ export interface StepContext {
 /** One process of a run, from its limits to its verdict. */
 export class StepRun {
   readonly output: StepOutput;
-  stdinDelivered: boolean;
   private readonly over = Promise.withResolvers<undefined>();
   private readonly resumed: boolean;
   private startedAtMs: number | undefined;
@@ -69,7 +68,6 @@ export class StepRun {
     this.resumed = progress !== undefined;
     this.anchor = { wallMs: context.clock.now(), monotonicMs: context.clock.monotonicMs() };
     this.output = new StepOutput(plan.limits.outputBytes, progress?.output);
-    this.stdinDelivered = progress?.stdinDelivered ?? false;
     this.startedAtMs = progress?.startedAtMs;
     this.exit = progress?.exit ?? null;
     if (progress !== undefined) this.base = { cpuUs: progress.cpuBaseUs, oomKills: progress.oomBase };
@@ -82,8 +80,8 @@ export class StepRun {
   /** Undefined before execve: there is nothing that must not be done twice. */
   get progress(): StepProgress | null {
     if (this.startedAtMs === undefined) return null;
-    const { output, stdinDelivered, startedAtMs, base, exit } = this;
-    return { name: this.plan.name, startedAtMs, cpuBaseUs: base.cpuUs, oomBase: base.oomKills, output: output.state, stdinDelivered, exit };
+    const { output, startedAtMs, base, exit } = this;
+    return { name: this.plan.name, startedAtMs, cpuBaseUs: base.cpuUs, oomBase: base.oomKills, output: output.state, exit };
   }
 
   /** Starts the process, or takes it up where an earlier life of the worker left it. Problems show in `end`. */
