@@ -95,7 +95,15 @@ static void listen_for_agent(const char *path) {
   }
 }
 
-_Noreturn void run_launch(struct reader *body) {
+/* The agent's program comes first, then argv. */
+bool peek_launch(struct reader body, struct launch_head *out) {
+  out->agent = read_string(&body);
+  out->runtime = read_u32(&body) > 0 ? read_string(&body) : "";
+  return !body.bad;
+}
+
+_Noreturn void run_launch(struct reader *body, int program) {
+  read_string(body);
   char **argv = read_list(body, NULL);
   char **env = read_list(body, NULL);
   struct rootfs rootfs = {.mount_point = read_string(body)};
@@ -117,5 +125,7 @@ _Noreturn void run_launch(struct reader *body) {
   if (chdir("/") < 0) fail("chdir");
   /* Close-on-exec from AGENT_FD + 1: the report pipe must stay open until exec succeeds. */
   if (close_range(AGENT_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0) fail("close_range");
+  /* A script cannot be executed from a descriptor that execve closes. */
+  if (program >= 0) execveat(program, "", argv, env, AT_EMPTY_PATH);
   execute(argv, env);
 }

@@ -87,6 +87,16 @@ export function describeSandboxRuntime(name: string, ociRuntime: () => OciRuntim
       await expectNothingLeft();
     }, 30_000);
 
+    it('tells a sandbox nothing of the host\u2019s disk', async () => {
+      const sandbox = await world.runtime.create(world.spec());
+      const { output } = await world.sh(sandbox, 'stat -f -c "%T %b" /dev/.sandbar-init; grep sandbar-init /proc/self/mountinfo; df -a');
+      const [type, blocks] = output.split('\n', 1)[0]!.split(' ');
+      expect(type).toBe('tmpfs');
+      expect(Number(blocks)).toBeLessThan(1024);
+      expect(output).not.toContain(world.root);
+      await sandbox.destroy();
+    });
+
     it('destroys a sandbox full of forks, frozen or not', async () => {
       const sandbox = await world.runtime.create(world.spec());
       void world.sh(sandbox, 'f() { f & f & }; while :; do f; done').catch(() => undefined);

@@ -124,6 +124,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     });
     await writeFile(paths.configFile, JSON.stringify(config), { mode: 0o600 });
     const result = await spawner.launch({
+      agentProgram: this.#layout.agentProgram,
       argv: ociRuntime.runArgv({ id: spec.id, stateRoot: this.#layout.oci, bundle: paths.dir, pidFile: paths.pidFile }),
       env: RUNTIME_ENV,
       rootfs,
