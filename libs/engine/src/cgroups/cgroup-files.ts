@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, errnoOf } from '#kernel';
@@ -99,14 +99,16 @@ export async function settleAll(work: readonly Promise<unknown>[]): Promise<void
 }
 
 /** Names of the child cgroups; [] when there is no such cgroup. */
-export async function childCgroups(dir: string): Promise<string[]> {
-  try {
-    const entries = await readdir(dir, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return [];
-    throw error;
-  }
+export function childCgroups(dir: string): Promise<string[]> {
+  return settled(() => {
+    try {
+      const entries = readdirSync(dir, { withFileTypes: true });
+      return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return [];
+      throw error;
+    }
+  });
 }
 
 /** Host pids in that cgroup alone; [] when there is none such. Pid 0, a process that our pid name space does not show, is left out. */

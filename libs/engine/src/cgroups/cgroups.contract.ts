@@ -76,6 +76,8 @@ export function describeCgroupManager(name: string, factory: () => Promise<Cgrou
       const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', {});
       const child = startIn(cgroup, 'i=0; while :; do i=$((i+1)); done');
       await until('the process joined', async () => (await cgroup.pids()).includes(child.pid!));
+      // It joins one hierarchy after the other, and only then computes.
+      await until('it computes', async () => (await cgroup.usage()).cpuTimeUs > 20_000);
       expect((await cgroup.usage()).pids).toBe(1);
       await expect(cgroup.remove()).rejects.toMatchObject({ code: 'failed_precondition' });
       await cgroup.freeze();
