@@ -307,6 +307,7 @@ export class StepRun {
   private async explain(state: FinalRunState): Promise<RunOutcome['error']> {
     if (state === 'lost') return SHUT_DOWN;
     if (state !== 'internal_error') return null;
+    if (this.failure !== undefined) this.context.logger.error({ err: this.failure }, 'a step could not be carried out');
     if (this.failure !== undefined) return errorOf(this.failure);
     const why = await Promise.race([this.context.gone, Promise.resolve(undefined)]);
     return errorOf(why ?? new CodedError('unavailable', "the sandbox's agent is gone"));
@@ -328,8 +329,9 @@ function shellExitCode(failure: Error): 126 | 127 | undefined {
   return failure.code === 'permission_denied' || failure.code === 'invalid_argument' || failure.code === 'resource_exhausted' ? 126 : undefined;
 }
 
+/** What a tenant is told. Unforeseen errors, and the OCI runtime's own words, name paths of the node: they are for its log. */
 export function errorOf(error: unknown): NonNullable<RunOutcome['error']> {
-  return isCodedError(error) ? { code: error.code, message: error.message } : { code: 'internal', message: asError(error).message };
+  return isCodedError(error) && error.code !== 'internal' ? { code: error.code, message: error.message } : { code: 'internal', message: 'the node could not carry out the run' };
 }
 
 function round(milliseconds: number): number {
