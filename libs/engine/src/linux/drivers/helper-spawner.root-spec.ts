@@ -163,6 +163,25 @@ describe('HelperSpawner', () => {
       expect(left()).toEqual([]);
     }, 20_000);
 
+    it('touches no job that is over while others are between fork and exec', async () => {
+      const sources = join(import.meta.dirname, '../../../native/spawner');
+      const units = (await readdir(sources)).filter((name) => name.endsWith('.c')).map((name) => join(sources, name));
+      execFileSync('cc', ['-g', '-O1', '-std=gnu11', '-D_GNU_SOURCE=', '-fsanitize=address', '-o', join(base, 'checked'), ...units]);
+      const said: object[] = [];
+      const checked = new HelperSpawner({ program: join(base, 'checked'), logger: { ...silentLogger, error: (details: object) => said.push(details) } });
+      try {
+        for (let round = 0; round < 10; round += 1) {
+          const launches = await Promise.all(Array.from({ length: 12 }, () => request(20, ['/bin/true'])));
+          const execs = Array.from({ length: 40 }, () => checked.exec({ argv: ['/bin/true'], timeoutMs: 5_000 }));
+          const results = await Promise.all([...launches.map((launch) => checked.launch(launch)), ...execs]);
+          expect(results.map((result) => result.exitCode)).toEqual(results.map(() => 0));
+        }
+        expect(said).toEqual([]);
+      } finally {
+        await checked.close();
+      }
+    }, 30_000);
+
     it('holds the size of the writable layer', async () => {
       const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', 'head -c 3000000 /dev/zero > ROOTFS/big 2>/dev/null; stat -c %s ROOTFS/big']));
       expect(Number(stdout.toString())).toBeLessThanOrEqual(1024 * 1024);
