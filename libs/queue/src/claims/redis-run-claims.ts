@@ -84,6 +84,22 @@ return claim()`,
   read: readOptionalTexts,
 };
 
+/** KEYS claim; ARGV node, incarnation and epoch as they were seen ('' for none), liveness key of the node or ''. Returns 1 when it was finished. */
+const FINISH_IF_UNCHANGED: Script<number> = {
+  name: 'sandbarFinishUnchangedRun',
+  keys: 1,
+  lua: `${HEAD}
+local c = redis.call('HMGET', key, 'n', 'i', 'e', 'p')
+for i = 1, 3 do if (c[i] or '') ~= ARGV[i] then return 0 end end
+if ARGV[4] ~= '' and redis.call('GET', ARGV[4]) == ARGV[2] then return 0 end
+local p = c[4]
+if p == 'taken' or p == 'started' then redis.call('HSET', key, 'f', p) end
+if p ~= 'cancelled' then redis.call('HSET', key, 'p', 'finished') end
+redis.call('EXPIRE', key, ${HOUR})
+return 1`,
+  read: readNumber,
+};
+
 /** KEYS claim. Returns 1 when nobody will ever start it, 0 when it is or was started. */
 const CANCEL: Script<number> = {
   name: 'sandbarCancelRun',
@@ -105,6 +121,7 @@ export class RedisRunClaims implements RunClaims {
   private readonly startScript: ScriptCall<number>;
   private readonly adoptScript: ScriptCall<number>;
   private readonly finishScript: ScriptCall<string[] | undefined>;
+  private readonly finishIfUnchangedScript: ScriptCall<number>;
   private readonly cancelScript: ScriptCall<number>;
 
   constructor(
@@ -115,6 +132,7 @@ export class RedisRunClaims implements RunClaims {
     this.startScript = defineScript(redis, START);
     this.adoptScript = defineScript(redis, ADOPT);
     this.finishScript = defineScript(redis, FINISH);
+    this.finishIfUnchangedScript = defineScript(redis, FINISH_IF_UNCHANGED);
     this.cancelScript = defineScript(redis, CANCEL);
   }
 
@@ -132,6 +150,12 @@ export class RedisRunClaims implements RunClaims {
 
   async finish(runId: RunId): Promise<Claim | undefined> {
     return toClaim(await this.finishScript([this.keys.claim(runId)]));
+  }
+
+  async finishIfUnchanged(runId: RunId, seen: Claim | undefined, { nodeGone = false }: { readonly nodeGone?: boolean } = {}): Promise<boolean> {
+    const was = seen === undefined ? ['', '', ''] : [seen.nodeId, seen.incarnation, seen.epoch];
+    const alive = nodeGone && seen !== undefined ? this.keys.nodeAlive(seen.nodeId) : '';
+    return (await this.finishIfUnchangedScript([this.keys.claim(runId)], [...was, alive])) === 1;
   }
 
   async cancelUnlessStarted(runId: RunId): Promise<boolean> {
