@@ -71,6 +71,8 @@ export interface RunClaims {
   /** Atomic: true and nobody will ever start it; false when it is `started` (then ask its node). */
   cancelUnlessStarted(runId: RunId): Promise<boolean>;
   get(runId: RunId): Promise<Claim | undefined>;
+  /** When the claim was taken (the newest one), by Redis' clock; undefined when nobody ever took it. */
+  takenAt(runId: RunId): Promise<Date | undefined>;
 }
 
 /** A run's log: a bounded Redis stream whose entry ids are the frames' `seq`, so that writing twice stores once. */

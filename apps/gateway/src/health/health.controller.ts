@@ -9,6 +9,8 @@ import type { GatewaySettings } from '../platform/settings.js';
 import { GatewayMetrics } from './gateway-metrics.js';
 import { ReadinessService, type Readiness } from './readiness.service.js';
 
+/** A proxy on this machine hands on requests from anywhere; it says so with one of these. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 
 @ApiTags('health')
@@ -48,7 +50,7 @@ export class HealthController {
 
   private mayScrape(request: FastifyRequest): boolean {
     const { metricsToken } = this.settings;
-    if (metricsToken === undefined) return LOOPBACK.has(request.socket.remoteAddress ?? '');
+    if (metricsToken === undefined) return LOOPBACK.has(request.socket.remoteAddress ?? '') && FORWARDED.every((name) => request.headers[name] === undefined);
     return sameSecret(request.headers.authorization ?? '', `Bearer ${metricsToken}`);
   }
 }

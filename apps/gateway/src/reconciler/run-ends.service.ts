@@ -27,7 +27,6 @@ export class RunEnds {
     if (!(await this.abandonment.lose(run, { claim, nodeGone: reason === 'node_gone' }, MESSAGES[reason]))) return;
     this.logger.warn({ runId: run.id, tenantId: run.tenantId, nodeId: run.nodeId }, MESSAGES[reason]);
     this.metrics.repaired('lost');
-    this.metrics.runs.reached('lost');
   }
 
   async cancel(run: RunHead): Promise<void> {

@@ -7,7 +7,7 @@ import type { Claim, RunClaims } from '../queue.js';
 
 /**
  * A claim is a hash: `n` node, `i` incarnation, `e` epoch, `p` phase (taken, started, finished, cancelled), `f` the phase it was finished
- * in, `c` the call that made the last change. Commands in flight when Redis dies are sent again by the client: the call's
+ * in, `t` the time it was taken at in milliseconds, `c` the call that made the last change. Commands in flight when Redis dies are sent again by the client: the call's
  * own random name tells a repetition (same answer) from a second caller (refused).
  */
 const HEAD = `
@@ -37,7 +37,8 @@ if p then
   if not own and redis.call('GET', ARGV[4] .. held[1]) == held[2] then return false end
 end
 redis.call('HINCRBY', key, 'e', 1)
-redis.call('HSET', key, 'n', node, 'i', incarnation, 'p', 'taken', 'c', call)
+local clock = redis.call('TIME')
+redis.call('HSET', key, 'n', node, 'i', incarnation, 'p', 'taken', 'c', call, 't', clock[1] * 1000 + math.floor(clock[2] / 1000))
 redis.call('EXPIRE', key, ${DAY})
 return claim()`,
   read: readOptionalTexts,
@@ -167,6 +168,11 @@ export class RedisRunClaims implements RunClaims {
     const [node, incarnation, epoch, phase, finishedIn] = await this.redis.hmget(this.keys.claim(runId), 'n', 'i', 'e', 'p', 'f');
     if (node == null || incarnation == null || epoch == null) return undefined;
     return toClaim([node, incarnation, epoch, finishedIn ?? phase ?? 'taken']);
+  }
+
+  async takenAt(runId: RunId): Promise<Date | undefined> {
+    const time = await this.redis.hget(this.keys.claim(runId), 't');
+    return time === null ? undefined : new Date(Number(time));
   }
 }
 

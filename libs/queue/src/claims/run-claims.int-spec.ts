@@ -39,6 +39,8 @@ describe('RedisRunClaims', () => {
     const [run, node, other] = [newId('run'), await live(), await live()];
     await claims.take(run, node);
     expect(await claims.take(run, other)).toBeUndefined();
+    expect(Math.abs(Number(await claims.takenAt(run)) - Date.now())).toBeLessThan(1000);
+    expect(await claims.takenAt(newId('run'))).toBeUndefined();
     await beat(node.nodeId, '2');
     expect(await claims.take(run, other)).toMatchObject({ nodeId: other.nodeId, epoch: 2 });
     expect(await claims.start(run, 1)).toBe(false);
