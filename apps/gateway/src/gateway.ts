@@ -18,6 +18,7 @@ import { acceptJsonBodies } from './protocols/rest/json-body.js';
 import { logRequests } from './protocols/rest/request-log.js';
 import { RestErrorFilter } from './protocols/rest/rest-error.filter.js';
 import { RouteTable } from './protocols/rest/route-table.js';
+import { cutStalledAnswers } from './protocols/rest/stalled-answers.js';
 import { validationPipe } from './protocols/rest/validation.pipe.js';
 import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
 
@@ -41,6 +42,7 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
   acceptJsonBodies(instance, settings.bodyLimitBytes, (request, bytes) => authentication.countUnannounced(request, bytes));
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
   authenticateBeforeBodies(instance, authentication);
+  cutStalledAnswers(instance, settings.stallMs);
   app.useGlobalFilters(new RestErrorFilter(logger, routes));
   app.useGlobalPipes(validationPipe());
   app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger));
