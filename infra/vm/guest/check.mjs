@@ -8,11 +8,10 @@ import { SEATS, delegateToContainers } from './seat.mjs';
 const JEST = ['node', '--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--runInBand', '--verbose', '--watchman=false', '--testTimeout=120000', '--selectProjects', 'root'];
 const jest = (...patterns) => [...JEST, ...patterns.flatMap((pattern) => ['--testPathPatterns', pattern])];
 
-const CGROUPS = jest('engine/src/cgroups/');
 const PARTS = [
-  ['cgroups, in a unit of systemd', 'service', CGROUPS],
-  ['cgroups, in a container with a delegated cgroup', 'container', CGROUPS],
-  ['sandboxes', 'service', jest('engine/src/runtime/crun.root-spec', 'engine/src/runtime/guest-agent.root-spec', 'engine/src/linux/')],
+  ['cgroups, in a unit', 'service', jest('engine/src/cgroups/')],
+  ['cgroups and sandboxes, in a container with a delegated cgroup', 'container', jest('engine/src/cgroups/', 'engine/src/runtime/guest-agent.root-spec')],
+  ['sandboxes, in a unit', 'service', jest('engine/src/runtime/crun.root-spec', 'engine/src/runtime/guest-agent.root-spec', 'engine/src/linux/')],
   ['the platform', 'service', ['node', 'infra/vm/guest/platform.mjs']],
 ];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { GUEST_STORE, RUNTIME } from '../settings.mjs';
 
 // The whole product as a person starts it, then programs that go well and programs that attack it, over REST. Plain Node, exit code 0
@@ -95,6 +95,8 @@ async function endlessSleep() {
   assert.equal(sandboxes.length, 1, sandboxes.join());
   const limits = Object.fromEntries(['memory.max', 'memory.swap.max', 'pids.max', 'cpu.max'].map((file) => [file, readIfAny(`${sandboxes[0]}/${file}`)]));
   for (const file of ['memory.max', 'pids.max', 'cpu.max']) assert.match(limits[file], /^\d/, `${file} is ${limits[file]}`);
+  // systemd takes away what its own units do not need; the kernel lets it not.
+  for (const controller of ['cpu', 'memory', 'pids']) assert.throws(() => writeFileSync(`${CGROUPS}/cgroup.subtree_control`, `-${controller}`), { code: 'EBUSY' });
   const found = await ended;
   expectRun(found, { state: 'timed_out', stdout: 'here\n' });
   return Object.entries(limits).map(([file, value]) => `${file} ${value}`).join(', ');
