@@ -12,6 +12,8 @@ const base = {
 };
 
 export default {
+  // Real processes on a busy machine: a test that hangs is ended, a slow one is not.
+  testTimeout: 30_000,
   reporters: ['default', '<rootDir>/infra/jest/closing-line-reporter.js'],
   projects: [
     // Nothing but a temporary folder.

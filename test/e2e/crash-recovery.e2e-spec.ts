@@ -16,7 +16,7 @@ describe.each(['worker', 'gateway', 'redis'] as const)('kill -9 of the %s while 
 
   beforeAll(async () => {
     platform = await startPlatform();
-    const tenant = await platform.newTenant('busy', { concurrentRuns: RUNS });
+    const tenant = await platform.newTenant('busy', { concurrentRuns: RUNS, requestsPerSecond: 1000, requestBurst: 1000 });
     api = new ApiClient(platform.url, tenant.apiKey);
   }, 180_000);
   afterAll(async () => {

@@ -24,7 +24,7 @@ function faultsOf(load: () => unknown): { message: string; faults: string[] } {
 describe('configuration', () => {
   it('has a default for all that can have one, and is frozen', () => {
     const config = loadGatewayConfig(gateway);
-    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, logLevel: 'info', bodyLimitBytes: 24 * 1024 * 1024, runRetentionMs: 7 * 86_400_000, logGraceMs: 60_000, shutdownGraceMs: 10_000, redis: { host: '127.0.0.1', port: 6380, db: 2, password: 'redissecret' } });
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, logLevel: 'info', bodyLimitBytes: 16 * 1024 * 1024, runRetentionMs: 7 * 86_400_000, logGraceMs: 60_000, shutdownGraceMs: 10_000, redis: { host: '127.0.0.1', port: 6380, db: 2, password: 'redissecret' } });
     expect(Object.isFrozen(config) && Object.isFrozen(config.redis)).toBe(true);
     expect(loadWorkerConfig(worker)).toMatchObject({ dataDir: '/var/lib/sandbar', ociRuntime: 'crun', cgroupRoot: 'sandbar', nativeDir: expect.stringMatching(/\/dist\/native$/), nodeRpcListen: { kind: 'unix', path: '/run/n.sock' } });
     expect(loadWorkerConfig(worker).nodeConcurrency % 16).toBe(0);

@@ -50,7 +50,7 @@ describe('the end of a run, interrupted', () => {
       const [counts, log, ttl] = await Promise.all([
         admission.counts(tenantId as TenantId),
         repositories.runLogs.load(tenantId as TenantId, runId as RunId),
-        redis.ttl(`sandbar:log:${runId}`),
+        redis.ttl(`sandbar:log:{${runId}}`),
       ]);
       if (counts.executing === 0 && log?.at(-1)?.type === 'end' && ttl > 0 && ttl <= 30) {
         expect(log.filter((frame) => frame.type === 'end')).toHaveLength(1);

@@ -23,8 +23,8 @@ export interface CgroupUsage {
 export interface Cgroup {
   /** Such as `/sandbar/ten_…/sbx_…`. */
   readonly path: string;
-  /** To be joined by the process that becomes the sandbox: write "0" to each. */
-  readonly procsFiles: readonly string[];
+  /** A process of one thread joins by writing "0" to each. */
+  readonly joinFiles: readonly string[];
   setLimits(limits: CgroupLimits): Promise<void>;
   usage(): Promise<CgroupUsage>;
   /** Makes `memoryPeakBytes` start again from what is used now. Best effort: kernels before 6.12 cannot on v2. */

@@ -101,7 +101,7 @@ export function encodeLaunch(id: number, request: LaunchRequest): Buffer {
     .u64(rootfs.upper.inodes)
     .u32(idRange.hostStart)
     .u32(idRange.size)
-    .list(request.cgroupProcsFiles)
+    .list(request.cgroupJoinFiles)
     .string(request.agentSocketPath)
     .frame();
 }

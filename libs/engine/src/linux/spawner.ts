@@ -20,8 +20,8 @@ export interface LaunchRequest {
    */
   readonly mountPoint: string;
   readonly idRange: IdRange;
-  /** `cgroup.procs` files of the sandbox's cgroup, one per hierarchy. The runtime process joins them before it is executed. */
-  readonly cgroupProcsFiles: readonly string[];
+  /** Files of the sandbox's cgroup, one per hierarchy, to which the runtime process writes "0" before it is executed. */
+  readonly cgroupJoinFiles: readonly string[];
   /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */
   readonly agentSocketPath: string;
   readonly timeoutMs: number;

@@ -27,8 +27,10 @@ export class V1Cgroup implements Cgroup {
     return [...new Set<string>(Object.values(this.#hierarchies))].map((mountPoint) => join(mountPoint, this.path));
   }
 
-  get procsFiles(): readonly string[] {
-    return this.dirs.map((dir) => join(dir, 'cgroup.procs'));
+  get joinFiles(): readonly string[] {
+    // A thread that moves itself alone skips the lock that cgroup.procs takes over every thread group of the machine, and with it an
+    // RCU grace period of about 8 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start). The joining process has one thread.
+    return this.dirs.map((dir) => join(dir, 'tasks'));
   }
 
   async setLimits(limits: CgroupLimits): Promise<void> {

@@ -20,7 +20,7 @@ export class V2Cgroup implements Cgroup {
     this.#dir = join(mountPoint, path);
   }
 
-  get procsFiles(): readonly string[] {
+  get joinFiles(): readonly string[] {
     return [this.#file('cgroup.procs')];
   }
 

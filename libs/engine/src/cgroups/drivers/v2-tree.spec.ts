@@ -66,7 +66,7 @@ describe('the v2 driver’s files', () => {
 
   it('reads usage', async () => {
     const cgroup = manager.sandbox('ten_a', 'sbx_1');
-    expect(cgroup.procsFiles).toEqual([at('sandbar/ten_a/sbx_1/cgroup.procs')]);
+    expect(cgroup.joinFiles).toEqual([at('sandbar/ten_a/sbx_1/cgroup.procs')]);
     expect(await cgroup.usage()).toEqual({ cpuTimeUs: 1234, memoryBytes: 4096, memoryPeakBytes: 8192, oomKills: 1, pids: 3 });
   });
 

@@ -109,7 +109,7 @@ describe('HelperSpawner', () => {
         rootfs: { kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', sizeBytes: 1024 * 1024, inodes: 100 } },
         mountPoint,
         idRange: { hostStart: 3_000_000, size: 65_536 },
-        cgroupProcsFiles: [],
+        cgroupJoinFiles: [],
         agentSocketPath: join(dir, 'agent.sock'),
         timeoutMs: 5_000,
       };

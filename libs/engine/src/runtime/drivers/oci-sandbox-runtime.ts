@@ -129,7 +129,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       rootfs,
       mountPoint: paths.mountPoint,
       idRange,
-      cgroupProcsFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.procsFiles : [],
+      cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
