@@ -58,8 +58,8 @@ function checkSystem() {
   return warn(name, 'Tested on Debian 12 and Ubuntu 24.04. Without apt-get, install crun, redis, iproute2, nftables, mmdebstrap, busybox, gcc and libc headers yourself.');
 }
 
-function isKernel([wantedMajor, wantedMinor]) {
-  const [major, minor] = release().split('.').map(Number);
+function isKernel([wantedMajor, wantedMinor], kernel = release()) {
+  const [major, minor] = kernel.split('.').map(Number);
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
@@ -129,6 +129,11 @@ function checkMemory() {
 const FILE_SYSTEMS = { 0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0xf2f52010: 'f2fs' };
 /** mount_setattr(2): tmpfs came with Linux 6.3. */
 const TMPFS_KERNEL = [6, 3];
+
+/** Undefined for a file system that is unknown. */
+export function mapsIds(fileSystem, kernel = release()) {
+  return fileSystem === undefined ? undefined : fileSystem !== 'tmpfs' || isKernel(TMPFS_KERNEL, kernel);
+}
 const OVERLAY_MAGIC = 0x794c7630;
 
 function checkDataDir({ dataDir }) {
@@ -139,7 +144,7 @@ function checkDataDir({ dataDir }) {
   }
   const type = statfsSync(existingParent(dataDir)).type;
   if (type === OVERLAY_MAGIC) return fail(`${dataDir} on overlay`, 'The layers of sandboxes cannot stand on an overlay (a container’s own root): mount a volume there.');
-  if (FILE_SYSTEMS[type] === 'tmpfs' && !isKernel(TMPFS_KERNEL)) return fail(`${dataDir} on tmpfs`, `Linux ${release()} cannot map the ids of files on tmpfs (${TMPFS_KERNEL.join('.')} can): name a folder on a disk with --data-dir.`);
+  if (mapsIds(FILE_SYSTEMS[type]) === false) return fail(`${dataDir} on tmpfs`, `Linux ${release()} cannot map the ids of files on tmpfs (${TMPFS_KERNEL.join('.')} can): name a folder on a disk with --data-dir.`);
   return FILE_SYSTEMS[type] ? ok(`${dataDir} on ${FILE_SYSTEMS[type]}`) : warn(`${dataDir} on a file system of type 0x${type.toString(16)}`, 'Tested on ext4, xfs, btrfs and tmpfs.');
 }
 

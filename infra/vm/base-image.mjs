@@ -22,7 +22,6 @@ export async function ensureBaseImage(report) {
   const key = createHash('sha256').update(Buffer.concat(parts)).update(JSON.stringify(runtime)).digest('hex').slice(0, 16);
   const images = join(VM_DIR, `image-${key}`);
   if (existsSync(images)) return images;
-  mkdirSync(VM_DIR, { recursive: true, mode: 0o711 });
   const work = mkdtempSync(join(VM_DIR, 'making-'));
   try {
     // mmdebstrap fetches as the user _apt, who must be able to enter.
@@ -80,7 +79,9 @@ mv "$1"/kernel/lib/modules/* "$1/usr/lib/modules/"
 rm -r "$1/kernel"
 depmod -b "$1" "$(ls "$1/usr/lib/modules")"
 rm -f "$1/etc/resolv.conf"`;
-  const argv = ['mmdebstrap', '--mode=root', '--format=directory', '--variant=minbase', ...options.map((option) => `--aptopt=${option}`), '--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/locale/*', '--dpkgopt=path-exclude=/usr/share/man/*', '--dpkgopt=force-unsafe-io', `--include=${PACKAGES.join(',')}`, `--customize-hook=${kernel}`, sources.suite, tree, ...sources.lines];
+  // Its mounts and processes end with it, however it ends.
+  const walls = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+  const argv = [...walls, 'mmdebstrap', '--mode=root', '--format=directory', '--variant=minbase', ...options.map((option) => `--aptopt=${option}`), '--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/locale/*', '--dpkgopt=path-exclude=/usr/share/man/*', '--dpkgopt=force-unsafe-io', `--include=${PACKAGES.join(',')}`, `--customize-hook=${kernel}`, sources.suite, tree, ...sources.lines];
   await runProgram(argv, { title: 'mmdebstrap', mend: 'Debian’s packages must be reachable for the first run.' });
 }
 

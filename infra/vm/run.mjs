@@ -1,6 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { takeLock } from '../setup/lock.mjs';
 import { Progress } from '../setup/progress.mjs';
+import { endRunningPrograms } from '../setup/run-program.mjs';
 import { SetupError, printFailure } from '../setup/setup-error.mjs';
 import { CHECKOUT } from '../setup/settings.mjs';
 import { VM_DIR } from './settings.mjs';
@@ -15,6 +17,20 @@ async function main() {
   if (process.getuid() !== 0) throw new SetupError('only root can make the machine’s root file system', { mend: 'sudo npm run test:v2' });
   if (process.arch !== 'x64') throw new SetupError('the test machine is an x64 one', { mend: 'Run it on x64.' });
   if (!existsSync(join(CHECKOUT, 'dist', 'apps'))) throw new SetupError('the programs are not built', { mend: 'npm run build && node infra/native/build.mjs' });
+  mkdirSync(VM_DIR, { recursive: true, mode: 0o711 });
+  const lock = await takeLock(join(VM_DIR, 'lock'));
+  if (lock.holder) throw new SetupError(`the test machine is in use by process ${lock.holder.pid}`);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, endRunningPrograms);
+  try {
+    // Of a run that was killed.
+    for (const name of readdirSync(VM_DIR)) if (/^(making|run)-/.test(name)) rmSync(join(VM_DIR, name), { recursive: true, force: true });
+    return await bootAndRun();
+  } finally {
+    await lock.release();
+  }
+}
+
+async function bootAndRun() {
   // Needs the build.
   const { ensureBaseImage } = await import('./base-image.mjs');
   const { makeCheckoutDisk } = await import('./checkout-disk.mjs');

@@ -111,6 +111,13 @@ function cgroupsBelow(dir) {
   return readdirSync(dir, { withFileTypes: true }).filter((entry) => entry.isDirectory()).flatMap(({ name }) => [`${dir}/${name}`, ...cgroupsBelow(`${dir}/${name}`)]);
 }
 
+/** Linux 6.1 cannot map the ids of its files, which every launch needs. */
+function memoryFolder() {
+  const { stdout } = spawnSync('node', ['infra/setup/doctor.mjs', '--data-dir', '/run/sandbar', '--json'], { encoding: 'utf8' });
+  const { status: found, found: where } = JSON.parse(stdout).checks.find(({ name }) => name === 'data folder');
+  assert.deepEqual([found, where], ['fail', '/run/sandbar on tmpfs']);
+}
+
 function doctor(...args) {
   const { status: code, stdout, stderr } = spawnSync('node', ['infra/setup/doctor.mjs', '--data-dir', GUEST_STORE, ...args], { encoding: 'utf8' });
   assert.equal(code, 0, `${stdout}${stderr}`);
@@ -126,6 +133,7 @@ async function stop() {
 }
 
 try {
+  await step('doctor refuses a data folder in memory', memoryFolder);
   await step('it starts', start);
   await step('doctor finds nothing in the way', () => doctor());
   await step('hello', hello);
