@@ -84,13 +84,14 @@ async function fullDisk() {
 /** While it sleeps, a look at where everything is. */
 async function endlessSleep() {
   const ended = run('echo here; sleep 1000', { wallTimeMs: 8000 });
+  ended.catch(() => undefined);
   const { cgroupRoot, services } = status();
   const own = readFileSync('/proc/self/cgroup', 'utf8');
   assert.equal(readFileSync(`/proc/${services.worker.pid}/cgroup`, 'utf8'), own, 'the worker stays where the person started it');
   let sandboxes = [];
   for (let look = 0; look < 300 && sandboxes.length === 0; look += 1) {
     await new Promise((done) => setTimeout(done, 20));
-    sandboxes = cgroupsBelow(`${CGROUPS}/${cgroupRoot}`).filter((dir) => dir.includes('/sbx_'));
+    sandboxes = cgroupsBelow(`${CGROUPS}/${cgroupRoot}`).filter((dir) => dir.includes('/sbx_') && readIfAny(`${dir}/cgroup.procs`) !== '');
   }
   assert.equal(sandboxes.length, 1, sandboxes.join());
   const limits = Object.fromEntries(['memory.max', 'memory.swap.max', 'pids.max', 'cpu.max'].map((file) => [file, readIfAny(`${sandboxes[0]}/${file}`)]));
