@@ -14,6 +14,8 @@ const base = {
 export default {
   // Real processes on a busy machine: a test that hangs is ended, a slow one is not.
   testTimeout: 30_000,
+  // A suite whose set-up failed may leave connections open: the run ends all the same, with its failure.
+  forceExit: true,
   reporters: ['default', '<rootDir>/infra/jest/closing-line-reporter.js'],
   projects: [
     // Nothing but a temporary folder.

@@ -99,9 +99,9 @@ describe('the guest agent and its processes', () => {
   });
 
   it('interrupts the terminal\'s foreground job by its control character', async () => {
-    const spec = guest(['sh', '-c', 'echo ready; sleep 100'], PTY);
+    // No shell: dash loses a SIGINT that arrives while it starts a child. Started means that execve has set the default action.
+    const spec = guest(['sleep', '100'], PTY);
     await agent.start(spec);
-    await collector.until(() => collector.text(spec.id, 'stdout').includes('ready'));
     await agent.writeStdin(spec.id, Buffer.from([3]));
     expect((await collector.exit(spec.id)).exit.signal).toBe(2);
   });
