@@ -166,7 +166,9 @@ describe('HelperSpawner', () => {
       expect(left()).toEqual([]);
     }, 20_000);
 
-    it('touches no job that is over while others are between fork and exec', async () => {
+    // A machine that gets its programs made has no compiler to build this one of its own with.
+    const withCompiler = process.env.SANDBAR_TEST_PROGRAMS === undefined ? it : it.skip;
+    withCompiler('touches no job that is over while others are between fork and exec', async () => {
       const sources = join(import.meta.dirname, '../../../native/spawner');
       const units = (await readdir(sources)).filter((name) => name.endsWith('.c')).map((name) => join(sources, name));
       execFileSync('cc', ['-g', '-O1', '-std=gnu11', '-D_GNU_SOURCE=', '-fsanitize=address', '-o', join(base, 'checked'), ...units]);
