@@ -80,7 +80,7 @@ describe('an archive that is', () => {
     ['sparse 0.0 out of turn', archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.numbytes', '1']), good), /out of order/],
     ['sparse without size', archive(pax(['GNU.sparse.map', '0,5']), good), /does not say its size/],
     ['sparse of an unknown kind', archive(pax(['GNU.sparse.major', '2'], ['GNU.sparse.minor', '0']), good), /format is unknown/],
-    ['sparse 1.0 with an endless map', archive(sparse10('9999999\n0\n1\n')), /not a number|does not end/],
+    ['sparse 1.0 with an endless map', archive(sparse10('9999999\n0\n1\n')), /not made of numbers/],
     ['sparse 1.0 with no number', archive(sparse10('1\n0\nx\n')), /not a number/],
     ['sparse 1.0 with no line end', archive(sparse10('1'.repeat(500))), /not made of numbers|not a number/],
     ['sparse 1.0 with a lie', archive(sparse10('1\n4000\n512\n')), /beyond its size/],
@@ -88,7 +88,7 @@ describe('an archive that is', () => {
     ['an unending old sparse map', archive(rawEntry({ typeflag: 'S', patch: [[257, 'ustar  \0'], [482, '\x01']] }), ...Array.from({ length: 9 }, () => Buffer.alloc(512, 1))), /not a number|longer than/],
   ];
 
-  it.each(cases)('%s is refused', async (_what, bytes, message, options) => {
+  it.each(cases.map(([what, bytes, message, options = {}]) => [what, { bytes, message, options }] as const))('%s is refused', async (_what, { bytes, message, options }) => {
     const failure: unknown = await readAll(bytes, options).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'invalid_argument', message: expect.stringMatching(message), details: { entry: expect.any(Number), offset: expect.any(Number) } });
     expect(isCodedError(failure)).toBe(true);
@@ -98,7 +98,7 @@ describe('an archive that is', () => {
     const bytes = archive(good, good, rawEntry({ name: '' }));
     await expect(readAll(bytes)).rejects.toMatchObject({ message: 'archive entry 3: its path is empty', details: { entry: 3, offset: 2560 } });
     const skipping = async (): Promise<void> => {
-      for await (const entry of readTar(inChunks(bytes))) void entry;
+      for await (const entry of readTar(inChunks(bytes))) expect(entry.path).toBe('good');
     };
     await expect(skipping()).rejects.toMatchObject({ details: { entry: 3 } });
   });
@@ -145,11 +145,11 @@ describe('an archive read', () => {
   });
 
   it('lets a body be read once, and not after its time', async () => {
-    const reader = readTar(inChunks(archive(good, good), 7));
+    const reader = readTar(inChunks(archive(good, good), 3));
     const first = (await reader.next()).value;
     if (first === undefined) throw new Error('no entry');
     const begun = first.content[Symbol.asyncIterator]();
-    expect((await begun.next()).value?.toString()).toBe('bytes'.slice(0, 5 - ((512 + 5) % 7)));
+    expect(await begun.next()).toEqual({ done: false, value: Buffer.from('b') });
     await expect(gather(first.content)).rejects.toMatchObject({ code: 'failed_precondition' });
     const second = (await reader.next()).value;
     await expect(begun.next()).rejects.toMatchObject({ code: 'failed_precondition' });

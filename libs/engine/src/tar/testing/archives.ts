@@ -23,7 +23,8 @@ export async function* inChunks(bytes: Buffer, ...sizes: number[]): AsyncGenerat
 
 export async function readAll(source: Buffer | AsyncIterable<Uint8Array>, options?: ReadTarOptions): Promise<ReadEntry[]> {
   const entries: ReadEntry[] = [];
-  for await (const { content, data: _data, ...header } of readTar(Buffer.isBuffer(source) ? inChunks(source) : source, options)) {
+  for await (const { content, data, ...header } of readTar(Buffer.isBuffer(source) ? inChunks(source) : source, options)) {
+    expect(data).toBeDefined();
     entries.push({ ...header, bytes: await gather(content) });
   }
   return entries;
