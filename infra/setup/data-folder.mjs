@@ -16,6 +16,8 @@ export function ensureDataFolder(dataDir) {
   ensureFolder(paths.secrets, 0o700);
   ensureFolder(paths.log, 0o700);
   ensureFolder(paths.run, 0o711);
+  // Where services see the checkout: each mounts it there in a name space of its own.
+  ensureFolder(paths.app, 0o755);
   return paths;
 }
 

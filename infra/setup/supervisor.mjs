@@ -6,6 +6,7 @@ import { writeFileAtomic } from './data-folder.mjs';
 import { endProcess } from './processes.mjs';
 import { SupervisedChild } from './services/child.mjs';
 import { LogWatcher, rotateAtStart } from './services/log-files.mjs';
+import { checkGivenRedis, placeOfDatabase } from './services/given.mjs';
 import { gatewayService, workerService } from './services/node-apps.mjs';
 import { postgresService } from './services/postgres.mjs';
 import { redisService } from './services/redis.mjs';
@@ -54,9 +55,12 @@ export class Supervisor {
     this.#children.set(service.name, new SupervisedChild(service, file, (event) => this.#heard(event)));
   }
 
-  /** Resolves when that service is ready; at once when it is not ours. */
+  /** Resolves when that service is ready. One that is not ours is only looked at; then it gives its place in words. */
   async start(name) {
-    if (!this.#stopped) await this.#children.get(name)?.start();
+    if (this.#stopped) return undefined;
+    if (name === 'postgres' && this.#settings.databaseUrl) return placeOfDatabase(this.#settings.databaseUrl);
+    if (name === 'redis' && this.#settings.redisUrl) return checkGivenRedis(this.#settings.redisUrl);
+    return this.#children.get(name)?.start();
   }
 
   ready() {

@@ -95,6 +95,7 @@ describe('credentials', () => {
 
   it('are looked for in flags, environment, login and data folder, in this order', () => {
     expect(() => findCredentials({}, 'tenant', env())).toThrow('no API key');
+    expect(() => findCredentials({ url: 'nonsense' }, 'tenant', env())).toThrow('"nonsense" is not the URL of a server');
     keepLocal();
     expect(findCredentials({}, 'tenant', env())).toEqual({ url: local.url, apiKey: 'sbk_local' });
     expect(findCredentials({}, 'operator', env())).toEqual({ url: local.url, apiKey: 'sbk_admin' });

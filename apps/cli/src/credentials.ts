@@ -38,7 +38,8 @@ export function dataDir(env: NodeJS.ProcessEnv = process.env): string {
  * @throws CliError when there is none
  */
 export function findCredentials(options: GlobalOptions, role: 'tenant' | 'operator', env: NodeJS.ProcessEnv = process.env): Credentials {
-  const url = options.url ?? env.SANDBAR_URL;
+  const wanted = options.url ?? env.SANDBAR_URL;
+  const url = wanted === undefined ? undefined : checkedUrl(wanted);
   const given = options.apiKey ?? (role === 'operator' ? (env.SANDBAR_ADMIN_KEY ?? env.SANDBAR_API_KEY) : env.SANDBAR_API_KEY);
   const kept = keptCredentials(role, env).filter((credentials) => url === undefined || sameServer(url, credentials.url));
   if (given !== undefined && given !== '') return { url: checkedUrl(url ?? kept[0]?.url ?? DEFAULT_URL), apiKey: given };

@@ -41,8 +41,11 @@ function buildProgram(): Command {
 async function main(): Promise<void> {
   // A reader that has gone is seen where we write; without a listener the event would end the process with a stack.
   for (const out of [process.stdout, process.stderr]) out.on('error', () => undefined);
+  const program = buildProgram();
+  let command = '';
+  program.hook('preAction', (_program, action) => { command = action.name(); });
   try {
-    await buildProgram().parseAsync();
+    await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
       // It has printed its own words. Asking for help is no mistake.
@@ -54,7 +57,7 @@ async function main(): Promise<void> {
       return;
     }
     process.stderr.write(`sandbar: ${describeFailure(error)}\n`);
-    process.exitCode = error instanceof CliError ? error.exitCode : process.argv[2] === 'run' ? EXIT.sandbarFailed : EXIT.failed;
+    process.exitCode = error instanceof CliError ? error.exitCode : command === 'run' ? EXIT.sandbarFailed : EXIT.failed;
   }
 }
 

@@ -3,6 +3,7 @@ import { ModulesContainer, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from '#kernel';
 import { assertEveryRouteDecides, listRoutePermissions } from './auth/route-permissions.js';
+import { RequestAuthentication } from './auth/request-authentication.service.js';
 import { serveDocs } from './docs/openapi.js';
 import { GatewayModule } from './gateway.module.js';
 import { GatewayMetrics } from './health/gateway-metrics.js';
@@ -10,12 +11,14 @@ import { Lifecycle } from './platform/lifecycle.js';
 import { SETTINGS } from './platform/platform.js';
 import type { GatewaySettings } from './platform/settings.js';
 import type { Surroundings } from './platform/platform.module.js';
+import { authenticateBeforeBodies } from './protocols/rest/body-gate.js';
 import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { fastifyOptions } from './protocols/rest/fastify-server.js';
 import { acceptJsonBodies } from './protocols/rest/json-body.js';
 import { logRequests } from './protocols/rest/request-log.js';
 import { RestErrorFilter } from './protocols/rest/rest-error.filter.js';
 import { RouteTable } from './protocols/rest/route-table.js';
+import { cutStalledAnswers } from './protocols/rest/stalled-answers.js';
 import { validationPipe } from './protocols/rest/validation.pipe.js';
 import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
 
@@ -35,8 +38,11 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
     logger: nestLogger(logger),
     abortOnError: false,
   });
-  acceptJsonBodies(instance, settings.bodyLimitBytes);
+  const authentication = app.get(RequestAuthentication, { strict: false });
+  acceptJsonBodies(instance, settings.bodyLimitBytes, (request, bytes) => authentication.countUnannounced(request, bytes));
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
+  authenticateBeforeBodies(instance, authentication);
+  cutStalledAnswers(instance, settings.stallMs);
   app.useGlobalFilters(new RestErrorFilter(logger, routes));
   app.useGlobalPipes(validationPipe());
   app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger));

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ensureFolder, ensureSecret, ensureValue } from '../data-folder.mjs';
 import { CHECKOUT } from '../settings.mjs';
@@ -57,9 +57,7 @@ export function gatewayService(context) {
     name: 'gateway',
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 15_000,
-    async prepare() {
-      mkdirSync(context.paths.app, { recursive: true });
-    },
+    async prepare() {},
     command: () => gatewayProgram(context, 'main'),
     isReady: () => answers(`${settings.url}/health/live`),
   };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { arch } from 'node:os';
 import { ensureFolder, ensureSecret, writeFileAtomic } from '../data-folder.mjs';
@@ -38,7 +38,6 @@ export function postgresService({ paths, accounts }) {
     stopTimeoutMs: 15_000,
     url: `postgresql://${DATABASE}:${password}@localhost/${DATABASE}?host=${encodeURIComponent(paths.pgSocketDir)}`,
     async prepare() {
-      mkdirSync(paths.app, { recursive: true });
       ensureFolder(paths.pgSocketDir, 0o750, { uid: accounts.database.uid, gid: accounts.gateway.gid });
       if (!existsSync(`${paths.pg}/PG_VERSION`)) await initialise();
       removeDeadPidFile(paths.pg);

@@ -14,13 +14,23 @@ export const runOutcomeSchema = z.object({
 });
 export type RunOutcome = z.infer<typeof runOutcomeSchema>;
 
+/** As far as the row's columns hold them: what no row can take would come again for ever. */
+const claimed = {
+  runId: z.string(),
+  tenantId: z.string(),
+  nodeId: z.string(),
+  epoch: z.int32().nonnegative(),
+  /** Milliseconds since the epoch, up to the year 9999. */
+  time: z.int().min(0).max(253_402_300_799_999),
+};
+
 /**
  * What nodes tell the control side over the events stream: at least once, in order per run. `epoch` is the number of the claim
  * (fencing): an event of an older claim than the row's is dropped.
  */
 export const nodeEventSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('run.started'), runId: z.string(), tenantId: z.string(), nodeId: z.string(), epoch: z.int(), time: z.int() }),
-  z.object({ type: z.literal('run.finished'), runId: z.string(), tenantId: z.string(), nodeId: z.string(), epoch: z.int(), time: z.int(), outcome: runOutcomeSchema }),
+  z.object({ type: z.literal('run.started'), ...claimed }),
+  z.object({ type: z.literal('run.finished'), ...claimed, outcome: runOutcomeSchema }),
 ]);
 export type NodeEvent = z.infer<typeof nodeEventSchema>;
 

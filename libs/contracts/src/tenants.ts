@@ -11,7 +11,7 @@ const MiB = 1024 * 1024;
 export const tenantLimitsSchema = z.strictObject({
   concurrentRuns: z.int().min(1).max(10_000).default(16).describe('Runs executing at once; more wait in the queue.'),
   queuedRuns: z.int().min(0).max(100_000).default(1000).describe('Runs waiting; more are refused with quota_exceeded.'),
-  requestsPerSecond: z.number().min(0.1).max(100_000).default(100).describe('Sustained rate of API requests.'),
+  requestsPerSecond: z.number().min(0.1).max(100_000).default(100).describe('Sustained rate of API requests. A body counts as one more for each 256 KiB of it.'),
   requestBurst: z.int().min(1).max(100_000).default(200).describe('Requests that may come at once.'),
   memoryBytes: z.int().min(64 * MiB).default(4096 * MiB).describe('Memory of all the sandboxes of the tenant on a node (its cgroup).'),
   cpuMillis: z.int().min(50).default(16_000).describe('CPU rate of all the sandboxes of the tenant on a node.'),

@@ -63,9 +63,16 @@ export interface RunClaims {
   adopt(runId: RunId, epoch: number, by: { nodeId: NodeId; incarnation: string }): Promise<boolean>;
   /** Nobody may take it from now on (final row written, or lost). Returns the claim as it was. Kept for an hour. */
   finish(runId: RunId): Promise<Claim | undefined>;
+  /**
+   * As `finish`, but only while the claim is as `seen` (undefined: there is none), in one atomic step: false when a worker has taken
+   * or adopted the run since. With `nodeGone`, also false when the node of the claim beats again under the same incarnation.
+   */
+  finishIfUnchanged(runId: RunId, seen: Claim | undefined, options?: { readonly nodeGone?: boolean }): Promise<boolean>;
   /** Atomic: true and nobody will ever start it; false when it is `started` (then ask its node). */
   cancelUnlessStarted(runId: RunId): Promise<boolean>;
   get(runId: RunId): Promise<Claim | undefined>;
+  /** When the claim was taken (the newest one), by Redis' clock; undefined when nobody ever took it. */
+  takenAt(runId: RunId): Promise<Date | undefined>;
 }
 
 /** A run's log: a bounded Redis stream whose entry ids are the frames' `seq`, so that writing twice stores once. */

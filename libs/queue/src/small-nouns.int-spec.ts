@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { NodeHeartbeat } from '#contracts';
 import { newId } from '#kernel';
-import { openFixture, until, type QueueFixture } from './queue-fixture.contract.js';
+import { createControlQueues } from './front-doors.js';
+import { openFixture, quiet, until, type QueueFixture } from './queue-fixture.contract.js';
 
 let fixture: QueueFixture;
 beforeAll(async () => { fixture = await openFixture(); });
@@ -75,5 +76,22 @@ describe('RedisAuthInvalidation', () => {
     await authInvalidation.announce('ten_1');
     await until(() => heard.length === 1);
     expect(heard).toEqual(['ten_1']);
+  });
+});
+
+describe('closing', () => {
+  it('leaves no timer behind that would hold the process', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    const control = await createControlQueues(fixture.server.options, quiet);
+    const stop = new AbortController();
+    const consuming = control.events.consume('c', () => Promise.resolve(), stop.signal);
+    const following = (async () => { for await (const frame of control.logs.follow(newId('run'), 0, stop.signal)) expect(frame).toBeUndefined(); })();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    stop.abort();
+    await Promise.all([consuming, following]);
+    await control.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(timers()).toBeLessThanOrEqual(before);
   });
 });

@@ -49,23 +49,55 @@ export class Transport {
     return this.#base.origin;
   }
 
-  async #send({ method, path, query, body, headers, signal }: Call): Promise<{ status: number; text: string }> {
-    let answer: Response;
-    let text: string;
+  /** The lines of an answer, as they come and no faster than they are read. @throws SandbarApiError */
+  async *lines(call: Call): AsyncGenerator<string> {
+    const answer = await this.#fetch(call);
+    if (!answer.ok) throw errorOfAnswer(answer.status, await this.#whole(call, answer));
+    const decoder = new TextDecoder();
+    let rest = '';
     try {
-      answer = await fetch(this.#urlOf(path, query ?? {}), {
+      for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+        const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+        rest = parts.pop() ?? '';
+        yield* parts;
+      }
+    } catch (error) {
+      throw this.#failure(call, error);
+    }
+    if (rest !== '') throw unreachable(this.#base.origin, new Error('the answer broke off'));
+  }
+
+  async #send(call: Call): Promise<{ status: number; text: string }> {
+    const answer = await this.#fetch(call);
+    const text = await this.#whole(call, answer);
+    if (!answer.ok) throw errorOfAnswer(answer.status, text);
+    return { status: answer.status, text };
+  }
+
+  async #fetch(call: Call): Promise<Response> {
+    const { method, path, query, body, headers, signal } = call;
+    try {
+      return await fetch(this.#urlOf(path, query ?? {}), {
         method,
         headers: { ...this.#authorization(), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });
-      text = await answer.text();
     } catch (error) {
-      if (signal?.aborted === true) throw signal.reason;
-      throw unreachable(this.#base.origin, error);
+      throw this.#failure(call, error);
     }
-    if (!answer.ok) throw errorOfAnswer(answer.status, text);
-    return { status: answer.status, text };
+  }
+
+  async #whole(call: Call, answer: Response): Promise<string> {
+    try {
+      return await answer.text();
+    } catch (error) {
+      throw this.#failure(call, error);
+    }
+  }
+
+  #failure({ signal }: Call, error: unknown): unknown {
+    return signal?.aborted === true ? signal.reason : unreachable(this.#base.origin, error);
   }
 
   #authorization(): Record<string, string> {

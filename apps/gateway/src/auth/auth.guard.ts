@@ -1,20 +1,17 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { CodedError, isCodedError } from '#kernel';
-import { requestContext } from '../protocols/rest/request-context.js';
+import { CodedError } from '#kernel';
 import { assertPermitted, type Permission } from './caller.js';
-import { KeyAuthenticator } from './key-authenticator.service.js';
 import { PERMISSION_METADATA } from './permission.decorator.js';
-import { RateLimits } from './rate-limits.service.js';
+import { RequestAuthentication } from './request-authentication.service.js';
 
-/** Before every route: who is calling, not too often, and permitted to. */
+/** Before every route: who is calling, not too often (both known before a body was read), and permitted to. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
-    private readonly keys: KeyAuthenticator,
-    private readonly limits: RateLimits,
+    private readonly authentication: RequestAuthentication,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -25,21 +22,7 @@ export class AuthGuard implements CanActivate {
     if (permission === 'public') return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    const caller = await this.identify(request, reply);
-    requestContext(request).caller = caller;
-    if (caller.tenant !== null) await this.limits.countRequest(caller.tenant);
-    assertPermitted(caller, permission);
+    assertPermitted(await this.authentication.callerOf(request, reply), permission);
     return true;
-  }
-
-  private async identify(request: FastifyRequest, reply: FastifyReply) {
-    try {
-      return await this.keys.authenticate(request.headers.authorization);
-    } catch (error) {
-      if (!isCodedError(error, 'unauthenticated')) throw error;
-      await this.limits.countFailedAuthentication(request.ip);
-      void reply.header('www-authenticate', 'Bearer realm="sandbar"');
-      throw error;
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { ApiKeyView, CreatedApiKey, ErrorBody, TenantView } from '#contracts';
 import { newId, silentLogger, type ApiKeyId, type TenantId } from '#kernel';
+import { EVERY_SUBJECT } from '#queue';
 import { createGateway, closeGateway } from '../gateway.js';
 import { DEFAULT_SETTINGS } from '../platform/settings.js';
 import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
@@ -46,6 +47,20 @@ describe('keys and tenants', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     await expect(elsewhere.authenticate(`Bearer ${key}`)).rejects.toMatchObject({ code: 'unauthenticated' });
     await closeGateway(second);
+  });
+
+  it('forgets every caller when announcements may have been missed', async () => {
+    const { platform } = gateway;
+    const { id, key, keyId } = await gateway.tenant();
+    const { id: otherId, key: other } = await gateway.tenant();
+    for (const one of [key, other]) expect((await gateway.call(one, 'GET', '/v1/me')).status).toBe(200);
+    // On a gateway whose announcement this one did not hear.
+    await platform.repositories.apiKeys.revoke(id as TenantId, keyId as ApiKeyId, new Date());
+    await platform.repositories.tenants.delete(otherId as TenantId);
+    for (const one of [key, other]) expect((await gateway.call(one, 'GET', '/v1/me')).status).toBe(200);
+    await platform.invalidation.announce(EVERY_SUBJECT);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const one of [key, other]) expect((await gateway.call(one, 'GET', '/v1/me')).status).toBe(401);
   });
 
   it('refuses an expired key, and one that gives more than it has', async () => {
@@ -98,7 +113,8 @@ describe('keys and tenants', () => {
     expect(patched.body.limits).toMatchObject({ concurrentRuns: 7, queuedRuns: 1000 });
     const me = await gateway.call<{ tenant: TenantView }>(key, 'GET', '/v1/me');
     expect(me.body.tenant.limits.concurrentRuns).toBe(7);
-    expect((await gateway.call(gateway.adminKey, 'POST', '/v1/tenants', { name: patched.body.name })).status).toBe(409);
+    const taken = await gateway.call<ErrorBody>(gateway.adminKey, 'POST', '/v1/tenants', { name: patched.body.name });
+    expect({ status: taken.status, message: taken.body.error.message }).toEqual({ status: 409, message: `name: there is a tenant ${patched.body.name} already` });
     expect((await gateway.call(gateway.adminKey, 'DELETE', `/v1/tenants/${id}`)).status).toBe(204);
     expect((await gateway.call(key, 'GET', '/v1/me')).status).toBe(401);
     expect((await gateway.call(gateway.adminKey, 'DELETE', `/v1/tenants/${id}`)).status).toBe(404);

@@ -8,6 +8,8 @@ import type { CallingTenant } from './caller.js';
 
 const FAILED_PER_MINUTE = 60;
 const LIMITERS_KEPT = 256;
+/** Parsing and storing this much of a body takes the gateway about as long as a request without one. */
+const BYTES_PER_REQUEST = 256 * 1024;
 
 type Rate = Pick<TenantLimits, 'requestsPerSecond' | 'requestBurst'>;
 
@@ -28,9 +30,15 @@ export class RateLimits {
 
   constructor(@Inject(REDIS) private readonly redis: Redis) {}
 
-  /** @throws CodedError `rate_limited` with `retryAfterSeconds` */
-  async countRequest(tenant: CallingTenant): Promise<void> {
-    await consume(this.limiterFor(tenant.limits), tenant.id, 'too many requests');
+  /** A large body counts as several requests. @throws CodedError `rate_limited` with `retryAfterSeconds` */
+  async countRequest(tenant: CallingTenant, bodyBytes = 0): Promise<void> {
+    await this.count(tenant, 1 + Math.floor(bodyBytes / BYTES_PER_REQUEST));
+  }
+
+  /** What a body adds to a request that was counted before its size was known. @throws CodedError `rate_limited` */
+  async countBody(tenant: CallingTenant, bodyBytes: number): Promise<void> {
+    const requests = Math.floor(bodyBytes / BYTES_PER_REQUEST);
+    if (requests > 0) await this.count(tenant, requests);
   }
 
   /**
@@ -39,6 +47,12 @@ export class RateLimits {
    */
   async countFailedAuthentication(address: string): Promise<void> {
     await consume(this.failures, address, 'too many failed authentications');
+  }
+
+  /** Never more than a whole window, or a tenant with a low rate could not send a large body at all. */
+  private async count(tenant: CallingTenant, requests: number): Promise<void> {
+    const { points } = windowOf(tenant.limits);
+    await consume(this.limiterFor(tenant.limits), tenant.id, 'too many requests', Math.min(requests, points));
   }
 
   private limiterFor(rate: Rate): RateLimiterAbstract {
@@ -54,9 +68,9 @@ export class RateLimits {
   }
 }
 
-async function consume(limiter: RateLimiterAbstract, key: string, message: string): Promise<void> {
+async function consume(limiter: RateLimiterAbstract, key: string, message: string, points = 1): Promise<void> {
   try {
-    await limiter.consume(key);
+    await limiter.consume(key, points);
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;
     throw new CodedError('rate_limited', message, { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) });

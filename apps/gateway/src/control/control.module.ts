@@ -7,11 +7,12 @@ import { RunAbandonment } from './run-abandonment.service.js';
 import { RunDispatcher } from './run-dispatcher.service.js';
 import { RunAftermath, RunFinisher } from './run-finisher.service.js';
 import { RunLogArchive } from './run-log-archive.service.js';
+import { RunMeasurements } from './run-measurements.service.js';
 import { SettlementJournal } from './settlement-journal.js';
 
 @Module({
   imports: [HealthMetricsModule, TenantDirectoryModule],
-  providers: [NodeEventsConsumer, NodeEventsService, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, SettlementJournal],
+  providers: [NodeEventsConsumer, NodeEventsService, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, RunMeasurements, SettlementJournal],
   exports: [NodeEventsService, RunAbandonment, RunDispatcher, RunFinisher],
 })
 export class ControlModule {}

@@ -39,17 +39,14 @@ export class NodeEventsService {
       this.logger.warn({ err: error, ends: ends.length }, 'could not finish a batch of runs: one by one');
       await this.finishOneByOne(ends);
     }
-    for (const { id, event } of ends) {
-      this.attempts.delete(id);
-      this.metrics.runs.reached(event.outcome.state);
-    }
+    for (const { id } of ends) this.attempts.delete(id);
   }
 
   private async applyStarts(events: readonly NodeEvent[]): Promise<void> {
     const starts = newestPerRun(events.filter((event) => event.type === 'run.started'));
     if (starts.length === 0) return;
-    await this.repositories.runs.markStarted(starts.map(({ tenantId, id, nodeId, epoch, at }) => ({ tenantId, id, nodeId, epoch, at })));
-    for (let count = 0; count < starts.length; count += 1) this.metrics.runs.reached('running');
+    const changed = await this.repositories.runs.markStarted(starts.map(({ tenantId, id, nodeId, epoch, at }) => ({ tenantId, id, nodeId, epoch, at })));
+    for (let count = 0; count < changed.length; count += 1) this.metrics.runs.reached('running');
   }
 
   private async finishOneByOne(ends: readonly (Identified & { event: { outcome: RunOutcome } })[]): Promise<void> {

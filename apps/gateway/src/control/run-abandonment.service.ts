@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { RunOutcome } from '#contracts';
 import type { RunId, TenantId } from '#kernel';
 import type { RunHead } from '#persistence';
-import type { RunClaims, RunQueue } from '#queue';
+import type { Claim, RunClaims, RunQueue } from '#queue';
 import { RUN_CLAIMS, RUN_QUEUE } from '../platform/platform.js';
 import { RunFinisher } from './run-finisher.service.js';
 import { SettlementJournal } from './settlement-journal.js';
@@ -31,13 +31,17 @@ export class RunAbandonment {
     return cancelled;
   }
 
-  /** Its node is gone or knows nothing of it. Closes the claim first: no worker may take the run up after this. */
-  async lose(run: Subject, message: string): Promise<void> {
+  /**
+   * Its node is gone or knows nothing of it. Closes the claim first: no worker may take the run up after this. False, and nothing was
+   * done, when one has since `evidence` was gathered.
+   */
+  async lose(run: Subject, evidence: { readonly claim: Claim | undefined; readonly nodeGone: boolean }, message: string): Promise<boolean> {
+    if (!(await this.claims.finishIfUnchanged(run.id, evidence.claim, { nodeGone: evidence.nodeGone }))) return false;
     await this.journal.open(run.tenantId, run.id);
-    const claim = await this.claims.finish(run.id);
     await this.queue.remove(run.id);
-    await this.end({ ...run, epoch: Math.max(run.epoch, claim?.epoch ?? 0) }, { ...NOTHING, state: 'lost', error: { code: 'unavailable', message } });
+    await this.end(run, { ...NOTHING, state: 'lost', error: { code: 'unavailable', message } });
     await this.journal.close(run.tenantId, run.id);
+    return true;
   }
 
   /** Goes on where a gateway stopped in the middle of the above. */

@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { isFinalRunState } from '#contracts';
 import type { RunId, TenantId } from '#kernel';
 import type { Repositories, Run } from '#persistence';
-import type { Admission, RunQueue } from '#queue';
-import { ADMISSION, REPOSITORIES, RUN_QUEUE } from '../platform/platform.js';
+import type { Admission, RunClaims, RunQueue } from '#queue';
+import { ADMISSION, REPOSITORIES, RUN_CLAIMS, RUN_QUEUE } from '../platform/platform.js';
 import { TenantDirectory } from '../tenants/tenant-directory.service.js';
 
 /** Brings queued rows to the workers, as many of a tenant at once as it may have. */
@@ -13,6 +13,7 @@ export class RunDispatcher {
     @Inject(REPOSITORIES) private readonly repositories: Repositories,
     @Inject(ADMISSION) private readonly admission: Admission,
     @Inject(RUN_QUEUE) private readonly queue: RunQueue,
+    @Inject(RUN_CLAIMS) private readonly claims: RunClaims,
     private readonly tenants: TenantDirectory,
   ) {}
 
@@ -21,6 +22,13 @@ export class RunDispatcher {
     const limits = await this.tenants.limitsOf(run.tenantId);
     const turn = await this.admission.admit(run.tenantId, run.id, limits);
     if (turn === 'dispatch') await this.enqueue(run, requestId);
+  }
+
+  /** Nobody executes it from now on and it holds no place. Idempotent. */
+  async withdraw(tenantId: TenantId, runId: RunId): Promise<void> {
+    await this.claims.cancelUnlessStarted(runId);
+    await this.queue.remove(runId);
+    await this.release(tenantId, runId);
   }
 
   /** A run is over: its place goes to those that wait. Idempotent. */

@@ -6,6 +6,9 @@ import type { RunBell, RunClaims, RunLogStream } from '#queue';
 import { CLOCK, REPOSITORIES, RUN_BELL, RUN_CLAIMS, RUN_LOG_STREAM } from '../platform/platform.js';
 import { RunDispatcher } from './run-dispatcher.service.js';
 import { RunLogArchive } from './run-log-archive.service.js';
+import { RunMeasurements } from './run-measurements.service.js';
+
+const SETTLED_AT_ONCE = 4;
 
 export interface RunEnd {
   readonly tenantId: TenantId;
@@ -55,6 +58,7 @@ export class RunFinisher {
   constructor(
     @Inject(REPOSITORIES) private readonly repositories: Repositories,
     private readonly aftermath: RunAftermath,
+    private readonly measurements: RunMeasurements,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -62,7 +66,25 @@ export class RunFinisher {
     if (ends.length === 0) return;
     const changed = await this.repositories.runs.markFinished(ends);
     await this.aftermath.announce(changed.map(({ id }) => id));
-    for (const { tenantId, id } of ends) await this.settle(tenantId, id);
+    await this.measurements.observe(changed, ends);
+    await this.settleAll(ends);
+  }
+
+  /** A few at a time: one tenant's long log must not keep another's next run waiting. All are tried, then the first failure is thrown. */
+  private async settleAll(ends: readonly RunEnd[]): Promise<void> {
+    const left = [...ends];
+    const failures: unknown[] = [];
+    const work = async (): Promise<void> => {
+      for (let end = left.shift(); end !== undefined; end = left.shift()) {
+        try {
+          await this.settle(end.tenantId, end.id);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SETTLED_AT_ONCE }, work));
+    if (failures.length > 0) throw failures[0];
   }
 
   /** All that follows the final row. A row that is not final is left alone: the end was of an older claim. */

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EndFrame, LogFrame, OutputFrame, RunOutcome, StepResult } from '#contracts';
-import { isCodedError } from '#kernel';
+import { isCodedError, type Logger } from '#kernel';
 import type { Repositories, Run } from '#persistence';
 import type { RunLogStream } from '#queue';
-import { REPOSITORIES, RUN_LOG_STREAM, SETTINGS } from '../platform/platform.js';
+import { LOGGER, REPOSITORIES, RUN_LOG_STREAM, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 
 /** Moves the logs of finished runs from Redis to PostgreSQL. */
@@ -13,6 +13,7 @@ export class RunLogArchive {
     @Inject(REPOSITORIES) private readonly repositories: Repositories,
     @Inject(RUN_LOG_STREAM) private readonly logs: RunLogStream,
     @Inject(SETTINGS) private readonly settings: GatewaySettings,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Idempotent. The run is final; its log gets its end frame here when no node wrote one. */
@@ -33,12 +34,25 @@ export class RunLogArchive {
   }
 
   private async completed(run: Run): Promise<LogFrame[]> {
-    const last = await this.logs.last(run.id);
-    if (last?.ended !== true) {
-      const missing = last === undefined ? outputFramesOf(run.outcome, timeOf(run)) : [];
-      await this.logs.append(run.id, [...missing, endFrameOf(run, (last?.seq ?? missing.length) + 1)]);
+    try {
+      const last = await this.logs.last(run.id);
+      if (last?.ended !== true) {
+        const missing = last === undefined ? outputFramesOf(run.outcome, timeOf(run)) : [];
+        await this.logs.append(run.id, [...missing, endFrameOf(run, (last?.seq ?? missing.length) + 1)]);
+      }
+      return await this.logs.readAll(run.id);
+    } catch (error) {
+      if (!isCodedError(error, 'protocol_violation')) throw error;
+      return this.fromResult(run, error);
     }
-    return this.logs.readAll(run.id);
+  }
+
+  /** Its node wrote entries that are no frames. They would be as wrong the next time: what the result holds takes their place. */
+  private async fromResult(run: Run, cause: Error): Promise<LogFrame[]> {
+    this.logger.error({ err: cause, runId: run.id, tenantId: run.tenantId, nodeId: run.nodeId }, 'the log of a run is malformed and made anew from its result');
+    await this.logs.delete(run.id);
+    const output = outputFramesOf(run.outcome, timeOf(run));
+    return [...output, endFrameOf(run, output.length + 1)];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import type { CreateApiKey, CreateRunInput, CreateTenant, RunStdin } from '#contracts';
 
 const DESCRIPTION = `Run code in fresh sandboxes, read what it prints, stop it.
 
@@ -19,10 +20,39 @@ export function serveDocs(app: INestApplication): void {
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'sbk_…', description: 'An API key.' }, 'apiKey')
     .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, config), {
+  SwaggerModule.setup('docs', app, () => completed(SwaggerModule.createDocument(app, config)), {
     jsonDocumentUrl: 'docs/json',
     yamlDocumentUrl: 'docs/yaml',
     customSiteTitle: 'Sandbar API',
     swaggerOptions: { validatorUrl: null },
   });
+}
+
+/** A body of each route that takes one, as the page offers it to be tried. */
+const EXAMPLES: Readonly<Record<string, object>> = {
+  'post /v1/runs': { runtime: 'python', code: 'print(6*7)', limits: { wallTimeMs: 5000 } } satisfies Partial<Record<keyof CreateRunInput, unknown>>,
+  'post /v1/runs/{id}/stdin': { data: 'hello\n', eof: true } satisfies Partial<RunStdin>,
+  'post /v1/tenants': { name: 'acme', limits: { concurrentRuns: 8 } } satisfies Partial<Record<keyof CreateTenant, unknown>>,
+  'patch /v1/tenants/{id}': { limits: { requestsPerSecond: 50 } },
+  'post /v1/tenants/{id}/keys': { name: 'ci', scopes: ['runs:read', 'runs:write'] } satisfies Partial<CreateApiKey>,
+  'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
+};
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+/** Every route with a body can refuse it. */
+const OF_BODIES = { 408: 'The request did not arrive in time.', 413: 'The body is too large.', 415: 'The body is not application/json.' };
+
+function completed(document: OpenAPIObject): OpenAPIObject {
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const method of METHODS) {
+      const operation = item[method];
+      const body = operation?.requestBody;
+      if (operation === undefined || body === undefined || !('content' in body)) continue;
+      const refused = operation.responses['400'];
+      for (const [status, description] of Object.entries(OF_BODIES)) operation.responses[status] = { ...refused, description };
+      const json = body.content['application/json'];
+      const example = EXAMPLES[`${method} ${path}`];
+      if (json !== undefined && example !== undefined) json.example = example;
+    }
+  }
+  return document;
 }

@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiExcludeEndpoint, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { z } from 'zod';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { CodedError } from '#kernel';
@@ -9,7 +10,12 @@ import type { GatewaySettings } from '../platform/settings.js';
 import { GatewayMetrics } from './gateway-metrics.js';
 import { ReadinessService, type Readiness } from './readiness.service.js';
 
+/** A proxy on this machine hands on requests from anywhere; it says so with one of these. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
+
+const checkSchema = z.enum(['up', 'down', 'draining']);
+const readinessSchema = z.object({ status: z.enum(['ok', 'unavailable']), checks: z.object({ gateway: checkSchema, postgres: checkSchema, redis: checkSchema, nodes: checkSchema }) });
 
 @ApiTags('health')
 @Controller()
@@ -23,6 +29,7 @@ export class HealthController {
   @Get('health/live')
   @Public()
   @ApiOperation({ summary: 'The process answers' })
+  @ApiResponse({ status: 200, description: 'It does.', standardSchema: z.object({ status: z.literal('ok') }) })
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
@@ -30,6 +37,8 @@ export class HealthController {
   @Get('health/ready')
   @Public()
   @ApiOperation({ summary: '200 when a run can be taken, else 503' })
+  @ApiResponse({ status: 200, description: 'A run can be taken.', standardSchema: readinessSchema })
+  @ApiResponse({ status: 503, description: 'It cannot: the checks say why.', standardSchema: readinessSchema })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<{ status: 'ok' | 'unavailable'; checks: Readiness['checks'] }> {
     const { ready, checks } = await this.readiness.check();
     if (!ready) void reply.status(503);
@@ -48,7 +57,7 @@ export class HealthController {
 
   private mayScrape(request: FastifyRequest): boolean {
     const { metricsToken } = this.settings;
-    if (metricsToken === undefined) return LOOPBACK.has(request.socket.remoteAddress ?? '');
+    if (metricsToken === undefined) return LOOPBACK.has(request.socket.remoteAddress ?? '') && FORWARDED.every((name) => request.headers[name] === undefined);
     return sameSecret(request.headers.authorization ?? '', `Bearer ${metricsToken}`);
   }
 }

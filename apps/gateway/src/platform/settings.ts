@@ -10,6 +10,8 @@ export interface GatewaySettings {
   readonly bodyLimitBytes: number;
   /** A request whose headers and body are not there after this time is answered with 408. */
   readonly requestTimeoutMs: number;
+  /** A client that takes nothing of its answer for so long is cut. */
+  readonly stallMs: number;
   /** How long a finished run's log stays in Redis after it was saved, for those who are reading it. */
   readonly logGraceSeconds: number;
   /** Finished runs and their logs are deleted when they are older. */
@@ -26,6 +28,7 @@ export const DEFAULT_SETTINGS = {
   metricsToken: undefined,
   bodyLimitBytes: 20 * 1024 * 1024,
   requestTimeoutMs: 30_000,
+  stallMs: 30_000,
   logGraceSeconds: 60,
   retentionMs: 7 * 24 * 3600 * 1000,
   reconcileIntervalMs: 2_000,

@@ -112,6 +112,57 @@ describe('the reconciler', () => {
     await leave(again);
   });
 
+  it('does not find a run lost that is adopted between its judgement and its end', async () => {
+    const node = await live(startsAndVanishes);
+    const { key } = await gateway.tenant();
+    const { body } = await gateway.call<RunView>(key, 'POST', '/v1/runs', program);
+    await gateway.untilState(key, body.id, 'running');
+    beating.delete(node);
+    await node.vanish();
+    await rounds(4);
+    const again = await SimulatedNode.start(gateway.redis.options, { nodeId: node.nodeId, startedAt: gateway.clock.now(), ready: false });
+    await again.queues.nodes.leave(again.nodeId);
+    // The last look before the sentence: the worker is quicker than what follows it.
+    const { logs } = gateway.platform;
+    const last = logs.last.bind(logs);
+    let adopted = false;
+    logs.last = async (runId) => {
+      logs.last = last;
+      adopted = await again.queues.claims.adopt(runId, 1, again);
+      again.runIds.add(runId);
+      return last(runId);
+    };
+    await rounds(1);
+    expect(adopted).toBe(true);
+    await again.beat();
+    beating.add(again);
+    await rounds(2);
+    expect((await gateway.call<RunView>(key, 'GET', `/v1/runs/${body.id}`)).body.state).toBe('running');
+    again.runIds.delete(body.id);
+    await rounds(20);
+    expect((await gateway.call<RunView>(key, 'GET', `/v1/runs/${body.id}`)).body.state).toBe('lost');
+    await leave(again);
+  });
+
+  it('goes on when one run of the journal cannot be settled', async () => {
+    const { redis, repositories } = gateway.platform;
+    const node = await live(startsAndVanishes);
+    const { key, id } = await gateway.tenant();
+    const { body } = await gateway.call<RunView>(key, 'POST', '/v1/runs', program);
+    await gateway.untilState(key, body.id, 'running');
+    const poison = newId('run');
+    await redis.zadd('sandbar:settling', 1, `${id} ${poison}`);
+    const find = repositories.runs.find.bind(repositories.runs);
+    repositories.runs.find = (tenantId, runId) => (runId === poison ? Promise.reject(new Error('planted')) : find(tenantId, runId));
+    beating.delete(node);
+    await node.vanish();
+    await rounds(6);
+    repositories.runs.find = find;
+    expect((await gateway.call<RunView>(key, 'GET', `/v1/runs/${body.id}`)).body.state).toBe('lost');
+    await rounds(1);
+    expect(await redis.zscore('sandbar:settling', `${id} ${poison}`)).toBeNull();
+  });
+
   it('repeats a cancel that its node did not hear', async () => {
     const node = await live(runsUntilCancelled);
     const { key } = await gateway.tenant();

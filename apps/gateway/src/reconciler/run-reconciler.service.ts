@@ -1,19 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { isId, type Clock, type Logger, type RunId, type TenantId } from '#kernel';
-import type { Repositories, RunHead } from '#persistence';
+import type { Repositories } from '#persistence';
 import { CLOCK, LOGGER, REPOSITORIES } from '../platform/platform.js';
 import { AdmissionRepair } from './admission-repair.service.js';
 import { EvidenceGatherer } from './evidence-gatherer.service.js';
-import { judge, type Judgement } from './judgement.js';
+import { judge, type Evidence, type Judgement } from './judgement.js';
 import { RunEnds } from './run-ends.service.js';
-import { Suspicions, type Suspicion } from './suspicions.js';
+import { Suspicions } from './suspicions.js';
 
 const UNSETTLED_MS = 5_000;
-const MESSAGES: Readonly<Record<Suspicion, string>> = {
-  node_gone: 'the node that executed the run is gone',
-  unknown_to_node: 'the node that executed the run no longer knows it',
-};
-
 /** One round closes the difference between the rows and what queue and nodes say. Level-triggered: it remembers only suspicions. */
 @Injectable()
 export class RunReconciler {
@@ -41,19 +36,20 @@ export class RunReconciler {
     for (const item of evidence) {
       const judgement = judge(item);
       placesOf(places, item.run.tenantId)[judgement === 'waiting' || judgement === 'young' ? 'waiting' : 'executing'].push(item.run.id);
-      await this.treat(item.run, judgement);
+      await this.treat(item, judgement);
     }
     this.suspicions.endRound();
     await this.repair.agree(places, new Set(evidence.filter((item) => judge(item) === 'young').map(({ run }) => run.id)));
   }
 
   /** One run that cannot be treated must not keep the others from it. */
-  private async treat(run: RunHead, judgement: Judgement): Promise<void> {
+  private async treat(evidence: Evidence, judgement: Judgement): Promise<void> {
+    const { run } = evidence;
     try {
       if (judgement === 'node_gone' || judgement === 'unknown_to_node') {
         const ended = await this.gatherer.logEnded(run.id);
         if (this.suspicions.note(run.id, judgement, this.clock.now(), ended)) {
-          await this.ends.lose(run, MESSAGES[judgement]);
+          await this.ends.lose(evidence, judgement);
           return;
         }
       }

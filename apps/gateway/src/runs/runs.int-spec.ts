@@ -1,5 +1,5 @@
 import type { ErrorBody, Page, RunView } from '#contracts';
-import { newId } from '#kernel';
+import { CodedError, newId, type RunId, type TenantId } from '#kernel';
 import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
 import { runsUntilCancelled, type SimulatedNode } from '../testing/simulated-node.contract.js';
 
@@ -102,6 +102,26 @@ describe('runs over HTTP', () => {
     expect(page.body.items).toHaveLength(1);
     expect((await gateway.call(key, 'GET', '/v1/runs?limit=0')).status).toBe(400);
     expect((await gateway.call(key, 'GET', '/v1/runs?cursor=%00')).status).toBe(400);
+  });
+
+  it('gives back the place of a run that could not be queued, and never executes it', async () => {
+    const { platform } = gateway;
+    const { key: own, id } = await gateway.tenant({ concurrentRuns: 1 });
+    const enqueue = platform.queue.enqueue.bind(platform.queue);
+    const enqueued: string[] = [];
+    // The job is there and the answer is lost: what is refused must not run.
+    platform.queue.enqueue = (job) => {
+      platform.queue.enqueue = enqueue;
+      enqueued.push(job.runId);
+      return Promise.reject(new CodedError('unavailable', 'planted'));
+    };
+    expect((await gateway.call(own, 'POST', '/v1/runs', program)).status).toBe(503);
+    for (let tries = 0; (await platform.admission.counts(id as TenantId)).executing > 0; tries += 1) {
+      if (tries > 50) throw new Error('the place is still taken');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(enqueued).toHaveLength(1);
+    expect(await platform.claims.take(enqueued[0] as RunId, { nodeId: newId('node'), incarnation: '1' })).toBeUndefined();
   });
 
   it('answers 503 without a node', async () => {

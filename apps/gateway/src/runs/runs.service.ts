@@ -52,7 +52,8 @@ export class RunsService {
     }
     if (!created && isFinalRunState(run.state)) return { view: toRunView(run), final: true };
     const seen = await this.awaiter.untilFinal(tenant.id, run.id, { timeoutMs: options.waitMs, signal: options.hungUp, begin });
-    if (seen === undefined) throw noSuchRun();
+    // A repeated call whose first one was refused meanwhile.
+    if (seen === undefined) throw new CodedError('unavailable', 'the run was taken back: try again');
     return { view: toRunView(seen), final: isFinalRunState(seen.state) };
   }
 
@@ -73,10 +74,13 @@ export class RunsService {
   }
 
   private async submit(run: Run, requestId: string): Promise<void> {
+    const submitting = this.dispatcher.submit(run, requestId);
     try {
-      await withinDeadline('the queue', SUBMIT_DEADLINE_MS, this.dispatcher.submit(run, requestId));
+      await withinDeadline('the queue', SUBMIT_DEADLINE_MS, submitting);
     } catch (error) {
       await this.takeBack(run);
+      // What was refused holds no place, and what was given up as late may still succeed: neither may execute without its row.
+      void submitting.catch(() => undefined).then(() => this.undo(run));
       throw error;
     }
   }
@@ -86,6 +90,15 @@ export class RunsService {
       await this.repositories.runs.discard(run.tenantId, run.id);
     } catch (error) {
       this.logger.error({ err: error, runId: run.id, tenantId: run.tenantId }, 'could not take back a refused run: the reconciler will execute it');
+    }
+  }
+
+  /** Only of a run whose row is gone. Redis may still be away: then the reconciler frees its place. */
+  private async undo(run: Run): Promise<void> {
+    try {
+      if ((await this.repositories.runs.find(run.tenantId, run.id)) === undefined) await this.dispatcher.withdraw(run.tenantId, run.id);
+    } catch (error) {
+      this.logger.warn({ err: error, runId: run.id, tenantId: run.tenantId }, 'could not withdraw a refused run from the queue');
     }
   }
 }

@@ -1,4 +1,4 @@
-import { Controller, Get, Param, Query, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';
@@ -7,6 +7,8 @@ import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { Lifecycle } from '../platform/lifecycle.js';
+import { SETTINGS } from '../platform/platform.js';
+import type { GatewaySettings } from '../platform/settings.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
 import { logQuerySchema, type LogQuery } from './log-requests.schema.js';
 import { RunLogReader } from './run-log-reader.service.js';
@@ -17,6 +19,7 @@ export class RunLogsController {
   constructor(
     private readonly reader: RunLogReader,
     private readonly lifecycle: Lifecycle,
+    @Inject(SETTINGS) private readonly settings: GatewaySettings,
   ) {}
 
   /** The same frames as over WebSocket, one JSON object a line. An answer that ends without an end frame is not complete. */
@@ -28,12 +31,23 @@ export class RunLogsController {
   async logs(@TenantCaller() caller: TenantCaller, @Param('id') id: string, @Query({ schema: logQuerySchema }) query: LogQuery, @Res() reply: FastifyReply): Promise<void> {
     const source = await this.reader.open(caller, id, { after: query.after, follow: query.follow === 'true' });
     const over = AbortSignal.any([hangUpSignal(reply), this.lifecycle.draining]);
+    const cut = (): void => {
+      reply.raw.destroy();
+    };
     // Readable asks for the next line when the connection has room for it.
-    const lines = Readable.from(linesOf(source(over)), { objectMode: false, highWaterMark: 256 * 1024 });
+    const lines = Readable.from(linesOf(source(over), () => setTimeout(cut, this.settings.stallMs)), { objectMode: false, highWaterMark: 256 * 1024 });
     await reply.type('application/x-ndjson').header('cache-control', 'no-store').send(lines);
   }
 }
 
-async function* linesOf(frames: AsyncIterable<LogFrame>): AsyncGenerator<string> {
-  for await (const frame of frames) yield `${JSON.stringify(frame)}\n`;
+/** `watch` is armed while a line waits to be asked for: a reader that takes nothing for so long is cut. */
+async function* linesOf(frames: AsyncIterable<LogFrame>, watch: () => NodeJS.Timeout): AsyncGenerator<string> {
+  for await (const frame of frames) {
+    const timer = watch();
+    try {
+      yield `${JSON.stringify(frame)}\n`;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }

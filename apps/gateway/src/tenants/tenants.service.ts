@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CreateTenant, Page, TenantView, UpdateTenant } from '#contracts';
-import { CodedError, newId, parseId, type Clock, type TenantId } from '#kernel';
+import { CodedError, isCodedError, newId, parseId, type Clock, type TenantId } from '#kernel';
 import type { Repositories } from '#persistence';
 import type { Admission } from '#queue';
 import { KeyAuthenticator } from '../auth/key-authenticator.service.js';
@@ -23,7 +23,13 @@ export class TenantsService {
   async create({ name, limits }: CreateTenant): Promise<TenantView> {
     const now = this.clock.now();
     const tenant = { id: newId('tenant', now), name, limits, createdAt: new Date(now) };
-    await this.repositories.tenants.create(tenant);
+    try {
+      await this.repositories.tenants.create(tenant);
+    } catch (error) {
+      if (!isCodedError(error, 'already_exists')) throw error;
+      const message = `there is a tenant ${name} already`;
+      throw new CodedError('already_exists', `name: ${message}`, { issues: [{ path: 'name', message }] }, { cause: error });
+    }
     return toTenantView(tenant);
   }
 

@@ -7,7 +7,7 @@ import type { Claim, RunClaims } from '../queue.js';
 
 /**
  * A claim is a hash: `n` node, `i` incarnation, `e` epoch, `p` phase (taken, started, finished, cancelled), `f` the phase it was finished
- * in, `c` the call that made the last change. Commands in flight when Redis dies are sent again by the client: the call's
+ * in, `t` the time it was taken at in milliseconds, `c` the call that made the last change. Commands in flight when Redis dies are sent again by the client: the call's
  * own random name tells a repetition (same answer) from a second caller (refused).
  */
 const HEAD = `
@@ -37,7 +37,8 @@ if p then
   if not own and redis.call('GET', ARGV[4] .. held[1]) == held[2] then return false end
 end
 redis.call('HINCRBY', key, 'e', 1)
-redis.call('HSET', key, 'n', node, 'i', incarnation, 'p', 'taken', 'c', call)
+local clock = redis.call('TIME')
+redis.call('HSET', key, 'n', node, 'i', incarnation, 'p', 'taken', 'c', call, 't', clock[1] * 1000 + math.floor(clock[2] / 1000))
 redis.call('EXPIRE', key, ${DAY})
 return claim()`,
   read: readOptionalTexts,
@@ -84,6 +85,22 @@ return claim()`,
   read: readOptionalTexts,
 };
 
+/** KEYS claim; ARGV node, incarnation and epoch as they were seen ('' for none), liveness key of the node or ''. Returns 1 when it was finished. */
+const FINISH_IF_UNCHANGED: Script<number> = {
+  name: 'sandbarFinishUnchangedRun',
+  keys: 1,
+  lua: `${HEAD}
+local c = redis.call('HMGET', key, 'n', 'i', 'e', 'p')
+for i = 1, 3 do if (c[i] or '') ~= ARGV[i] then return 0 end end
+if ARGV[4] ~= '' and redis.call('GET', ARGV[4]) == ARGV[2] then return 0 end
+local p = c[4]
+if p == 'taken' or p == 'started' then redis.call('HSET', key, 'f', p) end
+if p ~= 'cancelled' then redis.call('HSET', key, 'p', 'finished') end
+redis.call('EXPIRE', key, ${HOUR})
+return 1`,
+  read: readNumber,
+};
+
 /** KEYS claim. Returns 1 when nobody will ever start it, 0 when it is or was started. */
 const CANCEL: Script<number> = {
   name: 'sandbarCancelRun',
@@ -105,6 +122,7 @@ export class RedisRunClaims implements RunClaims {
   private readonly startScript: ScriptCall<number>;
   private readonly adoptScript: ScriptCall<number>;
   private readonly finishScript: ScriptCall<string[] | undefined>;
+  private readonly finishIfUnchangedScript: ScriptCall<number>;
   private readonly cancelScript: ScriptCall<number>;
 
   constructor(
@@ -115,6 +133,7 @@ export class RedisRunClaims implements RunClaims {
     this.startScript = defineScript(redis, START);
     this.adoptScript = defineScript(redis, ADOPT);
     this.finishScript = defineScript(redis, FINISH);
+    this.finishIfUnchangedScript = defineScript(redis, FINISH_IF_UNCHANGED);
     this.cancelScript = defineScript(redis, CANCEL);
   }
 
@@ -134,6 +153,12 @@ export class RedisRunClaims implements RunClaims {
     return toClaim(await this.finishScript([this.keys.claim(runId)]));
   }
 
+  async finishIfUnchanged(runId: RunId, seen: Claim | undefined, { nodeGone = false }: { readonly nodeGone?: boolean } = {}): Promise<boolean> {
+    const was = seen === undefined ? ['', '', ''] : [seen.nodeId, seen.incarnation, seen.epoch];
+    const alive = nodeGone && seen !== undefined ? this.keys.nodeAlive(seen.nodeId) : '';
+    return (await this.finishIfUnchangedScript([this.keys.claim(runId)], [...was, alive])) === 1;
+  }
+
   async cancelUnlessStarted(runId: RunId): Promise<boolean> {
     return (await this.cancelScript([this.keys.claim(runId)])) === 1;
   }
@@ -143,6 +168,11 @@ export class RedisRunClaims implements RunClaims {
     const [node, incarnation, epoch, phase, finishedIn] = await this.redis.hmget(this.keys.claim(runId), 'n', 'i', 'e', 'p', 'f');
     if (node == null || incarnation == null || epoch == null) return undefined;
     return toClaim([node, incarnation, epoch, finishedIn ?? phase ?? 'taken']);
+  }
+
+  async takenAt(runId: RunId): Promise<Date | undefined> {
+    const time = await this.redis.hget(this.keys.claim(runId), 't');
+    return time === null ? undefined : new Date(Number(time));
   }
 }
 

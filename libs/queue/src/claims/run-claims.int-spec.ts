@@ -39,6 +39,8 @@ describe('RedisRunClaims', () => {
     const [run, node, other] = [newId('run'), await live(), await live()];
     await claims.take(run, node);
     expect(await claims.take(run, other)).toBeUndefined();
+    expect(Math.abs(Number(await claims.takenAt(run)) - Date.now())).toBeLessThan(1000);
+    expect(await claims.takenAt(newId('run'))).toBeUndefined();
     await beat(node.nodeId, '2');
     expect(await claims.take(run, other)).toMatchObject({ nodeId: other.nodeId, epoch: 2 });
     expect(await claims.start(run, 1)).toBe(false);
@@ -69,6 +71,31 @@ describe('RedisRunClaims', () => {
     expect(await claims.adopt(run, 1, { ...node, incarnation: '3' })).toBe(false);
     expect(await claims.take(run, node)).toBeUndefined();
     expect(await claims.cancelUnlessStarted(run)).toBe(false);
+  });
+
+  it('finishes a claim only as it was seen', async () => {
+    const { claims } = fixture.control;
+    const [run, node] = [newId('run'), await live()];
+    expect(await claims.finishIfUnchanged(run, { ...node, epoch: 1, phase: 'started' })).toBe(false);
+    const seen = await claims.take(run, node);
+    expect(await claims.finishIfUnchanged(run, undefined)).toBe(false);
+    await claims.start(run, 1);
+    // The node is said to be gone and beats: whoever said so looked too early.
+    expect(await claims.finishIfUnchanged(run, seen, { nodeGone: true })).toBe(false);
+    const back = { ...node, incarnation: '2' };
+    await claims.adopt(run, 1, back);
+    expect(await claims.finishIfUnchanged(run, seen)).toBe(false);
+    expect(await claims.adopt(run, 1, back)).toBe(true);
+    const adopted = await claims.get(run);
+    await fixture.node.nodes.leave(node.nodeId);
+    // Twice: a gateway that dies after the first comes again.
+    expect(await claims.finishIfUnchanged(run, adopted, { nodeGone: true })).toBe(true);
+    expect(await claims.finishIfUnchanged(run, await claims.get(run), { nodeGone: true })).toBe(true);
+    expect(await claims.adopt(run, 1, back)).toBe(false);
+    expect(await claims.get(run)).toMatchObject({ phase: 'started', epoch: 1 });
+    const lost = newId('run');
+    expect(await claims.finishIfUnchanged(lost, undefined)).toBe(true);
+    expect(await claims.take(lost, node)).toBeUndefined();
   });
 
   it('decides between cancel and start once', async () => {

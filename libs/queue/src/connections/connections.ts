@@ -38,12 +38,18 @@ export class RedisConnections {
       down = false;
     });
     this.open.add(redis);
+    redis.once('end', () => this.open.delete(redis));
     return redis;
   }
 
   /** What is still asked of Redis is refused. */
   close(): void {
-    for (const redis of this.open) redis.disconnect();
+    for (const redis of this.open) disconnect(redis);
     this.open.clear();
   }
+}
+
+/** Idempotent. ioredis waits two seconds for the end of a connection, also of one that has ended, and holds the process meanwhile. */
+export function disconnect(redis: Redis): void {
+  if (redis.status !== 'end') redis.disconnect();
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { nodeEventSchema, type NodeEvent } from '#contracts';
 import { asError, type Logger } from '#kernel';
+import { disconnect } from '../connections/connections.js';
 import type { QueueKeys } from '../connections/keys.js';
 import type { NodeEvents } from '../queue.js';
 import { isAborted, pause } from '../connections/pause.js';
@@ -40,7 +41,7 @@ export class RedisNodeEvents implements NodeEvents {
 
   async consume(consumer: string, handle: (batch: readonly NodeEvent[]) => Promise<void>, signal: AbortSignal): Promise<void> {
     const connection = this.blocking();
-    const stop = () => { connection.disconnect(); };
+    const stop = () => { disconnect(connection); };
     signal.addEventListener('abort', stop, { once: true });
     let grouped = false;
     let claimAt = 0;
@@ -69,7 +70,7 @@ export class RedisNodeEvents implements NodeEvents {
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      connection.disconnect();
+      disconnect(connection);
     }
   }
 

@@ -45,6 +45,11 @@ export function field(fields: readonly string[], name: string): string {
 }
 
 function endOf(data: string): { state?: unknown; exitCode?: unknown; signal?: unknown } {
-  const parts = JSON.parse(data) as unknown;
+  let parts: unknown;
+  try {
+    parts = JSON.parse(data);
+  } catch {
+    return {};
+  }
   return Array.isArray(parts) ? { state: parts[0] as unknown, exitCode: parts[1] as unknown, signal: parts[2] as unknown } : {};
 }

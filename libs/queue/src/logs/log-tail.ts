@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { asError, type Logger } from '#kernel';
+import { disconnect } from '../connections/connections.js';
 import type { QueueKeys } from '../connections/keys.js';
 import { isAborted, pause } from '../connections/pause.js';
 import type { StreamEntry } from './frame-codec.js';
@@ -63,7 +64,7 @@ export class LogTail {
   async close(): Promise<void> {
     this.stop.abort();
     for (const waiter of this.waiters) waiter.settle(undefined);
-    this.connection?.disconnect();
+    if (this.connection !== undefined) disconnect(this.connection);
     await this.running;
   }
 
