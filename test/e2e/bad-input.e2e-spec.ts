@@ -51,6 +51,13 @@ describe('bad input', () => {
     expect(answer).toMatchObject({ status, error: { code, message: expect.any(String), details: expect.any(Object), requestId: expect.stringMatching(/^req_/) } });
   }, 30_000);
 
+  it('every sender of too much gets to read that it was too much', async () => {
+    const body = JSON.stringify({ ...ok, code: 'x'.repeat(40 * MiB) });
+    for (let attempt = 0; attempt < 15; attempt += 1) {
+      expect(await api.expectError('POST', '/v1/runs', body, { 'content-type': 'application/json' })).toMatchObject({ status: 413 });
+    }
+  }, 60_000);
+
   it.each([
     ['GET', '/v1/runs/run_01234567890123456789012345'],
     ['GET', '/v1/runs/..%2f..%2fetc%2fpasswd'],

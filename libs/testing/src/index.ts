@@ -1,5 +1,4 @@
 export * from './platform/index.js';
 export * from './postgres/index.js';
-export * from './redis-program.js';
 export * from './redis.js';
 export * from './rows/index.js';

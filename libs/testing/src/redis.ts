@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { redisServerProgram } from './redis-program.js';
 
 /** A Redis server of one suite's own, on a Unix socket. */
 export interface TestRedis {
@@ -82,5 +82,32 @@ function answers(path: string): Promise<boolean> {
     };
     socket.once('data', (data) => { finish(data.toString().startsWith('+PONG')); });
     socket.once('error', () => { finish(false); });
+  });
+}
+
+/**
+ * The Redis server's program. Debian's redis-tools, which is all that set-up installs, holds it as redis-check-rdb: by the name of
+ * redis-server, which a link in `folder` gives it, it is the server.
+ */
+export async function redisServerProgram(folder: string): Promise<string> {
+  const server = find('redis-server');
+  if (server !== undefined) return server;
+  const checker = find('redis-check-rdb');
+  if (checker === undefined) throw new Error('there is no Redis on this machine: apt-get install redis-tools');
+  const link = join(folder, 'redis-server');
+  await rm(link, { force: true });
+  await symlink(checker, link);
+  return link;
+}
+
+function find(program: string): string | undefined {
+  const candidates = (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, program));
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
   });
 }

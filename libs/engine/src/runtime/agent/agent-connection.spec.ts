@@ -147,7 +147,7 @@ describe('AgentConnection against a hostile agent', () => {
   });
 
   it('reads on for an answer, but not without bound', async () => {
-    const agent = await connected();
+    const agent = await connected(0, 20_000);
     const waiting = expect(agent.ping()).rejects.toMatchObject({ code: 'protocol_violation' });
     for (let seq = 1; seq <= 1000; seq += 1) peer.write(output(seq, 60_000));
     await waiting;
