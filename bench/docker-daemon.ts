@@ -54,9 +54,8 @@ export class DockerDaemon {
   async runByApi(): Promise<void> {
     const created = await this.#call('POST', '/containers/create', { Image: 'bench', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } });
     const { Id: id } = JSON.parse(created) as { Id: string };
-    const ended = this.#call('POST', `/containers/${id}/wait?condition=next-exit`);
     await this.#call('POST', `/containers/${id}/start`);
-    await ended;
+    await this.#call('POST', `/containers/${id}/wait?condition=not-running`);
     await this.#call('DELETE', `/containers/${id}?force=1`);
   }
 

@@ -58,9 +58,13 @@ function checkSystem() {
   return warn(name, 'Tested on Debian 12 and Ubuntu 24.04. Without apt-get, install crun, redis, iproute2, nftables, mmdebstrap, busybox, gcc and libc headers yourself.');
 }
 
+function isKernel([wantedMajor, wantedMinor], kernel = release()) {
+  const [major, minor] = kernel.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
 function checkKernel() {
-  const [major, minor] = release().split('.').map(Number);
-  if (major > 5 || (major === 5 && minor >= 19)) return ok(release());
+  if (isKernel([5, 19])) return ok(release());
   return fail(release(), 'Overlays over id-mapped layers came with Linux 5.19: install a newer kernel (Debian 12 has 6.1).');
 }
 
@@ -121,8 +125,15 @@ function checkMemory() {
   return totalmem() < 1.9 * GiB ? warn(found, '2 GiB or more leave room for the programs in the sandboxes.') : ok(found);
 }
 
-/** File systems whose files can be mounted id-mapped, by the magic number of statfs(2), and the kernel that brought it. */
+/** File systems whose files can be mounted id-mapped, by the magic number of statfs(2); all but one on every kernel that we accept. */
 const FILE_SYSTEMS = { 0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0xf2f52010: 'f2fs' };
+/** mount_setattr(2): tmpfs came with Linux 6.3. */
+const TMPFS_KERNEL = [6, 3];
+
+/** Undefined for a file system that is unknown. */
+export function mapsIds(fileSystem, kernel = release()) {
+  return fileSystem === undefined ? undefined : fileSystem !== 'tmpfs' || isKernel(TMPFS_KERNEL, kernel);
+}
 const OVERLAY_MAGIC = 0x794c7630;
 
 function checkDataDir({ dataDir }) {
@@ -133,6 +144,7 @@ function checkDataDir({ dataDir }) {
   }
   const type = statfsSync(existingParent(dataDir)).type;
   if (type === OVERLAY_MAGIC) return fail(`${dataDir} on overlay`, 'The layers of sandboxes cannot stand on an overlay (a container’s own root): mount a volume there.');
+  if (mapsIds(FILE_SYSTEMS[type]) === false) return fail(`${dataDir} on tmpfs`, `Linux ${release()} cannot map the ids of files on tmpfs (${TMPFS_KERNEL.join('.')} can): name a folder on a disk with --data-dir.`);
   return FILE_SYSTEMS[type] ? ok(`${dataDir} on ${FILE_SYSTEMS[type]}`) : warn(`${dataDir} on a file system of type 0x${type.toString(16)}`, 'Tested on ext4, xfs, btrfs and tmpfs.');
 }
 

@@ -18,6 +18,10 @@ interface LogFiles {
   LogWatcher: new (name: string, file: string, tell: (name: string, warnings: { count: number; newest: string }) => void) => { poll(): void; close(): void };
 }
 
+interface Checks {
+  mapsIds(fileSystem: string | undefined, kernel: string): boolean | undefined;
+}
+
 const load = async <T>(name: string): Promise<T> => (await import(join(import.meta.dirname, name))) as T;
 
 let folder: string;
@@ -36,6 +40,19 @@ async function retake<T extends { holder?: object }>(take: () => Promise<T>): Pr
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+describe('the check of the data folder’s file system', () => {
+  it.each([
+    ['ext4', '5.19.0', true],
+    ['tmpfs', '6.1.0-56-cloud-amd64', false],
+    ['tmpfs', '6.2.16', false],
+    ['tmpfs', '6.3.0', true],
+    ['tmpfs', '7.0.1', true],
+    [undefined, '6.12.1', undefined],
+  ])('%s on Linux %s: ids can be mapped: %s', async (fileSystem, kernel, expected) => {
+    expect((await load<Checks>('checks.mjs')).mapsIds(fileSystem, kernel)).toBe(expected);
+  });
+});
 
 describe('the lock of a data folder', () => {
   it('is had by one process at a time, and given back', async () => {

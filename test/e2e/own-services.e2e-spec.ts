@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { embeddedBinaries, startPlatform, UNPRIVILEGED, type Platform } from '#testing';
+import { embeddedBinaries, startPlatform, UNPRIVILEGED, type Platform, redisServerProgram } from '#testing';
 
 jest.setTimeout(60_000);
 
@@ -58,7 +58,7 @@ beforeAll(async () => {
   ports.postgres = await freePort();
   ports.redis = await freePort();
   start([join(binaries.folder, 'bin', 'postgres'), '-D', data, '-c', 'listen_addresses=127.0.0.1', '-c', `port=${ports.postgres}`, '-c', 'unix_socket_directories=', '-c', 'fsync=off']);
-  start(['redis-server', '--bind', '127.0.0.1', '--port', String(ports.redis), '--requirepass', PASSWORD, '--save', '', '--dir', folder]);
+  start([await redisServerProgram(folder), '--bind', '127.0.0.1', '--port', String(ports.redis), '--requirepass', PASSWORD, '--save', '', '--dir', folder]);
   await Promise.all([listening(ports.postgres), listening(ports.redis)]);
 });
 afterAll(async () => {

@@ -38,7 +38,9 @@ void process_start(struct asker asker, const struct start_request *request) {
 
 void process_write_stdin(struct asker asker, const struct stdin_request *request) {
   touch(request->data, request->length);
-  reply_error(asker, REPLY_RESOURCE_EXHAUSTED, "%zu bytes", request->length);
+  if (request->offset > MAX_STDIN_OFFSET) abort();
+  if ((request->offset & 1) != 0) reply_error(asker, REPLY_RESOURCE_EXHAUSTED, "%zu bytes", request->length);
+  else reply_taken(asker, request->offset + request->length);
 }
 
 void process_close_stdin(struct asker asker, uint32_t id) {

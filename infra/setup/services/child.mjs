@@ -7,7 +7,8 @@ const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 10_000;
 /** A service that lived that long had not failed at its start: the next restart is quick again. */
 const STEADY_MS = 30_000;
-const READY_TIMEOUT_MS = 60_000;
+/** One that fails ends, which is seen at once: this is for a machine that is slow. */
+const READY_TIMEOUT_MS = 180_000;
 
 /** One service as a child process: started, watched, restarted when it ends by itself, stopped when asked. */
 export class SupervisedChild {

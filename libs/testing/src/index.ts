@@ -1,4 +1,5 @@
 export * from './platform/index.js';
 export * from './postgres/index.js';
+export * from './redis-program.js';
 export * from './redis.js';
 export * from './rows/index.js';

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { redisServerProgram } from './redis-program.js';
 
 /** A Redis server of one suite's own, on a Unix socket. */
 export interface TestRedis {
@@ -61,7 +62,7 @@ async function startServer(folder: string, path: string, appendOnly: boolean): P
   const settings = { port: '0', unixsocket: path, hz: '100', save: '', dir: folder, appendonly: appendOnly ? 'yes' : 'no', appendfsync: 'always' };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   await rm(path, { force: true });
-  const server = spawn('setpriv', ['--pdeathsig', 'KILL', 'redis-server', ...args], { stdio: 'ignore' });
+  const server = spawn('setpriv', ['--pdeathsig', 'KILL', await redisServerProgram(folder), ...args], { stdio: 'ignore' });
   for (let tries = 0; tries < 500; tries += 1) {
     if (server.exitCode !== null || server.signalCode !== null) throw new Error(`redis-server ended with ${server.exitCode ?? server.signalCode ?? ''}`);
     if (await answers(path)) return server;

@@ -78,9 +78,11 @@ describe('node RPC', () => {
   it('hands stdin on in order and answers when the agent took it', async () => {
     const gate = Promise.withResolvers<undefined>();
     const agent = {
-      writeStdin: async (_id: number, data: Uint8Array) => {
+      writeStdin: async (_id: number, offset: number, data: Uint8Array) => {
         await gate.promise;
+        expect(offset).toBe(written.join('').length);
         written.push(Buffer.from(data).toString());
+        return offset + data.length;
       },
       closeStdin: () => Promise.resolve(void written.push('eof')),
     } as unknown as GuestAgent;
@@ -89,7 +91,7 @@ describe('node RPC', () => {
     const path = `/runs/${run.runId}/stdin`;
     const one = call('POST', path, '{"data":"second"}').then((answer) => ((answered += 1), answer));
     while (!Reflect.get(stdin, 'waiting')) await new Promise((done) => setTimeout(done, 5));
-    void stdin.attach(agent, 2, true);
+    void stdin.attach(agent, 2);
     await new Promise((done) => setTimeout(done, 30));
     expect([answered, written]).toEqual([0, []]);
     gate.resolve(undefined);

@@ -120,11 +120,24 @@ describe('a worker that is killed', () => {
     expect((end as { outcome: RunOutcome }).outcome.run!.wallTimeMs).toBeLessThan(1800);
   }, 20_000);
 
-  it('while stdin was delivered: what is known goes on, what is not is lost', async () => {
-    const known = await liveTwice({ code: 'cat; sleep 0.3; echo end', stdin: 'in' }, { died: sleep(200) });
-    expect(known.events.at(-1)).toMatchObject({ outcome: { state: 'succeeded', run: { stdout: 'inend\n' } } });
+  it.each([
+    ['before', 'writeStdin', 1], ['after', 'writeStdin', 1], ['before', 'writeStdin', 2], ['after', 'writeStdin', 3], ['before', 'closeStdin', 1], ['after', 'closeStdin', 1],
+  ] as const)('while stdin is delivered, just %s %s no. %i: the program gets each byte once', async (when, call, nth) => {
     const died = Promise.withResolvers<undefined>();
-    const unknown = await liveTwice({ code: 'cat', stdin: 'in' }, { died: died.promise, strike: ({ call, when }) => call === 'closeStdin' && when === 'before' && (died.resolve(undefined), true) });
-    expect(unknown.events.at(-1)).toMatchObject({ outcome: { state: 'lost' } });
+    const strike = (moment: Moment): boolean => {
+      const hit = moment.call === call && moment.nth === nth && moment.when === when;
+      if (hit) died.resolve(undefined);
+      return hit;
+    };
+    const stdin = Array.from({ length: 30_000 }, (_, index) => `${index}\n`).join('');
+    const { events } = await liveTwice({ code: 'cat; echo end', stdin }, { died: died.promise, strike });
+    expect(events.at(-1)).toMatchObject({ outcome: { state: 'succeeded' } });
+    expect((events.at(-1) as { outcome: RunOutcome }).outcome.run!.stdout === `${stdin}end\n`).toBe(true);
+  }, 20_000);
+
+  it('while a program leaves its stdin unread: the next worker hands over the rest', async () => {
+    const stdin = 'x'.repeat(600_000);
+    const { events } = await liveTwice({ code: 'sleep 1; wc -c', stdin }, { died: sleep(300) });
+    expect(events.at(-1)).toMatchObject({ outcome: { state: 'succeeded', run: { stdout: '600000\n' } } });
   }, 20_000);
 });

@@ -14,7 +14,7 @@ export type Strike = (moment: Moment) => boolean;
 /** What a killed process leaves of its objects: once closed, nothing they are asked takes place, and nobody hears of it. */
 export class Grave {
   private closed = false;
-  private readonly agents: GuestAgent[] = [];
+  private readonly agents = new Set<GuestAgent>();
   private readonly calls = new Map<string, number>();
 
   constructor(private readonly strike: Strike = () => false) {}
@@ -57,7 +57,8 @@ export class Grave {
     return this.mortal(sandbox, {
       connect: async (after) => {
         const agent = await sandbox.connect(after);
-        this.agents.push(agent);
+        this.agents.add(agent);
+        void agent.closed.then(() => this.agents.delete(agent));
         return this.mortal(agent, { events: () => this.events(agent) });
       },
     });

@@ -92,7 +92,7 @@ export class RunAdopter {
       return;
     }
     const { plan } = annotation;
-    const obstacle = checkpoint === undefined || plan === null ? 'it was too large to be taken up again' : inputInDoubt(annotation, checkpoint) ? 'its input was being handed over' : undefined;
+    const obstacle = checkpoint === undefined || plan === null ? 'it was too large to be taken up again' : undefined;
     const agent = obstacle === undefined ? await connect(sandbox, earlier.checkpoint.agentSeq) : new CodedError('unavailable', obstacle);
     if (agent instanceof Error || plan === null) {
       await this.lifecycle.concludeWithout(run, await lostOutcome(sandbox, earlier, agent), earlier);
@@ -110,15 +110,6 @@ async function connect(sandbox: Sandbox, after: number): Promise<GuestAgent | Er
   } catch (error) {
     return asError(error);
   }
-}
-
-/** Whether the program may have had a part of its stdin: nobody knows which. */
-function inputInDoubt({ plan }: RunAnnotation, checkpoint: RunCheckpoint): boolean {
-  const step = plan?.steps.at(-1);
-  if (plan === null || step === undefined || !step.stdin || plan.stdin === '') return false;
-  const mayHaveStarted = plan.steps.length === 1 || checkpoint.compile !== null;
-  if (!mayHaveStarted || checkpoint.step?.exit != null) return false;
-  return checkpoint.step?.stdinDelivered !== true;
 }
 
 async function lostOutcome(sandbox: Sandbox, earlier: EarlierWork, why: unknown): Promise<RunOutcome> {

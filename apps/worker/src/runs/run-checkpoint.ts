@@ -16,8 +16,6 @@ export const stepProgressSchema = z.object({
   cpuBaseUs: z.number(),
   oomBase: z.number(),
   output: z.object({ held: streams(z.string()), truncated: streams(z.boolean()) }),
-  /** The whole of the spec's stdin is with the agent. */
-  stdinDelivered: z.boolean(),
   exit: z.object({ exitCode: z.int().nullable(), signal: z.int().nullable(), timeMs: z.number() }).nullable(),
 });
 export type StepProgress = z.infer<typeof stepProgressSchema>;

@@ -119,17 +119,9 @@ export class RunExecution {
   /** Hands stdin over while the step runs; a program may end without reading it. */
   private feed(step: StepRun): void {
     const { stdin, agent, logger } = this.options;
-    const withInitial = !step.stdinDelivered;
-    stdin.attach(agent, step.plan.processId, withInitial).then(
-      () => {
-        step.stdinDelivered = true;
-        // At once: a worker that restarts before this is known cannot tell how much of it the program has.
-        if (withInitial) this.options.recorder.settle(this.snapshot()).catch(() => undefined);
-      },
-      (error: unknown) => {
-        logger.debug({ err: asError(error) }, 'stdin was not read to its end');
-      },
-    );
+    stdin.attach(agent, step.plan.processId).catch((error: unknown) => {
+      logger.debug({ err: asError(error) }, 'stdin was not read to its end');
+    });
   }
 
   /** CPU time that is not the step's own, when an earlier life of the worker may have started it: then it cannot be measured. */

@@ -103,7 +103,7 @@ export class RunProcessor {
         return await this.furnish(run, job, plan, runtime.chainId);
       } catch (error) {
         logger.warn({ err: asError(error), runId: run.runId, attempt }, 'a sandbox could not be prepared');
-        if (isDiskFull(error)) return failed(error);
+        if (error instanceof UnfitFiles) return failed(error.why);
         if (attempt >= PREPARE_TRIES || (isCodedError(error) && PERMANENT.has(error.code))) return internalError(error);
       }
     }
@@ -126,7 +126,7 @@ export class RunProcessor {
       agent = await sandbox.connect(0);
       await this.lifecycle.reached(run, 'connected');
       const connected = agent;
-      await Promise.all(plan.files.map((file) => connected.writeFile({ ...file, uid: RUNNER, gid: RUNNER })));
+      await Promise.all(plan.files.map((file) => connected.writeFile({ ...file, uid: RUNNER, gid: RUNNER }).catch(unfit)));
       return { sandbox, agent, plan, limits };
     } catch (error) {
       agent?.close();
@@ -138,13 +138,19 @@ export class RunProcessor {
 
 const PERMANENT: ReadonlySet<string> = new Set(['invalid_argument', 'not_found', 'unsupported', 'permission_denied']);
 
-/** The run's own files do not fit into the disk it asked for. */
-function isDiskFull(error: unknown): error is CodedError {
-  return isCodedError(error, 'resource_exhausted') && error.details['path'] !== undefined;
+/** The run's own fault: its files are more than its disk, or in each other's way (`a` and `a/b`). */
+class UnfitFiles extends Error {
+  constructor(readonly why: CodedError) {
+    super(why.message, { cause: why });
+  }
 }
 
-function failed(error: CodedError): RunOutcome {
-  return { state: 'failed', failedStep: null, compile: null, run: null, error: { code: error.code, message: `the files of the run do not fit: ${error.message}` } };
+function unfit(error: unknown): never {
+  throw isCodedError(error, 'resource_exhausted') || isCodedError(error, 'invalid_argument') ? new UnfitFiles(error) : error;
+}
+
+function failed({ code, message }: CodedError): RunOutcome {
+  return { state: 'failed', failedStep: null, compile: null, run: null, error: { code, message: `the files of the run cannot be written: ${message}` } };
 }
 
 function internalError(error: unknown): RunOutcome {

@@ -13,6 +13,14 @@ const MAX_FRAME_BYTES = 64 * 1024;
 const MAX_PENDING_BYTES = 512 * 1024;
 /** Redis writes a batch in one step, so it must be a short one. */
 const MAX_PENDING_FRAMES = 256;
+/** What a piece costs besides its bytes, while it waits: a program may write single ones. */
+const PIECE_BYTES = 128;
+/**
+ * From so many frames in a batch on, streams that take turns are gathered each for itself, and their order among each other within the batch
+ * is lost; in a log that is very long from the second on. A frame of one byte takes a hundred in Redis.
+ */
+const CROWDED_FRAMES = 32;
+const LONG_LOG_FRAMES = 10_000;
 /** How long a checkpoint without a frame may wait for one. */
 const QUIET_CHECKPOINT_MS = 50;
 
@@ -58,7 +66,7 @@ export class RunRecorder {
   output(step: StepName, stream: StreamName, data: Buffer, checkpoint: RunCheckpoint): void {
     this.checkpoint = checkpoint;
     if (data.length > 0) {
-      this.pendingBytes += data.length;
+      this.pendingBytes += data.length + PIECE_BYTES;
       for (const piece of pieces(data)) this.gather(step, stream, piece);
       this.write();
     } else this.quietly();
@@ -102,7 +110,8 @@ export class RunRecorder {
   }
 
   private gather(step: StepName, stream: StreamName, data: Buffer): void {
-    const open = this.pending.at(-1);
+    const crowded = this.pending.length >= (this.seq < LONG_LOG_FRAMES ? CROWDED_FRAMES : 1);
+    const open = !crowded ? this.pending.at(-1) : this.pending.findLast((frame) => frame.step === step && frame.stream === stream);
     if (open?.step === step && open.stream === stream && open.bytes + data.length <= MAX_FRAME_BYTES) {
       open.parts.push(data);
       open.bytes += data.length;

@@ -2,6 +2,11 @@ import type { GuestAgent, ProcessId } from '#engine';
 import { CodedError } from '#kernel';
 
 const CHUNK_BYTES = 64 * 1024;
+interface Reader {
+  readonly agent: GuestAgent;
+  readonly id: ProcessId;
+}
+
 /** Calls that may wait for a program that does not read. */
 const MAX_WAITING = 16;
 
@@ -10,22 +15,24 @@ const MAX_WAITING = 16;
  * answered when the agent has taken its bytes, so a caller is as fast as the program.
  */
 export class RunStdin {
-  private readonly ready = Promise.withResolvers<{ agent: GuestAgent; id: ProcessId; withInitial: boolean }>();
+  private readonly ready = Promise.withResolvers<Reader>();
   private tail: Promise<void>;
   private readonly initial: Promise<void>;
   private waiting = 0;
   private closed: boolean;
+  /** How many bytes the agent has taken. */
+  private taken = 0;
 
   /** `open`: callers may send more until one says end-of-file. What they send before the program has started waits behind `initial`. */
   constructor(open: boolean, initial: Buffer) {
     this.closed = !open;
-    this.initial = this.ready.promise.then(({ agent, id, withInitial }) => (withInitial ? deliver(agent, id, initial, !open) : undefined));
+    this.initial = this.ready.promise.then((reader) => this.deliver(reader, initial, !open));
     this.tail = this.initial.catch(() => undefined);
   }
 
-  /** The program has started. Resolves when it has what the run came with; `withInitial` false: it had that before. */
-  attach(agent: GuestAgent, id: ProcessId, withInitial: boolean): Promise<void> {
-    this.ready.resolve({ agent, id, withInitial });
+  /** The program has started, now or in an earlier life of the worker. Resolves when it has what the run came with: each byte once, whoever has sent it. */
+  attach(agent: GuestAgent, id: ProcessId): Promise<void> {
+    this.ready.resolve({ agent, id });
     return this.initial;
   }
 
@@ -50,15 +57,18 @@ export class RunStdin {
 
   private enqueue(data: Buffer, eof: boolean): Promise<void> {
     const written = this.tail.then(async () => {
-      const { agent, id } = await this.ready.promise;
-      await deliver(agent, id, data, eof);
+      await this.deliver(await this.ready.promise, data, eof);
     });
     this.tail = written.catch(() => undefined);
     return written;
   }
-}
 
-async function deliver(agent: GuestAgent, id: ProcessId, data: Buffer, eof: boolean): Promise<void> {
-  for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) await agent.writeStdin(id, data.subarray(offset, offset + CHUNK_BYTES));
-  if (eof) await agent.closeStdin(id);
+  private async deliver({ agent, id }: Reader, data: Buffer, eof: boolean): Promise<void> {
+    const start = this.taken;
+    // Once at least: the answer tells how much an earlier life of the worker has handed over.
+    for (let at = 0; at === 0 || at < data.length; at += CHUNK_BYTES) {
+      this.taken = await agent.writeStdin(id, start + at, data.subarray(at, at + CHUNK_BYTES));
+    }
+    if (eof) await agent.closeStdin(id);
+  }
 }

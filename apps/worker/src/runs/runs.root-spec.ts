@@ -98,6 +98,27 @@ describe('runs on the real engine', () => {
     expect(outcome.state).toBe('memory_exceeded');
   });
 
+  it('memory: a child killed for it ends the step at once, whatever its parent waits for', async () => {
+    const outcome = await run({ code: '(x=$(yes | tr -d "\\n" | head -c 100000000)); sleep 100', limits: { memoryBytes: 32 * MiB, cpuTimeMs: 10_000, wallTimeMs: 10_000 } });
+    expect(outcome.state).toBe('memory_exceeded');
+    expect(outcome.run!.wallTimeMs).toBeLessThan(3000);
+  });
+
+  it('files of the run beyond its disk, or in each other\u2019s way, are its own failure', async () => {
+    const [full, clash] = [
+      await run({ code: 'true', files: { big: { content: 'x'.repeat(3 * MiB) } }, limits: { diskBytes: 2 * MiB } }),
+      await run({ code: 'true', files: { 'a/b': { content: '' }, a: { content: '' } } }),
+    ];
+    expect(full).toMatchObject({ state: 'failed', failedStep: null, error: { code: 'resource_exhausted' } });
+    expect(clash).toMatchObject({ state: 'failed', failedStep: null, error: { code: 'invalid_argument' } });
+  });
+
+  it('what a compile step leaves beyond the memory of the run step is memory_exceeded', async () => {
+    const limits = { memoryBytes: 16 * MiB, diskBytes: 64 * MiB };
+    const outcome = await run({ runtime: 'two', code: 'dd if=/dev/zero of=big bs=65536 count=640; echo true > main.sh', limits });
+    expect(outcome).toMatchObject({ state: 'memory_exceeded', failedStep: 'run', compile: { exitCode: 0 } });
+  });
+
   it('output, cut exactly', async () => {
     const outcome = await run({ code: 'yes', limits: { outputBytes: 100_001 } });
     expect(outcome).toMatchObject({ state: 'output_exceeded', run: { stdoutTruncated: true } });

@@ -1,6 +1,6 @@
 import type { TenantLimits } from '#contracts';
 import type { CgroupManager, Sandbox, SandboxLimits, SandboxRuntime } from '#engine';
-import { newId, type Digest, type SandboxId, type TenantId } from '#kernel';
+import { isCodedError, newId, type Digest, type SandboxId, type TenantId } from '#kernel';
 
 export interface SandboxRequest {
   readonly tenantId: TenantId;
@@ -48,7 +48,11 @@ export class FreshSandboxSource implements SandboxSource {
       await known.ready;
       return;
     }
-    const ready = this.cgroups.ensureTenant(tenantId, { memoryBytes, cpuMillis, pids });
+    const ready = this.cgroups.ensureTenant(tenantId, { memoryBytes, cpuMillis, pids }).catch((error: unknown) => {
+      // More is in use at this moment than the new limits allow: the old ones hold until the next run finds less.
+      if (!isCodedError(error, 'failed_precondition')) throw error;
+      this.tenants.delete(tenantId);
+    });
     this.tenants.set(tenantId, { limits, ready });
     try {
       await ready;

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { StepOutput } from './step-output.js';
 import { encodeBytes, incompleteTail, Utf8Splitter } from './utf8-splitter.js';
@@ -88,5 +90,19 @@ describe('StepOutput', () => {
         expect(interrupted.result()).toEqual(straight.result());
       }),
     );
+  });
+
+  it('holds single bytes in about as much memory as they are', () => {
+    const output = new StepOutput(1 << 20);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    collect();
+    const before = process.memoryUsage();
+    // As the agent's frames come: each byte at the end of a frame's buffer.
+    for (let at = 0; at < 1 << 20; at += 1) output.accept('stdout', Buffer.allocUnsafeSlow(64).fill('x').subarray(63));
+    collect();
+    const after = process.memoryUsage();
+    expect(output.result().stdout).toHaveLength(1 << 20);
+    expect(after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(16 << 20);
   });
 });

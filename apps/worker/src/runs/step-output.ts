@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { StepResult } from '#contracts';
+import { GrowingBytes } from './growing-bytes.js';
 import { Utf8Splitter } from './utf8-splitter.js';
 
 export type StreamName = 'stdout' | 'stderr';
@@ -15,7 +16,7 @@ export interface OutputState {
  * The result is made of the very bytes that went into frames, so log and result never disagree.
  */
 export class StepOutput {
-  private readonly chunks: Record<StreamName, Buffer[]> = { stdout: [], stderr: [] };
+  private readonly kept: Record<StreamName, GrowingBytes> = { stdout: new GrowingBytes(), stderr: new GrowingBytes() };
   private readonly splitters: Record<StreamName, Utf8Splitter>;
   private readonly truncated: Record<StreamName, boolean>;
   private bytes = 0;
@@ -46,7 +47,7 @@ export class StepOutput {
   /** Bytes that a frame of an earlier life of the worker holds. */
   restore(stream: StreamName, data: Buffer): void {
     this.bytes += data.length;
-    this.chunks[stream].push(data);
+    this.kept[stream].append(data);
   }
 
   /** Gives the bytes to be framed now: whole characters, within the limit. */
@@ -69,8 +70,8 @@ export class StepOutput {
   }
 
   result(): Pick<StepResult, 'stdout' | 'stderr' | 'stdoutTruncated' | 'stderrTruncated' | 'encoding'> {
-    const stdout = Buffer.concat(this.chunks.stdout);
-    const stderr = Buffer.concat(this.chunks.stderr);
+    const stdout = this.kept.stdout.bytes();
+    const stderr = this.kept.stderr.bytes();
     const encoding = isUtf8(stdout) && isUtf8(stderr) ? 'utf8' : 'base64';
     return {
       stdout: stdout.toString(encoding),
@@ -82,7 +83,7 @@ export class StepOutput {
   }
 
   private keep(stream: StreamName, bytes: Buffer): Buffer {
-    if (bytes.length > 0) this.chunks[stream].push(bytes);
+    this.kept[stream].append(bytes);
     return bytes;
   }
 }

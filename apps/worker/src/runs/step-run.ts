@@ -13,6 +13,7 @@ import { watchStep } from './step-watch.js';
 const START_TIMEOUT_MS = 30_000;
 /** After SIGKILL to everything. What is not gone then goes with the sandbox's cgroup. */
 const KILL_GRACE_MS = 3000;
+const LIMIT_PAUSES_MS = [5, 20, 50, 100, 200];
 
 const SIGNAL_NAMES = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
@@ -45,7 +46,6 @@ export interface StepContext {
 /** One process of a run, from its limits to its verdict. */
 export class StepRun {
   readonly output: StepOutput;
-  stdinDelivered: boolean;
   private readonly over = Promise.withResolvers<undefined>();
   private readonly resumed: boolean;
   private startedAtMs: number | undefined;
@@ -55,6 +55,9 @@ export class StepRun {
   private timedOut = false;
   private failure: Error | undefined;
   private killing = false;
+  private startTold = false;
+  private memoryRefused = false;
+  private readonly anchor: { readonly wallMs: number; readonly monotonicMs: number };
   private stopWatch: () => void = () => undefined;
 
   constructor(
@@ -63,8 +66,8 @@ export class StepRun {
     progress?: StepProgress,
   ) {
     this.resumed = progress !== undefined;
+    this.anchor = { wallMs: context.clock.now(), monotonicMs: context.clock.monotonicMs() };
     this.output = new StepOutput(plan.limits.outputBytes, progress?.output);
-    this.stdinDelivered = progress?.stdinDelivered ?? false;
     this.startedAtMs = progress?.startedAtMs;
     this.exit = progress?.exit ?? null;
     if (progress !== undefined) this.base = { cpuUs: progress.cpuBaseUs, oomKills: progress.oomBase };
@@ -77,8 +80,8 @@ export class StepRun {
   /** Undefined before execve: there is nothing that must not be done twice. */
   get progress(): StepProgress | null {
     if (this.startedAtMs === undefined) return null;
-    const { output, stdinDelivered, startedAtMs, base, exit } = this;
-    return { name: this.plan.name, startedAtMs, cpuBaseUs: base.cpuUs, oomBase: base.oomKills, output: output.state, stdinDelivered, exit };
+    const { output, startedAtMs, base, exit } = this;
+    return { name: this.plan.name, startedAtMs, cpuBaseUs: base.cpuUs, oomBase: base.oomKills, output: output.state, exit };
   }
 
   /** Starts the process, or takes it up where an earlier life of the worker left it. Problems show in `end`. */
@@ -91,7 +94,7 @@ export class StepRun {
       this.failure = asError(error);
       const exitCode = this.interruption === undefined ? shellExitCode(this.failure) : undefined;
       if (exitCode !== undefined) {
-        this.startedAtMs = this.context.clock.now();
+        this.startedAtMs = this.now();
         this.exit = { exitCode, signal: null, timeMs: this.startedAtMs };
       }
       this.over.resolve(undefined);
@@ -112,7 +115,9 @@ export class StepRun {
   }
 
   onStarted(event: AgentEvent): void {
-    if (!this.resumed) this.startedAtMs = this.believe(event.timeUs, this.context.sandbox.createdAt);
+    // Once: who could say it again could shorten the time that is reported.
+    if (!this.resumed && !this.startTold) this.startedAtMs = this.believe(event.timeUs, Math.min(this.context.sandbox.createdAt, this.now()));
+    this.startTold = true;
   }
 
   onExit(event: Extract<AgentEvent, { type: 'exit' }>): void {
@@ -155,7 +160,7 @@ export class StepRun {
     const { plan } = this;
     const wanted = sandboxLimits(plan.limits);
     // Writing a memory limit makes cgroup v1 wait for all CPUs (8 ms at times): not when it is so already.
-    if (!sameLimits(wanted, this.context.limitsInForce)) await sandbox.updateLimits(wanted);
+    if (!sameLimits(wanted, this.context.limitsInForce)) await this.limit(wanted);
     const [usage] = await Promise.all([sandbox.usage(), sandbox.resetMemoryPeak()]);
     const { earlierCpuUs } = this.context;
     this.base = earlierCpuUs === undefined ? { cpuUs: usage.cpuTimeUs, oomKills: usage.oomKills } : { cpuUs: earlierCpuUs, oomKills: 0 };
@@ -171,30 +176,61 @@ export class StepRun {
         stdio: { kind: 'pipes', stdin: plan.stdin },
       }),
     );
-    this.startedAtMs ??= this.context.clock.now();
+    this.startedAtMs ??= this.now();
     this.watch(usage.cpuTimeUs);
+  }
+
+  /** @throws CodedError `failed_precondition`: what the step finds in memory is more than it may have */
+  private async limit(wanted: SandboxStepLimits): Promise<void> {
+    const { sandbox } = this.context;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await sandbox.updateLimits(wanted);
+        return;
+      } catch (error) {
+        if (!isCodedError(error, 'failed_precondition')) throw error;
+        // Processes that the step before left behind are killed but may not have given their memory back yet.
+        if (attempt < LIMIT_PAUSES_MS.length) await sleep(LIMIT_PAUSES_MS[attempt]);
+        else {
+          this.memoryRefused = true;
+          throw error;
+        }
+      }
+    }
   }
 
   private watch(cpuNowUs: number): void {
     if (this.exit !== null) return;
     const { limits } = this.plan;
-    const startedAtMs = this.startedAtMs ?? this.context.clock.now();
+    const startedAtMs = this.startedAtMs ?? this.now();
     this.stopWatch = watchStep({
-      wallLeftMs: startedAtMs + limits.wallTimeMs - this.context.clock.now(),
+      // A wall clock that was set back between two lives of the worker gives nobody more than the whole time.
+      wallLeftMs: Math.min(limits.wallTimeMs, startedAtMs + limits.wallTimeMs - this.now()),
       cpuNowUs,
       cpuDeadlineUs: this.base.cpuUs + limits.cpuTimeMs * 1000,
       cpuMillis: limits.cpuMillis,
-      cpuTimeUs: async () => (await this.context.sandbox.usage()).cpuTimeUs,
-      onExceeded: () => {
-        this.timedOut = true;
+      oomBase: this.base.oomKills,
+      usage: () => this.context.sandbox.usage(),
+      onExceeded: (what) => {
+        this.timedOut = what !== 'memory';
         this.kill();
       },
     });
   }
 
-  /** The agent's clock is the host's, but the agent's words are the guest's: never outside of what the host knows. */
+  /** Wall-clock time that runs as the monotonic clock does from the step's creation on: setting the machine's clock neither ends nor prolongs a step. */
+  private now(): number {
+    return this.anchor.wallMs + this.context.clock.monotonicMs() - this.anchor.monotonicMs;
+  }
+
+  /**
+   * The agent's clock is the host's, but it may have been set meanwhile, and the agent's words are the guest's. A time that cannot be is
+   * replaced by that of the event's arrival.
+   */
   private believe(timeUs: number, notBeforeMs: number): number {
-    return Math.min(Math.max(timeUs / 1000, notBeforeMs), Math.max(this.context.clock.now(), notBeforeMs));
+    const nowMs = Math.max(this.now(), notBeforeMs);
+    const timeMs = timeUs / 1000;
+    return timeMs >= notBeforeMs && timeMs <= nowMs ? timeMs : nowMs;
   }
 
   private kill(): void {
@@ -231,8 +267,10 @@ export class StepRun {
     );
     const lost = this.context.gone.then((why) => Promise.reject(why ?? new CodedError('unavailable', 'the guest agent is gone')));
     lost.catch(() => undefined);
+    // Killed, or said to have ended: an answer that still comes changes nothing.
+    const over = this.over.promise;
     try {
-      await Promise.race([started, late, lost]);
+      await Promise.race([started, late, lost, over]);
     } finally {
       quit.abort();
       started.catch(() => undefined);
@@ -241,7 +279,7 @@ export class StepRun {
 
   private summarise(usage: CgroupUsage | undefined): StepSummary {
     const { stdout, stderr } = this.output.state.truncated;
-    const endMs = this.exit?.timeMs ?? this.context.clock.now();
+    const endMs = this.exit?.timeMs ?? this.now();
     const signal = this.exit === null ? constants.signals.SIGKILL : this.exit.signal;
     return {
       exitCode: this.exit?.exitCode ?? null,
@@ -262,13 +300,14 @@ export class StepRun {
     const ended = { summary: null, error: null };
     if (this.interruption === 'cancelled') return { state: 'cancelled', ...ended };
     if (this.interruption === 'shut_down') return { state: 'lost', summary: null, error: SHUT_DOWN };
-    if (this.oomKilled(usage)) return { state: 'memory_exceeded', ...ended };
+    if (this.memoryRefused || this.oomKilled(usage)) return { state: 'memory_exceeded', ...ended };
     return { state: 'internal_error', summary: null, error: errorOf(failure) };
   }
 
   private async explain(state: FinalRunState): Promise<RunOutcome['error']> {
     if (state === 'lost') return SHUT_DOWN;
     if (state !== 'internal_error') return null;
+    if (this.failure !== undefined) this.context.logger.error({ err: this.failure }, 'a step could not be carried out');
     if (this.failure !== undefined) return errorOf(this.failure);
     const why = await Promise.race([this.context.gone, Promise.resolve(undefined)]);
     return errorOf(why ?? new CodedError('unavailable', "the sandbox's agent is gone"));
@@ -290,8 +329,9 @@ function shellExitCode(failure: Error): 126 | 127 | undefined {
   return failure.code === 'permission_denied' || failure.code === 'invalid_argument' || failure.code === 'resource_exhausted' ? 126 : undefined;
 }
 
+/** What a tenant is told. Unforeseen errors, and the OCI runtime's own words, name paths of the node: they are for its log. */
 export function errorOf(error: unknown): NonNullable<RunOutcome['error']> {
-  return isCodedError(error) ? { code: error.code, message: error.message } : { code: 'internal', message: asError(error).message };
+  return isCodedError(error) && error.code !== 'internal' ? { code: error.code, message: error.message } : { code: 'internal', message: 'the node could not carry out the run' };
 }
 
 function round(milliseconds: number): number {

@@ -1,5 +1,9 @@
-/** The least time between two looks at a step's CPU usage. */
+import type { CgroupUsage } from '#engine';
+
+/** The least time between two looks at a step's usage. */
 const MIN_POLL_MS = 20;
+/** The most: whoever waits for a child that was killed for want of memory is not left waiting. */
+const MAX_POLL_MS = 100;
 /** setTimeout(3) of Node holds 31 bits of milliseconds; limits are far below, a clamp keeps a wrong one from firing at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
@@ -12,24 +16,27 @@ export interface StepWatchOptions {
   readonly cpuDeadlineUs: number;
   /** The rate the cgroup may use CPU at, thousandths of one CPU. */
   readonly cpuMillis: number;
-  readonly cpuTimeUs: () => Promise<number>;
-  readonly onExceeded: (what: 'wall' | 'cpu') => void;
+  /** Kills for want of memory that are not the step's. */
+  readonly oomBase: number;
+  readonly usage: () => Promise<Pick<CgroupUsage, 'cpuTimeUs' | 'oomKills'>>;
+  /** Called once. */
+  readonly onExceeded: (what: 'wall' | 'cpu' | 'memory') => void;
 }
 
 /**
- * Watches the clocks of a step. CPU time is looked at when it could be used up at the earliest, given the rate: a sleeping program is
- * looked at once per CPU limit, a busy one a few times.
+ * Watches the limits of a step. CPU time is looked at when it could be used up at the earliest, given the rate, and the kernel's kills with
+ * it, but at least ten times a second.
  * @returns stops watching
  */
 export function watchStep(options: StepWatchOptions): () => void {
   let stopped = false;
-  let cpuTimer: NodeJS.Timeout | undefined;
+  let pollTimer: NodeJS.Timeout | undefined;
   const stop = (): void => {
     stopped = true;
     clearTimeout(wallTimer);
-    clearTimeout(cpuTimer);
+    clearTimeout(pollTimer);
   };
-  const exceed = (what: 'wall' | 'cpu'): void => {
+  const exceed = (what: 'wall' | 'cpu' | 'memory'): void => {
     if (stopped) return;
     stop();
     options.onExceeded(what);
@@ -40,18 +47,15 @@ export function watchStep(options: StepWatchOptions): () => void {
 
   const look = async (): Promise<void> => {
     // A cgroup that cannot be read is one that is going away; the wall clock still holds.
-    const used = await options.cpuTimeUs().catch(() => undefined);
+    const usage = await options.usage().catch(() => undefined);
     if (stopped) return;
-    if (used !== undefined && used >= options.cpuDeadlineUs) {
-      exceed('cpu');
-      return;
-    }
-    const leftUs = used === undefined ? 0 : options.cpuDeadlineUs - used;
-    schedule(leftUs);
+    if (usage !== undefined && usage.oomKills > options.oomBase) exceed('memory');
+    else if (usage !== undefined && usage.cpuTimeUs >= options.cpuDeadlineUs) exceed('cpu');
+    else schedule(usage === undefined ? 0 : options.cpuDeadlineUs - usage.cpuTimeUs);
   };
   const schedule = (leftUs: number): void => {
-    const earliestMs = leftUs / options.cpuMillis;
-    cpuTimer = setTimeout(() => void look(), clamp(Math.max(MIN_POLL_MS, Math.ceil(earliestMs))));
+    const earliestMs = Math.ceil(leftUs / options.cpuMillis);
+    pollTimer = setTimeout(() => void look(), Math.min(Math.max(MIN_POLL_MS, earliestMs), MAX_POLL_MS));
   };
   schedule(options.cpuDeadlineUs - options.cpuNowUs);
   return stop;

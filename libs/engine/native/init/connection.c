@@ -64,7 +64,7 @@ static void connection_close(struct connection *connection) {
   give_back(connection->send, SEND_BYTES, SEND_BYTES);
 }
 
-static bool answer(struct connection *connection, uint8_t type, uint32_t id, const uint8_t *payload, uint32_t length) {
+static bool answer(struct connection *connection, uint8_t type, uint32_t id, uint64_t seq, const uint8_t *payload, uint32_t length) {
   size_t needed = HEADER_BYTES + (size_t)length;
   if (connection->answer_room - connection->answer_end < needed) {
     size_t room = (connection->answer_end + needed) * 2;
@@ -74,7 +74,7 @@ static bool answer(struct connection *connection, uint8_t type, uint32_t id, con
     connection->answer_room = room;
   }
   uint8_t *out = connection->answers + connection->answer_end;
-  frame_header(out, type, 0, id, 0, length);
+  frame_header(out, type, 0, id, seq, length);
   if (length > 0) memcpy(out + HEADER_BYTES, payload, length);
   connection->answer_end += needed;
   return true;
@@ -84,7 +84,7 @@ static size_t answers_waiting(const struct connection *connection) {
   return connection->answer_end - connection->answer_at;
 }
 
-static void reply(struct asker asker, enum reply_code code, const char *message) {
+static void reply(struct asker asker, enum reply_code code, uint64_t seq, const char *message) {
   if (active == NULL || active->number != asker.connection) return;
   uint8_t payload[4 + MESSAGE_BYTES];
   size_t length = strlen(message);
@@ -92,11 +92,15 @@ static void reply(struct asker asker, enum reply_code code, const char *message)
   put_u16(payload + 2, (uint16_t)length);
   memcpy(payload + 4, message, length);
   /* A request without its answer would be waited for in vain. */
-  if (!answer(active, FRAME_REPLY, asker.request, payload, (uint32_t)(4 + length))) connection_close(active);
+  if (!answer(active, FRAME_REPLY, asker.request, seq, payload, (uint32_t)(4 + length))) connection_close(active);
 }
 
 void reply_ok(struct asker asker) {
-  reply(asker, REPLY_OK, "");
+  reply(asker, REPLY_OK, 0, "");
+}
+
+void reply_taken(struct asker asker, uint64_t taken) {
+  reply(asker, REPLY_OK, taken, "");
 }
 
 void reply_error(struct asker asker, enum reply_code code, const char *format, ...) {
@@ -105,7 +109,7 @@ void reply_error(struct asker asker, enum reply_code code, const char *format, .
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  reply(asker, code, message);
+  reply(asker, code, 0, message);
 }
 
 /* Moves whole frames into the send buffer, answers before everything else. */
@@ -187,7 +191,7 @@ static void leave(struct connection *connection, enum bye_reason reason, const c
   }
   connection->leaving = true;
   connection->leave_until_ms = clock_monotonic_ms() + LEAVE_MS;
-  if (!answer(connection, FRAME_BYE, 0, payload, (uint32_t)(4 + length))) {
+  if (!answer(connection, FRAME_BYE, 0, 0, payload, (uint32_t)(4 + length))) {
     connection_close(connection);
     return;
   }
@@ -200,7 +204,7 @@ static const char *greet(struct connection *connection, const struct frame *fram
   if (fault != NULL) return fault;
   if (connection->greeted) return "greeted twice";
   if (hello.version != PROTOCOL_VERSION) {
-    leave(connection, BYE_VERSION, "this agent speaks version 1");
+    leave(connection, BYE_VERSION, "this agent speaks version 2");
     return NULL;
   }
   uint64_t last = events_next() - 1;
@@ -212,7 +216,7 @@ static const char *greet(struct connection *connection, const struct frame *fram
   put_u64(payload + 12, events_next());
   connection->greeted = true;
   processes_resume();
-  if (!answer(connection, FRAME_WELCOME, 0, payload, sizeof payload)) connection_close(connection);
+  if (!answer(connection, FRAME_WELCOME, 0, 0, payload, sizeof payload)) connection_close(connection);
   return NULL;
 }
 

@@ -9,6 +9,8 @@
 
 /* Answers a request, unless its connection is over. */
 void reply_ok(struct asker asker);
+/* As reply_ok, and tells a number in the place of the event's. */
+void reply_taken(struct asker asker, uint64_t taken);
 void reply_error(struct asker asker, enum reply_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 bool listener_open(int fd);

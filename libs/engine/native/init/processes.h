@@ -56,6 +56,8 @@ struct process {
   struct asker in_asker;
   struct chunk *in_head, *in_tail;
   size_t in_bytes;
+  /* How many bytes the host has got rid of: written to the guest or in the chunks. */
+  uint64_t in_taken;
 
   /* output */
   size_t held;

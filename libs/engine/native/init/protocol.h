@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
 #define PROTOCOL_MAGIC 0x41584253u /* "SBXA" */
 #define HEADER_BYTES 20u
 /* Of a whole frame, header included, either way. */
@@ -16,6 +16,8 @@
 #define MAX_GIDS 256u
 #define MAX_RLIMITS 16u
 #define MAX_PATH_BYTES 4095u
+/* Of stdin. The host's language counts no further. */
+#define MAX_STDIN_OFFSET ((UINT64_C(1) << 53) - 1)
 
 enum frame_type {
   FRAME_HELLO = 0x01,

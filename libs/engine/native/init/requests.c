@@ -89,9 +89,11 @@ const char *decode_start(const struct frame *frame, struct start_request *out) {
 const char *decode_stdin(const struct frame *frame, struct stdin_request *out) {
   struct reader reader = reader_of(frame);
   out->process = read_u32(&reader);
+  out->offset = read_u64(&reader);
   out->data = reader.at;
   out->length = reader.left;
-  return reader.failed || !process_id_valid(out->process) ? malformed : NULL;
+  if (reader.failed || !process_id_valid(out->process)) return malformed;
+  return out->offset <= MAX_STDIN_OFFSET ? NULL : "offset out of range";
 }
 
 const char *decode_process(const struct frame *frame, uint32_t *process) {

@@ -44,6 +44,8 @@ struct hello_request {
 
 struct stdin_request {
   uint32_t process;
+  /* Of the first byte of `data` in the whole of the process's stdin. */
+  uint64_t offset;
   const uint8_t *data;
   size_t length;
 };

@@ -80,7 +80,7 @@ static void push(struct process *process) {
   }
   if (process->in_pending && process->in_bytes <= STDIN_BUFFER_BYTES) {
     process->in_pending = false;
-    reply_ok(process->in_asker);
+    reply_taken(process->in_asker, process->in_taken);
   }
   if (process->in_head != NULL) return;
   if (process->in_closing && !process->pty) stdin_end(process);
@@ -101,12 +101,27 @@ void process_write_stdin(struct asker asker, const struct stdin_request *request
   struct process *process = process_find(request->process);
   if (process == NULL) {
     reply_error(asker, REPLY_NOT_FOUND, "no such process");
-  } else if (process->in.fd < 0 || process->in_closing) {
+    return;
+  }
+  /* What came before: a host that did not hear of it sends it again. */
+  size_t known = process->in_taken > request->offset ? (size_t)(process->in_taken - request->offset) : 0;
+  if (known > request->length) known = request->length;
+  const uint8_t *data = request->data + known;
+  size_t length = request->length - known;
+  bool closed = process->in.fd < 0 || process->in_closing;
+  if (request->offset > process->in_taken) {
+    reply_error(asker, REPLY_FAILED_PRECONDITION, "bytes of stdin are missing before these");
+  } else if (closed && known > 0 && length == 0) {
+    reply_taken(asker, process->in_taken);
+  } else if (closed) {
     reply_error(asker, REPLY_FAILED_PRECONDITION, "stdin is closed");
-  } else if (process->in_pending || total_bytes + request->length > STDIN_TOTAL_BYTES || !append(process, request->data, request->length)) {
+  } else if ((process->in_pending && process->in_asker.connection == asker.connection) || total_bytes + length > STDIN_TOTAL_BYTES ||
+             !append(process, data, length)) {
     reply_error(asker, REPLY_RESOURCE_EXHAUSTED, "too much stdin is waiting");
   } else {
-    if (request->length > 0) process->in_at_line_start = request->data[request->length - 1] == '\n';
+    if (length > 0) process->in_at_line_start = data[length - 1] == '\n';
+    process->in_taken += length;
+    /* One that still waits is of a connection that is over: nobody hears its answer. */
     process->in_pending = true;
     process->in_asker = asker;
     push(process);

@@ -1,6 +1,7 @@
 #ifndef SANDBAR_SPAWNER_CHILD_H
 #define SANDBAR_SPAWNER_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire.h"
@@ -13,7 +14,8 @@ _Noreturn void fail(const char *step);
 void report_to(int fd);
 
 _Noreturn void run_exec(struct reader *body);
-_Noreturn void run_launch(struct reader *body);
+/* `program`: a copy of argv[0] to be executed in its place, or -1. */
+_Noreturn void run_launch(struct reader *body, int program);
 
 struct rootfs {
   const char *mount_point;
@@ -23,6 +25,13 @@ struct rootfs {
   uint32_t id_start;
   uint32_t id_count;
 };
+
+/* Reads what of a launch the spawner itself needs; false when the request is malformed. */
+struct launch_head {
+  const char *runtime;
+  const char *agent;
+};
+bool peek_launch(struct reader body, struct launch_head *out);
 
 /* Moves the process into a mount name space of its own and builds the root file system at `<mount_point>/rootfs`. */
 void build_rootfs(const struct rootfs *rootfs);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "programs.h"
 
 #define CAPTURE_BYTES (64 * 1024)
 /* A descendant may keep a pipe full for ever: after the child's end, what a pipe can hold is read, and no more. */
@@ -28,8 +29,11 @@ int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Taken out of the set by hand: a child between fork and exec has the descriptor too, and would keep it there beyond the job's life. */
 static void close_source(struct source *source) {
-  if (source->fd >= 0) close(source->fd);
+  if (source->fd < 0) return;
+  epoll_ctl(source->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+  close(source->fd);
   source->fd = -1;
 }
 
@@ -52,6 +56,7 @@ static void answer_not_started(struct buffer *answers, uint32_t id, bool timed_o
 
 static void watch(int epoll, struct source *source, struct job *job, int fd, uint32_t events) {
   source->fd = fd;
+  source->epoll = epoll;
   source->job = job;
   struct epoll_event event = {.events = events, .data.ptr = source};
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -59,7 +64,7 @@ static void watch(int epoll, struct source *source, struct job *job, int fd, uin
 }
 
 /* Runs in the child. `pipes`: stdin read, stdout write, stderr write, report write. */
-static _Noreturn void become(pid_t parent, uint8_t op, struct reader *body, const int pipes[4]) {
+static _Noreturn void become(pid_t parent, uint8_t op, struct reader *body, int program, const int pipes[4]) {
   report_to(pipes[3]);
   setsid();
   /* A runtime that was started must not outlive the spawner unseen; what the runtime forks loses this setting. */
@@ -70,7 +75,7 @@ static _Noreturn void become(pid_t parent, uint8_t op, struct reader *body, cons
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   if (dup2(pipes[0], 0) < 0 || dup2(pipes[1], 1) < 0 || dup2(pipes[2], 2) < 0) fail("dup2");
-  if (op == OP_LAUNCH) run_launch(body);
+  if (op == OP_LAUNCH) run_launch(body, program);
   run_exec(body);
 }
 
@@ -83,6 +88,12 @@ void job_start(int epoll, uint32_t id, uint8_t op, const uint8_t *frame, size_t 
     answer_not_started(answers, id, false, EBADMSG, "read the request");
     return;
   }
+  struct launch_head launch;
+  int program = -1;
+  if (op == OP_LAUNCH && peek_launch(body, &launch)) {
+    cover_program(launch.agent);
+    program = sealed_copy(launch.runtime);
+  }
   int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, report[2] = {-1, -1};
   pid_t pid = -1;
   const pid_t self = getpid();
@@ -94,7 +105,7 @@ void job_start(int epoll, uint32_t id, uint8_t op, const uint8_t *frame, size_t 
   if (ready) ready = pipe2(in, O_CLOEXEC) == 0;
   if (ready) pid = fork();
   const int saved = errno;
-  if (pid == 0) become(self, op, &body, (const int[]){in[0], out[1], err[1], report[1]});
+  if (pid == 0) become(self, op, &body, program, (const int[]){in[0], out[1], err[1], report[1]});
   const int theirs[] = {in[0], out[1], err[1], report[1]};
   for (size_t i = 0; i < 4; i++)
     if (theirs[i] >= 0) close(theirs[i]);

@@ -11,6 +11,7 @@ enum op { OP_EXEC = 1, OP_LAUNCH = 2 };
 /* One descriptor in the epoll set. `job` is NULL for the spawner's own. */
 struct source {
   int fd;
+  int epoll;
   struct job *job;
 };
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "jobs.h"
+#include "programs.h"
 
 #define MAX_FRAME (16 * 1024 * 1024)
 #define EVENTS 64
@@ -90,6 +91,7 @@ int main(void) {
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
   sigprocmask(SIG_SETMASK, &mask, NULL);
+  enter_own_mounts();
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   children.fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (epoll < 0 || children.fd < 0) die("start");

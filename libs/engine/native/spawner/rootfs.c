@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -32,10 +32,14 @@ static void write_map(pid_t pid, const char *name, const struct rootfs *rootfs) 
 
 /* A user name space that only carries the id mapping. It lives as long as the descriptor and the mounts made with it. */
 static int open_userns(const struct rootfs *rootfs) {
+  const pid_t self = getpid();
   pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
   if (pid < 0) fail("clone user name space");
   if (pid == 0) {
-    for (;;) pause();
+    /* It is in no cgroup yet: nobody would find it if its parent were killed now. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (getppid() == self) pause();
+    _exit(0);
   }
   write_map(pid, "uid_map", rootfs);
   write_map(pid, "gid_map", rootfs);
@@ -49,33 +53,6 @@ static int open_userns(const struct rootfs *rootfs) {
   errno = saved;
   if (fd < 0) fail("open user name space");
   return fd;
-}
-
-/*
- * crun refuses a cgroup2 mount beside v1 ones. In this name space, which only the runtime sees, the cgroup2 mount goes.
- * The mountinfo field after " - " is the file system type (proc_pid_mountinfo(5)).
- */
-static void hide_hybrid_cgroup2(void) {
-  FILE *file = fopen("/proc/self/mountinfo", "re");
-  if (file == NULL) fail("read mountinfo");
-  char *line = NULL, *unified = NULL;
-  size_t room = 0;
-  bool v1 = false;
-  while (getline(&line, &room, file) > 0) {
-    const char *type = strstr(line, " - ");
-    if (type == NULL) continue;
-    if (strncmp(type, " - cgroup ", 10) == 0) v1 = true;
-    if (strncmp(type, " - cgroup2 ", 11) != 0) continue;
-    char point[4096];
-    if (sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1) {
-      free(unified);
-      unified = strdup(point);
-    }
-  }
-  free(line);
-  fclose(file);
-  if (v1 && unified != NULL && umount2(unified, MNT_DETACH) < 0) fail("unmount the hybrid cgroup2");
-  free(unified);
 }
 
 static void make_dir(const char *path, mode_t mode, uint32_t owner) {
@@ -98,9 +75,8 @@ static void mount_lower(const char *dir, const char *target, int userns) {
 
 void build_rootfs(const struct rootfs *rootfs) {
   if (unshare(CLONE_NEWNS) < 0) fail("unshare mount name space");
-  /* Slave: nothing of ours reaches the host, and what the host unmounts meanwhile is not held by us. */
+  /* Nor do the mounts of one launch reach another, or the spawner. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("make mounts slaves");
-  hide_hybrid_cgroup2();
   int userns = open_userns(rootfs);
 
   if (mount("sandbar", rootfs->mount_point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,nr_inodes=512,mode=0711") < 0)

@@ -93,6 +93,7 @@ export function encodeLaunch(id: number, request: LaunchRequest): Buffer {
     .u32(id)
     .u8(OP.launch)
     .u32(request.timeoutMs)
+    .string(request.agentProgram)
     .list(request.argv)
     .list(environment(request.env))
     .string(request.mountPoint)

@@ -10,7 +10,12 @@ export interface SpawnResult {
 }
 
 export interface LaunchRequest {
-  /** The OCI runtime's command line; argv[0] is an absolute path. */
+  /**
+   * The guest agent's program, which the bundle binds into the sandbox. Launches see a copy of it on a tmpfs of its own in the place of its
+   * folder, so that the sandbox sees nothing of the host's disk there. The first launch of a spawner decides.
+   */
+  readonly agentProgram: string;
+  /** The OCI runtime's command line; argv[0] is an absolute path. A sealed copy of the program is executed. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly rootfs: RootfsMount;

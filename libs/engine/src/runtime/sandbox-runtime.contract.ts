@@ -87,6 +87,16 @@ export function describeSandboxRuntime(name: string, ociRuntime: () => OciRuntim
       await expectNothingLeft();
     }, 30_000);
 
+    it('tells a sandbox nothing of the host\u2019s disk', async () => {
+      const sandbox = await world.runtime.create(world.spec());
+      const { output } = await world.sh(sandbox, 'stat -f -c "%T %b" /dev/.sandbar-init; grep sandbar-init /proc/self/mountinfo; df -a');
+      const [type, blocks] = output.split('\n', 1)[0]!.split(' ');
+      expect(type).toBe('tmpfs');
+      expect(Number(blocks)).toBeLessThan(1024);
+      expect(output).not.toContain(world.root);
+      await sandbox.destroy();
+    });
+
     it('destroys a sandbox full of forks, frozen or not', async () => {
       const sandbox = await world.runtime.create(world.spec());
       void world.sh(sandbox, 'f() { f & f & }; while :; do f; done').catch(() => undefined);
@@ -134,13 +144,20 @@ export function describeSandboxRuntime(name: string, ociRuntime: () => OciRuntim
       await mkdir(at('oci', ids[4]!));
       // Launched, but never written down as running; and with the state already gone, as after the first step of removal.
       const launched = await world.runtime.create(world.spec());
-      const state = at('sandboxes', launched.id, 'state.json');
-      await writeFile(state, (await readFile(state, 'utf8')).replace('"running"', '"creating"'));
+      await rm(at('sandboxes', launched.id, 'state.json'));
+      await rm(at('sandboxes', launched.id, 'config.json'));
       const removing = await world.runtime.create(world.spec());
       await rm(at('sandboxes', removing.id, 'state.json'));
       // A folder copied under another name is nobody's sandbox.
       const copied = await world.runtime.create(world.spec());
       await cp(at('sandboxes', copied.id, 'state.json'), at('sandboxes', ids[1]!, 'state.json'));
+      // Nor are two that claim one range of ids, or one that claims none.
+      for (const slot of ['0', '-1']) {
+        const id = newId('sandbox');
+        await mkdir(at('sandboxes', id));
+        const text = (await readFile(at('sandboxes', copied.id, 'state.json'), 'utf8')).replace(copied.id, id);
+        await writeFile(at('sandboxes', id, 'state.json'), slot === '0' ? text : text.replace(/"slot":\d+/, `"slot":${slot}`));
+      }
       const reopened = await world.reopen();
       expect((await reopened.list()).map((sandbox) => sandbox.id)).toEqual([copied.id]);
       await (await reopened.get(copied.id))!.destroy();

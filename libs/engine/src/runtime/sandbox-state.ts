@@ -5,18 +5,17 @@ import type { ProcessIdentity } from '../linux/index.js';
 import type { SandboxSpec } from './runtime.js';
 
 /**
- * What a sandbox's folder says of it. `creating` is written before anything else is made, `running` when its agent's process is known.
- * A folder without a readable `running` is half made or half removed: the next start sweeps it.
+ * What a sandbox's folder says of it, written when its agent's process is known. A folder without a readable state is half made or half
+ * removed: the next start sweeps it.
  */
 export interface SandboxState {
-  readonly version: 1;
-  readonly phase: 'creating' | 'running';
+  readonly version: 2;
   readonly spec: SandboxSpec;
   /** Of the uid range. */
   readonly slot: number;
   readonly createdAt: number;
   /** PID 1 of the sandbox, as the host sees it. */
-  readonly init?: ProcessIdentity;
+  readonly init: ProcessIdentity;
   readonly bootId: string;
 }
 
@@ -52,11 +51,11 @@ function isState(value: unknown): value is SandboxState {
   const state = value as Partial<SandboxState>;
   const spec: Partial<SandboxSpec> | undefined = state.spec;
   return (
-    state.version === 1 &&
-    (state.phase === 'creating' || state.phase === 'running') &&
+    state.version === 2 &&
     typeof state.slot === 'number' &&
     typeof state.createdAt === 'number' &&
     typeof state.bootId === 'string' &&
+    Number.isInteger(state.init?.pid) &&
     isId('sandbox', spec?.id) &&
     isId('tenant', spec.tenantId) &&
     isDigest(spec.chainId) &&

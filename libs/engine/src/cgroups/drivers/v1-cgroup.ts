@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, isCodedError } from '#kernel';
 import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
@@ -99,7 +100,8 @@ export class V1Cgroup implements Cgroup {
   }
 
   async remove(): Promise<void> {
-    await settleAll([...this.dirs, ...this.#others.map((mountPoint) => join(mountPoint, this.path))].map((dir) => removeCgroup(dir)));
+    const others = this.#others.map((mountPoint) => join(mountPoint, this.path)).filter((dir) => existsSync(dir));
+    await settleAll([...this.dirs, ...others].map((dir) => removeCgroup(dir)));
   }
 
   async #setMemory(bytes: number): Promise<void> {
@@ -118,13 +120,18 @@ export class V1Cgroup implements Cgroup {
   }
 
   async #setCpu(millis: number): Promise<void> {
-    await writeValue(this.#file('cpu', 'cpu.cfs_period_us'), CPU_PERIOD_US);
+    // What the kernel begins with.
+    const period = this.#file('cpu', 'cpu.cfs_period_us');
+    if ((await readNumber(period)) !== CPU_PERIOD_US) await writeValue(period, CPU_PERIOD_US);
     await writeValue(this.#file('cpu', 'cpu.cfs_quota_us'), Math.max(MIN_QUOTA_US, Math.round((millis * CPU_PERIOD_US) / 1000)));
   }
 
   async #thawIfAny(): Promise<void> {
     const { freezer } = this.#hierarchies;
-    if (freezer !== undefined) await writeIfAny(join(freezer, this.path, 'freezer.state'), 'THAWED');
+    if (freezer === undefined) return;
+    const file = join(freezer, this.path, 'freezer.state');
+    const state = await readTextIfAny(file);
+    if (state !== undefined && state !== 'THAWED') await writeIfAny(file, 'THAWED');
   }
 
   #freezerState(): string {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +17,10 @@ describe('HelperSpawner', () => {
   beforeAll(async () => {
     base = await mkdtemp(join(tmpdir(), 'walls-spawner-'));
     await chmod(base, 0o711);
-    execFileSync(process.execPath, [BUILD, '--out', base, 'sandbar-spawner'], { stdio: 'pipe' });
+    // A machine without a compiler gets the program from one that has it.
+    const made = process.env.SANDBAR_TEST_PROGRAMS;
+    if (made !== undefined) await copyFile(join(made, 'sandbar-spawner'), join(base, 'sandbar-spawner'));
+    else execFileSync(process.execPath, [BUILD, '--out', base, 'sandbar-spawner'], { stdio: 'pipe' });
   });
   afterAll(() => rm(base, { recursive: true, force: true }));
   beforeEach(() => {
@@ -101,6 +104,7 @@ describe('HelperSpawner', () => {
       const mountPoint = join(dir, 'mount');
       await mkdir(mountPoint, { mode: 0o711 });
       return {
+        agentProgram: join(base, 'agent', 'program'),
         argv: argv.map((word) => word.replaceAll('ROOTFS', join(mountPoint, 'rootfs'))),
         env: { PATH: '/usr/bin:/bin' },
         rootfs: { kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', sizeBytes: 1024 * 1024, inodes: 100 } },
@@ -126,6 +130,62 @@ describe('HelperSpawner', () => {
       const tooLong = { ...(await request(1, ['/bin/true'])), agentSocketPath: `/tmp/${'x'.repeat(110)}` };
       await expect(spawner.launch(tooLong)).rejects.toMatchObject({ code: 'invalid_argument', details: { step: 'agent socket path', errno: 'ENAMETOOLONG' } });
     });
+
+    it('executes a sealed copy of the runtime, of its newest version', async () => {
+      const program = join(base, 'runtime');
+      const exe = async (): Promise<string> => (await spawner.launch(await request(1, [program, '-c', 'readlink /proc/$$/exe; exec 2>/dev/null; (: > /proc/$$/exe) || echo sealed']))).stdout.toString();
+      await copyFile('/bin/dash', program);
+      expect(await exe()).toBe('/memfd:oci-runtime (deleted)\nsealed\n');
+      await copyFile('/bin/bash', `${program}.new`);
+      await rename(`${program}.new`, program);
+      const { stdout } = await spawner.launch(await request(1, [program, '-c', 'echo ${BASH_VERSION:+bash}']));
+      expect(stdout.toString()).toBe('bash\n');
+      await writeFile(program, '#!/bin/sh\necho script\n');
+      expect((await spawner.launch(await request(1, [program]))).stdout.toString()).toBe('script\n');
+    });
+
+    it('shows launches the agent on a file system of its own, and the host nothing of it', async () => {
+      await mkdir(join(base, 'agent'), { recursive: true });
+      await writeFile(join(base, 'agent', 'program'), 'agent');
+      const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', `stat -f -c %T ${base}/agent/program; cat ${base}/agent/program; echo x 2>/dev/null > ${base}/agent/program || echo " read-only"`]));
+      expect(stdout.toString()).toBe('tmpfs\nagent read-only\n');
+      expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain('sandbar-bin');
+    });
+
+    it('leaves no process when it is killed, wherever its launches are', async () => {
+      for (let round = 0; round < 80; round += 1) {
+        await sh('true');
+        const launches = await Promise.all(Array.from({ length: 12 }, () => request(1, ['/bin/sleep', '30.75'])));
+        const ended = Promise.allSettled(launches.map((launch) => spawner.launch(launch)));
+        await sleep(round / 8);
+        process.kill(spawner.pid!, 'SIGKILL');
+        await ended;
+      }
+      const left = (): string[] => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n').filter((args) => args.startsWith(join(base, 'sandbar-spawner')) || args.includes('sleep 30.75'));
+      for (let wait = 0; wait < 20 && left().length > 0; wait += 1) await sleep(20);
+      expect(left()).toEqual([]);
+    }, 20_000);
+
+    // A machine that gets its programs made has no compiler to build this one of its own with.
+    const withCompiler = process.env.SANDBAR_TEST_PROGRAMS === undefined ? it : it.skip;
+    withCompiler('touches no job that is over while others are between fork and exec', async () => {
+      const sources = join(import.meta.dirname, '../../../native/spawner');
+      const units = (await readdir(sources)).filter((name) => name.endsWith('.c')).map((name) => join(sources, name));
+      execFileSync('cc', ['-g', '-O1', '-std=gnu11', '-D_GNU_SOURCE=', '-fsanitize=address', '-o', join(base, 'checked'), ...units]);
+      const said: object[] = [];
+      const checked = new HelperSpawner({ program: join(base, 'checked'), logger: { ...silentLogger, error: (details: object) => said.push(details) } });
+      try {
+        for (let round = 0; round < 10; round += 1) {
+          const launches = await Promise.all(Array.from({ length: 12 }, () => request(20, ['/bin/true'])));
+          const execs = Array.from({ length: 40 }, () => checked.exec({ argv: ['/bin/true'], timeoutMs: 5_000 }));
+          const results = await Promise.all([...launches.map((launch) => checked.launch(launch)), ...execs]);
+          expect(results.map((result) => result.exitCode)).toEqual(results.map(() => 0));
+        }
+        expect(said).toEqual([]);
+      } finally {
+        await checked.close();
+      }
+    }, 30_000);
 
     it('holds the size of the writable layer', async () => {
       const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', 'head -c 3000000 /dev/zero > ROOTFS/big 2>/dev/null; stat -c %s ROOTFS/big']));

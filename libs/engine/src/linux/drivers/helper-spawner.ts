@@ -98,6 +98,8 @@ class Helper {
 
   async close(): Promise<void> {
     this.#alive = false;
+    // Whoever waits for its end must not end before.
+    this.#child.ref();
     this.#input.end();
     await this.#gone;
   }

@@ -12,7 +12,7 @@ import { encodeFrame, type Frame, FrameDecoder, FrameType, writeUInt64 } from '.
 
 const SPEC: ProcessSpec = { id: 1, argv: ['true'], env: [], cwd: '/', uid: 0, gid: 0, stdio: { kind: 'pipes', stdin: true } };
 
-function welcome({ version = 1, oldest = 1, next = 1 } = {}): Buffer {
+function welcome({ version = 2, oldest = 1, next = 1 } = {}): Buffer {
   const payload = Buffer.alloc(20);
   payload.writeUInt32LE(version, 0);
   writeUInt64(payload, oldest, 4);
@@ -98,7 +98,7 @@ describe('AgentConnection against a hostile agent', () => {
   });
 
   it.each<[string, Buffer, string]>([
-    ['another version', welcome({ version: 2 }), 'unsupported'],
+    ['another version', welcome({ version: 1 }), 'unsupported'],
     ['lost events', welcome({ next: 3 }), 'protocol_violation'],
     ['forgotten events', welcome({ oldest: 7, next: 9 }), 'failed_precondition'],
     ['impossible numbers', welcome({ oldest: 9, next: 8 }), 'protocol_violation'],

@@ -4,8 +4,8 @@ import type { AgentEvent, GuestAgent, GuestFileSpec, ProcessId, ProcessSpec } fr
 import { EventQueue } from './event-queue.js';
 import { encodeFrame, encodeHeader, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
 import { type AgentMessage, decodeMessage, type Welcome } from './messages.js';
-import { PendingRequests } from './pending-requests.js';
-import { encodeHello, encodeProcess, encodeReadFile, encodeResize, encodeSignal, encodeStart, encodeWriteFile } from './requests.js';
+import { type Answer, PendingRequests } from './pending-requests.js';
+import { encodeHello, encodeProcess, encodeReadFile, encodeResize, encodeSignal, encodeStart, encodeStdin, encodeWriteFile } from './requests.js';
 
 /** Above it the socket is read only while an answer is awaited: answers come behind events. */
 const PAUSE_BYTES = 512 * 1024;
@@ -83,15 +83,17 @@ export class AgentConnection implements GuestAgent {
     await this.request(FrameType.start, encodeStart(spec));
   }
 
-  async writeStdin(id: ProcessId, data: Uint8Array): Promise<void> {
-    const target = encodeProcess(id);
-    await this.inTurn(id, async () => {
-      let offset = 0;
+  async writeStdin(id: ProcessId, offset: number, data: Uint8Array): Promise<number> {
+    return this.inTurn(id, async () => {
+      let taken = 0;
+      let at = 0;
       do {
-        const piece = data.subarray(offset, offset + STDIN_PIECE_BYTES);
-        await this.request(FrameType.stdin, Buffer.concat([target, piece]), { timeoutMs: undefined });
-        offset += piece.length;
-      } while (offset < data.length);
+        const piece = data.subarray(at, at + STDIN_PIECE_BYTES);
+        taken = (await this.request(FrameType.stdin, Buffer.concat([encodeStdin(id, offset + at), piece]), { timeoutMs: undefined })).value;
+        at += piece.length;
+        if (taken < offset + at) throw protocolViolation('it took stdin and did not');
+      } while (at < data.length);
+      return taken;
     });
   }
 
@@ -136,7 +138,7 @@ export class AgentConnection implements GuestAgent {
 
   async readFile(path: string, maxBytes: number): Promise<Buffer> {
     const timeoutMs = this.options.timeoutMs + Math.ceil(Math.min(maxBytes, Number.MAX_SAFE_INTEGER) / FILE_BYTES_PER_MS);
-    const chunks = await this.request(FrameType.readFile, encodeReadFile(path, maxBytes), { timeoutMs: Math.min(timeoutMs, 2 ** 31 - 1), maxBytes });
+    const { chunks } = await this.request(FrameType.readFile, encodeReadFile(path, maxBytes), { timeoutMs: Math.min(timeoutMs, 2 ** 31 - 1), maxBytes });
     return Buffer.concat(chunks);
   }
 
@@ -144,7 +146,7 @@ export class AgentConnection implements GuestAgent {
     this.end(undefined);
   }
 
-  private open(bounds: { timeoutMs?: number | undefined; maxBytes?: number }): { id: number; answer: Promise<Buffer[]> } {
+  private open(bounds: { timeoutMs?: number | undefined; maxBytes?: number }): { id: number; answer: Promise<Answer> } {
     if (this.over) throw new CodedError('unavailable', 'the connection to the guest agent is closed');
     const timeoutMs = 'timeoutMs' in bounds ? bounds.timeoutMs : this.options.timeoutMs;
     const opened = this.requests.open({ timeoutMs, maxBytes: bounds.maxBytes ?? 0 });
@@ -152,7 +154,7 @@ export class AgentConnection implements GuestAgent {
     return opened;
   }
 
-  private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number } = {}): Promise<Buffer[]> {
+  private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number } = {}): Promise<Answer> {
     if (payload.length > MAX_PAYLOAD_BYTES) throw new CodedError('invalid_argument', `a request of ${payload.length} bytes is larger than a frame`);
     const { id, answer } = this.open(bounds);
     this.socket.write(encodeFrame(type, { id }, payload));
@@ -166,11 +168,11 @@ export class AgentConnection implements GuestAgent {
   }
 
   /** Stdin is a stream: one write of a process after the other, whoever calls. */
-  private async inTurn(id: ProcessId, work: () => Promise<unknown>): Promise<void> {
+  private async inTurn<T>(id: ProcessId, work: () => Promise<T>): Promise<T> {
     const turn = (this.stdinTurns.get(id) ?? Promise.resolve()).then(work, work);
     this.stdinTurns.set(id, turn);
     try {
-      await turn;
+      return await turn;
     } finally {
       if (this.stdinTurns.get(id) === turn) this.stdinTurns.delete(id);
     }

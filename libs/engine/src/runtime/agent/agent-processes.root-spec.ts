@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CodedError } from '#kernel';
 import type { AgentConnection } from './agent-connection.js';
 import { buildAgent, Collector, guest, LaunchedAgent, run } from './launched-agent.contract.js';
 
@@ -46,17 +47,17 @@ describe('the guest agent and its processes', () => {
   it('feeds stdin up to its end', async () => {
     const spec = guest(['sh', '-c', 'wc -c; echo over'], WITH_STDIN);
     await agent.start(spec);
-    await Promise.all([agent.writeStdin(spec.id, Buffer.alloc(3_000_000, 'x')), agent.writeStdin(spec.id, Buffer.from('abc')), agent.closeStdin(spec.id)]);
+    await Promise.all([agent.writeStdin(spec.id, 0, Buffer.alloc(3_000_000, 'x')), agent.writeStdin(spec.id, 3_000_000, Buffer.from('abc')), agent.closeStdin(spec.id)]);
     expect((await collector.exit(spec.id)).stdout).toBe('3000003\nover\n');
-    await expect(agent.writeStdin(spec.id, Buffer.from('x'))).rejects.toMatchObject({ code: expect.stringMatching(/failed_precondition|not_found/) });
-    await expect(agent.writeStdin(2_000_000, Buffer.from('x'))).rejects.toMatchObject({ code: 'not_found' });
+    await expect(agent.writeStdin(spec.id, 3_000_003, Buffer.from('x'))).rejects.toMatchObject({ code: expect.stringMatching(/failed_precondition|not_found/) });
+    await expect(agent.writeStdin(2_000_000, 0, Buffer.from('x'))).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('makes a writer wait for a guest that does not read, and lets it go when the guest ends', async () => {
     const spec = guest(['sleep', '100'], WITH_STDIN);
     await agent.start(spec);
     let settled = false;
-    const writing = agent.writeStdin(spec.id, Buffer.alloc(4_000_000)).finally(() => { settled = true; });
+    const writing = agent.writeStdin(spec.id, 0, Buffer.alloc(4_000_000)).finally(() => { settled = true; });
     const refused = expect(writing).rejects.toMatchObject({ code: 'failed_precondition' });
     await sleep(300);
     expect(settled).toBe(false);
@@ -64,6 +65,34 @@ describe('the guest agent and its processes', () => {
     await agent.signal(spec.id, 9);
     await refused;
     expect((await collector.exit(spec.id)).exit).toMatchObject({ exitCode: null, signal: 9 });
+  });
+
+  it('takes each byte of stdin once, however often it is sent, and no gap', async () => {
+    const spec = guest(['sh', '-c', 'cat; echo over'], WITH_STDIN);
+    await agent.start(spec);
+    expect(await agent.writeStdin(spec.id, 0, Buffer.from('0123'))).toBe(4);
+    expect(await agent.writeStdin(spec.id, 0, Buffer.from('0123'))).toBe(4);
+    expect(await agent.writeStdin(spec.id, 2, Buffer.from('2345'))).toBe(6);
+    expect(await agent.writeStdin(spec.id, 0, Buffer.alloc(0))).toBe(6);
+    await expect(agent.writeStdin(spec.id, 7, Buffer.from('7'))).rejects.toMatchObject({ code: 'failed_precondition' });
+    await agent.closeStdin(spec.id);
+    expect([6, 'not_found']).toContain(await agent.writeStdin(spec.id, 1, Buffer.from('1234')).catch((error: unknown) => (error as CodedError).code));
+    expect((await collector.exit(spec.id)).stdout).toBe('012345over\n');
+  });
+
+  it('lets a new connection go on where a write of the old one still waits', async () => {
+    const spec = guest(['sh', '-c', 'sleep 0.5; wc -c'], WITH_STDIN);
+    await agent.start(spec);
+    const bytes = Buffer.alloc(3_000_000, 'y');
+    const waiting = expect(agent.writeStdin(spec.id, 0, bytes)).rejects.toMatchObject({ code: 'unavailable' });
+    await sleep(100);
+    const heir = await launched.connect(collector.lastSeq);
+    const heard = new Collector(heir, collector.lastSeq);
+    await waiting;
+    expect(await heir.writeStdin(spec.id, 0, bytes)).toBe(3_000_000);
+    await heir.closeStdin(spec.id);
+    expect((await heard.exit(spec.id)).stdout).toBe('3000000\n');
+    heir.close();
   });
 
   it('gives no stdin to who asked for none', async () => {
@@ -87,8 +116,8 @@ describe('the guest agent and its processes', () => {
     await agent.start(spec);
     await collector.until(() => collector.text(spec.id, 'stdout').includes('24 80'));
     await agent.resize(spec.id, 132, 43);
-    await agent.writeStdin(spec.id, Buffer.from('hello\n'));
-    await agent.writeStdin(spec.id, Buffer.from('no newline'));
+    await agent.writeStdin(spec.id, 0, Buffer.from('hello\n'));
+    await agent.writeStdin(spec.id, 6, Buffer.from('no newline'));
     await agent.closeStdin(spec.id);
     const { stdout, exit } = await collector.exit(spec.id);
     expect(exit.exitCode).toBe(0);
@@ -102,7 +131,7 @@ describe('the guest agent and its processes', () => {
     // No shell: dash loses a SIGINT that arrives while it starts a child. Started means that execve has set the default action.
     const spec = guest(['sleep', '100'], PTY);
     await agent.start(spec);
-    await agent.writeStdin(spec.id, Buffer.from([3]));
+    await agent.writeStdin(spec.id, 0, Buffer.from([3]));
     expect((await collector.exit(spec.id)).exit.signal).toBe(2);
   });
 

@@ -156,7 +156,7 @@ describe('the guest agent and its host', () => {
 
   it('tells when the sandbox is gone', async () => {
     const agent = await launched.connect();
-    const waiting = expect(agent.start(guest(['sleep', '1'])).then(() => agent.writeStdin(1, Buffer.alloc(1)))).rejects.toBeDefined();
+    const waiting = expect(agent.start(guest(['sleep', '1'])).then(() => agent.writeStdin(1, 0, Buffer.alloc(1)))).rejects.toBeDefined();
     await launched.stop();
     await waiting;
     await expect(agent.closed).resolves.toMatchObject({ code: 'unavailable' });

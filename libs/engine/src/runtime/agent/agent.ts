@@ -62,8 +62,13 @@ export interface GuestAgent {
    * @throws CodedError `not_found` (no such program or cwd), `permission_denied` (not executable), `resource_exhausted` (pids), `invalid_argument`
    */
   start(spec: ProcessSpec): Promise<void>;
-  /** Resolves when the agent took the bytes into its bounded buffer. @throws CodedError `not_found`, `failed_precondition` (stdin closed) */
-  writeStdin(id: ProcessId, data: Uint8Array): Promise<void>;
+  /**
+   * `offset`: of the first byte in the whole of the process's stdin. Idempotent: what the agent has taken before is left out, so what may
+   * have come can be sent again, over another connection too. Resolves when the bytes are in its bounded buffer, with how many it has
+   * taken in all.
+   * @throws CodedError `not_found`, `failed_precondition` (stdin closed, or bytes before these are missing)
+   */
+  writeStdin(id: ProcessId, offset: number, data: Uint8Array): Promise<number>;
   /** End of file, after what was written. Idempotent. */
   closeStdin(id: ProcessId): Promise<void>;
   /** To the process group. Idempotent when it has ended. */

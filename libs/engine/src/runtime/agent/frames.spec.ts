@@ -122,6 +122,6 @@ describe('decodeMessage', () => {
   it('lets no control character of the agent into messages', () => {
     const text = Buffer.from('a\u001b[31m\n\u202e\u2028b');
     const payload = Buffer.concat([Buffer.from([3, 0, text.length, 0]), text]);
-    expect(decodeMessage({ type: 0x82, flags: 0, id: 1, seq: 0, payload })).toEqual({ type: 'reply', id: 1, reply: { code: 'not_found', message: 'a?[31m???b' } });
+    expect(decodeMessage({ type: 0x82, flags: 0, id: 1, seq: 0, payload })).toEqual({ type: 'reply', id: 1, reply: { code: 'not_found', message: 'a?[31m???b', value: 0 } });
   });
 });

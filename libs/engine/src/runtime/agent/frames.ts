@@ -1,7 +1,7 @@
 import { CodedError } from '#kernel';
 
 /** The frames of docs/engine/agent-protocol.md. Here bytes become frames; what a frame means is in messages.ts. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const PROTOCOL_MAGIC = 0x41584253;
 export const HEADER_BYTES = 20;
 /** Of a whole frame, header included, either way. */
@@ -40,7 +40,7 @@ export interface Frame {
   readonly flags: number;
   /** Of the request, or of the process in an event. */
   readonly id: number;
-  /** Of the event; 0 elsewhere. */
+  /** Of the event; in the answer to stdin how many bytes of it are taken; 0 elsewhere. */
   readonly seq: number;
   readonly payload: Buffer;
 }

@@ -12,6 +12,8 @@ export interface Welcome {
 export interface Reply {
   readonly code: ErrorCode | undefined;
   readonly message: string;
+  /** A number that belongs to the answer; 0 when none does. */
+  readonly value: number;
 }
 
 export type AgentMessage =
@@ -77,7 +79,7 @@ function decodeCodeAndText(frame: Frame): { code: number; message: string } {
 function decodeReply(frame: Frame): Reply {
   const { code, message } = decodeCodeAndText(frame);
   if (code >= REPLY_CODES.length) throw protocolViolation(`unknown code ${code}`);
-  return { code: REPLY_CODES[code], message };
+  return { code: REPLY_CODES[code], message, value: frame.seq };
 }
 
 function decodeBye(frame: Frame): AgentMessage {

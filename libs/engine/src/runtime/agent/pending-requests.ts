@@ -2,8 +2,14 @@ import { CodedError } from '#kernel';
 import { protocolViolation } from './frames.js';
 import type { Reply } from './messages.js';
 
+export interface Answer {
+  /** Of the file that was asked for. */
+  readonly chunks: Buffer[];
+  readonly value: number;
+}
+
 interface PendingRequest {
-  readonly resolve: (data: Buffer[]) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | undefined;
   /** How many bytes of file data the answer may bring. */
@@ -33,10 +39,10 @@ export class PendingRequests {
   }
 
   /** The id to send, and the answer's pieces once it is complete. */
-  open(bounds: RequestBounds): { id: number; answer: Promise<Buffer[]> } {
+  open(bounds: RequestBounds): { id: number; answer: Promise<Answer> } {
     if (this.givenUp.size >= MAX_GIVEN_UP) throw new CodedError('unavailable', 'the guest agent no longer answers');
     const id = this.nextId();
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const { timeoutMs, maxBytes } = bounds;
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => { this.giveUp(id, timeoutMs); }, timeoutMs);
     this.pending.set(id, { resolve, reject, timer, maxBytes, chunks: [], receivedBytes: 0 });
@@ -52,7 +58,7 @@ export class PendingRequests {
     }
     this.pending.delete(id);
     clearTimeout(request.timer);
-    if (reply.code === undefined) request.resolve(request.chunks);
+    if (reply.code === undefined) request.resolve({ chunks: request.chunks, value: reply.value });
     else request.reject(new CodedError(reply.code, reply.message));
   }
 

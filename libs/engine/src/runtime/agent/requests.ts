@@ -66,6 +66,11 @@ export function encodeProcess(id: number): Buffer {
   return u32(bounded('process id', id, 1, 0x7fff_ffff));
 }
 
+/** Everything but the bytes, which follow it. */
+export function encodeStdin(id: number, offset: number): Buffer {
+  return Buffer.concat([encodeProcess(id), u64(bounded('offset', offset, 0, Number.MAX_SAFE_INTEGER))]);
+}
+
 export function encodeSignal(id: number, signal: number): Buffer {
   return Buffer.concat([encodeProcess(id), u32(bounded('signal', signal, 1, 64))]);
 }

@@ -1,8 +1,8 @@
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf, isCodedError, isId, type SandboxId } from '#kernel';
 import type { Cgroup } from '../../cgroups/index.js';
-import { bootId, identifyProcess, type ProcessIdentity, type SpawnResult } from '../../linux/index.js';
+import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type SpawnResult } from '../../linux/index.js';
 import { ociConfig } from '../bundle.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
@@ -62,10 +62,9 @@ export class OciSandboxRuntime implements SandboxRuntime {
     if (this.#sandboxes.has(spec.id) || this.#busy.has(spec.id)) throw new CodedError('already_exists', 'the sandbox exists', { id: spec.id });
     this.#busy.add(spec.id);
     const slot = ranges.take();
-    const state: SandboxState = { version: 1, phase: 'creating', spec, slot, createdAt: Date.now(), bootId: this.#bootId };
     const cgroup = this.#options.cgroups.sandbox(spec.tenantId, spec.id);
     try {
-      const running = await this.#make(state, paths);
+      const running = await this.#make(spec, slot, paths);
       const sandbox = this.#handle(running, cgroup);
       this.#sandboxes.set(spec.id, sandbox);
       return sandbox;
@@ -102,12 +101,12 @@ export class OciSandboxRuntime implements SandboxRuntime {
     return Promise.resolve();
   }
 
-  async #make(state: SandboxState, paths: SandboxPaths): Promise<SandboxState> {
+  /** The folder comes first: by its name the next start finds whatever was made until there is a state in it. */
+  async #make(spec: SandboxSpec, slot: number, paths: SandboxPaths): Promise<SandboxState> {
     const { snapshots, spawner, ociRuntime } = this.#options;
-    const { spec, slot } = state;
+    const createdAt = Date.now();
     const idRange = this.#rangesOrFail().rangeOf(slot);
     await mkdir(paths.dir, { mode: 0o700 });
-    await writeState(paths.dir, state);
     const { diskBytes } = spec.limits;
     // One after the other: nothing may still be in the making when a failure sweeps.
     const rootfs = await snapshots.rootfs(spec.chainId, { sizeBytes: diskBytes, inodes: Math.max(MIN_INODES, Math.floor(diskBytes / BYTES_PER_INODE)) });
@@ -124,6 +123,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     });
     await writeFile(paths.configFile, JSON.stringify(config), { mode: 0o600 });
     const result = await spawner.launch({
+      agentProgram: this.#layout.agentProgram,
       argv: ociRuntime.runArgv({ id: spec.id, stateRoot: this.#layout.oci, bundle: paths.dir, pidFile: paths.pidFile }),
       env: RUNTIME_ENV,
       rootfs,
@@ -135,9 +135,9 @@ export class OciSandboxRuntime implements SandboxRuntime {
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);
     this.#seccompFilter ??= await ociRuntime.compiledSeccomp(paths.ociState);
-    const running: SandboxState = { ...state, phase: 'running', init: await this.#initOf(paths) };
-    await writeState(paths.dir, running);
-    return running;
+    const state: SandboxState = { version: 2, spec, slot, createdAt, bootId: this.#bootId, init: await this.#initOf(paths) };
+    await writeState(paths.dir, state);
+    return state;
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {
@@ -199,19 +199,26 @@ export class OciSandboxRuntime implements SandboxRuntime {
     if (argv !== undefined) await this.#options.spawner.exec({ argv, timeoutMs: LAUNCH_TIMEOUT_MS });
     await Promise.all([
       ...owned.map((cgroup) => cgroup.remove()),
-      rm(paths.ociState, { recursive: true, force: true }),
+      removeFolder(paths.ociState),
       // Never mounted in this name space: whatever lies below is ours.
-      rm(paths.mountPoint, { recursive: true, force: true }),
+      removeFolder(paths.mountPoint),
     ]);
-    await rm(paths.dir, { recursive: true, force: true });
+    await removeFolder(paths.dir);
   }
 
   async #loadWhole(ranges: IdRanges): Promise<Set<SandboxId>> {
     const whole = new Set<SandboxId>();
-    for (const id of await sandboxIdsIn(this.#layout.sandboxes)) {
+    // Ids rise with time: of two that claim one range, the one that was made first keeps it.
+    for (const id of (await sandboxIdsIn(this.#layout.sandboxes)).sort()) {
       const state = await readState(sandboxPaths(this.#layout, id).dir);
-      if (state?.phase !== 'running' || state.spec.id !== id) continue;
-      ranges.claim(state.slot);
+      if (state?.spec.id !== id) continue;
+      try {
+        ranges.claim(state.slot);
+      } catch (error) {
+        // A damaged state, or a folder that was copied: one of two that share a range must go, and the node must start.
+        this.#options.logger.error({ err: error, sandbox: id }, 'sandbox runtime: the uid range of a sandbox is not its own');
+        continue;
+      }
       whole.add(id);
       this.#sandboxes.set(id, this.#handle(state, this.#options.cgroups.sandbox(state.spec.tenantId, id)));
     }

@@ -80,6 +80,6 @@ export class OciSandbox implements Sandbox {
 
   async #isAlive(): Promise<boolean> {
     const { init, bootId: bootOfSandbox } = this.#parts.state;
-    return init !== undefined && bootOfSandbox === (await bootId()) && (await isRunning(init));
+    return bootOfSandbox === (await bootId()) && (await isRunning(init));
   }
 }

@@ -39,13 +39,9 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'st
   // Guests' shifted root must reach the folder, which mkdtemp makes 0700.
   const base = await mkdtemp(join(tmpdir(), `walls-${name}-`));
   await chmod(base, 0o711);
-  const compile = (output: string, ...sources: string[]): string => {
-    execFileSync('cc', ['-O2', '-static', '-o', join(base, output), ...sources]);
-    return join(base, output);
-  };
-  execFileSync(process.execPath, [join(REPOSITORY, 'infra/native/build.mjs'), '--out', base], { stdio: 'pipe' });
-  const agentBinary = agent === 'real' ? join(base, 'sandbar-init') : compile('stub-agent', join(import.meta.dirname, 'stub-agent.c'));
-  const probe = compile('probe', join(import.meta.dirname, 'probe.c'));
+  await makePrograms(base);
+  const agentBinary = join(base, agent === 'real' ? 'sandbar-init' : 'stub-agent');
+  const probe = join(base, 'probe');
   const spawner = new HelperSpawner({ program: join(base, 'sandbar-spawner'), logger: silentLogger });
   const lowerDirs = await makeLayers(base, probe);
   const cgroupRoot = `walls-${name}-${process.pid}`;
@@ -96,6 +92,17 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'st
       await rm(base, { recursive: true, force: true });
     },
   };
+}
+
+/** Compiled, or those of SANDBAR_TEST_PROGRAMS: a machine without a compiler gets them from one that has it. */
+async function makePrograms(base: string): Promise<void> {
+  const made = process.env.SANDBAR_TEST_PROGRAMS;
+  if (made !== undefined) {
+    for (const name of ['sandbar-init', 'sandbar-spawner', 'stub-agent', 'probe']) await copyFile(join(made, name), join(base, name));
+    return;
+  }
+  execFileSync(process.execPath, [join(REPOSITORY, 'infra/native/build.mjs'), '--out', base], { stdio: 'pipe' });
+  for (const name of ['stub-agent', 'probe']) execFileSync('cc', ['-O2', '-static', '-o', join(base, name), join(import.meta.dirname, `${name}.c`)]);
 }
 
 async function makeLayers(base: string, probe: string): Promise<string[]> {
