@@ -41,7 +41,7 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
   const authentication = app.get(RequestAuthentication, { strict: false });
   acceptJsonBodies(instance, settings.bodyLimitBytes, (request, bytes) => authentication.countUnannounced(request, bytes));
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
-  authenticateBeforeBodies(instance, authentication);
+  authenticateBeforeBodies(instance, authentication, settings.bodyLimitBytes);
   cutStalledAnswers(instance, settings.stallMs);
   app.useGlobalFilters(new RestErrorFilter(logger, routes));
   app.useGlobalPipes(validationPipe());

@@ -47,6 +47,29 @@ describe('bodies and who sends them', () => {
     expect((await gateway.call(undefined, 'POST', '/v1/runs', '{"broken')).status).toBe(401);
   });
 
+  it('says 413 to who sends all of a body that is too large, and goes on with the connection', async () => {
+    const { key } = await gateway.tenant();
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = createConnection(Number(new URL(gateway.url).port), '127.0.0.1');
+      let heard = '';
+      socket.on('data', (data: Buffer) => {
+        heard += data.toString();
+        if (heard.includes('"status":"ok"')) socket.destroy();
+      });
+      socket.on('error', reject);
+      socket.on('close', () => { resolve(heard); });
+      socket.write(`POST /v1/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: ${30 * MiB}\r\n\r\n`);
+      let left = 30;
+      const more = (): void => {
+        left -= 1;
+        socket.write(' '.repeat(MiB), () => setTimeout(left > 0 ? more : next, 2));
+      };
+      const next = (): void => { socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n'); };
+      more();
+    });
+    expect(text).toMatch(/^HTTP\/1\.1 413 .*"code":"payload_too_large".*HTTP\/1\.1 200 /s);
+  });
+
   it('takes the work of a large body as several requests', async () => {
     const { key } = await gateway.tenant({ requestsPerSecond: 1, requestBurst: 20 });
     const large = { runtime: 'python', code: 'x'.repeat(6 * MiB) };
