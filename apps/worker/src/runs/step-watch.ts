@@ -7,6 +7,9 @@ const MAX_POLL_MS = 100;
 /** setTimeout(3) of Node holds 31 bits of milliseconds; limits are far below, a clamp keeps a wrong one from firing at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
+/** The clocks of agent and node are read apart from each other. */
+const CLOCK_GRAIN_MS = 1;
+
 export interface StepWatchOptions {
   /** Until the wall time is over, milliseconds. */
   readonly wallLeftMs: number;
@@ -41,9 +44,17 @@ export function watchStep(options: StepWatchOptions): () => void {
     stop();
     options.onExceeded(what);
   };
-  const wallTimer = setTimeout(() => {
-    exceed('wall');
-  }, clamp(options.wallLeftMs));
+  // A timer counts whole milliseconds from the start of the loop's turn, so it may come early. A step has its time in full.
+  const wallEnd = performance.now() + options.wallLeftMs + CLOCK_GRAIN_MS;
+  const awaitWall = (): NodeJS.Timeout =>
+    setTimeout(
+      () => {
+        if (performance.now() < wallEnd) wallTimer = awaitWall();
+        else exceed('wall');
+      },
+      clamp(Math.ceil(wallEnd - performance.now())),
+    );
+  let wallTimer = awaitWall();
 
   const look = async (): Promise<void> => {
     // A cgroup that cannot be read is one that is going away; the wall clock still holds.
