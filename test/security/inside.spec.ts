@@ -52,7 +52,7 @@ for name in ("environ", "mem", "maps", "root", "cwd", "exe", "auxv"):
     const out = await python(`
 import os, socket
 seen = []
-for path in ("${platform.dataDir}", "/run/docker.sock", "/var/lib/sandbar", "/work/main", "/root/.ssh", "/sys/fs/cgroup/memory", "/dev/sda", "/dev/vda", "/dev/kmsg", "/dev/mem"):
+for path in ("${platform.dataDir}", "/run/docker.sock", "/var/lib/sandbar", "/root/.ssh", "/sys/fs/cgroup/memory", "/dev/sda", "/dev/vda", "/dev/kmsg", "/dev/mem"):
     if os.path.lexists(path): seen.append(path)
 print(seen)
 print("${platform.dataDir}" in open("/proc/self/mounts").read())
