@@ -1,32 +1,9 @@
-import type { ErrorBody } from '#contracts';
-import { asError, isCodedError, type ErrorCode, type Logger } from '#kernel';
-
-/** Total: a new code does not compile until it has a status. */
-const STATUS: Record<ErrorCode, number> = {
-  invalid_argument: 400,
-  unauthenticated: 401,
-  permission_denied: 403,
-  not_found: 404,
-  already_exists: 409,
-  conflict: 409,
-  failed_precondition: 409,
-  gone: 410,
-  payload_too_large: 413,
-  rate_limited: 429,
-  quota_exceeded: 429,
-  resource_exhausted: 503,
-  unavailable: 503,
-  deadline_exceeded: 504,
-  cancelled: 499,
-  unsupported: 501,
-  digest_mismatch: 400,
-  protocol_violation: 502,
-  internal: 500,
-};
+import { STATUS_OF, type ErrorBody } from '#contracts';
+import { asError, isCodedError, type Logger } from '#kernel';
 
 /** What is thrown, as an answer. What is not coded stays in the log. */
 export function rpcError(error: unknown, requestId: string, logger: Logger): { status: number; body: ErrorBody } {
-  if (isCodedError(error)) return { status: STATUS[error.code], body: { error: { code: error.code, message: error.message, details: { ...error.details }, requestId } } };
+  if (isCodedError(error)) return { status: STATUS_OF[error.code], body: { error: { code: error.code, message: error.message, details: { ...error.details }, requestId } } };
   logger.error({ err: asError(error), requestId }, 'node RPC failed');
-  return { status: STATUS.internal, body: { error: { code: 'internal', message: 'internal error', details: {}, requestId } } };
+  return { status: STATUS_OF.internal, body: { error: { code: 'internal', message: 'internal error', details: {}, requestId } } };
 }

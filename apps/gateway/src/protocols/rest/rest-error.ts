@@ -1,7 +1,6 @@
 import { HttpException } from '@nestjs/common';
-import type { ErrorBody } from '#contracts';
+import { STATUS_OF, type ErrorBody } from '#contracts';
 import { errnoOf, isCodedError, type CodedError, type ErrorCode } from '#kernel';
-import { STATUS_OF } from './error-status.js';
 
 /** A failure as a client sees it. `unexpected`: nothing foresaw it, so it is logged in full and shown as `internal`. */
 export interface RestError {
