@@ -25,6 +25,7 @@ export class SimulatedNode {
   /** As the gateway's clock counts. */
   private startedAt = Date.now();
   private timer: NodeJS.Timeout | undefined;
+  private lastBeat: Promise<void> = Promise.resolve();
   private server: Server | undefined;
   private folder = '';
 
@@ -39,7 +40,7 @@ export class SimulatedNode {
     node.ready = options.ready ?? true;
     await node.listen();
     await node.beat();
-    node.timer = setInterval(() => void node.beat(), 500);
+    node.timer = setInterval(() => void (node.lastBeat = node.beat()), 500);
     node.queues.consumer.start((job) => node.take(job));
     return node;
   }
@@ -58,6 +59,7 @@ export class SimulatedNode {
   }
 
   async stop(): Promise<void> {
+    await this.fallSilent();
     await this.queues.nodes.leave(this.nodeId);
     await this.end();
   }
@@ -72,8 +74,14 @@ export class SimulatedNode {
 
   redisOptions: { path: string } = { path: '' };
 
-  private async end(): Promise<void> {
+  /** A heartbeat that is still under way would enter the node again behind its goodbye. */
+  private async fallSilent(): Promise<void> {
     clearInterval(this.timer);
+    await this.lastBeat;
+  }
+
+  private async end(): Promise<void> {
+    await this.fallSilent();
     for (const controller of this.cancels.values()) controller.abort();
     this.server?.closeAllConnections();
     this.server?.close();
