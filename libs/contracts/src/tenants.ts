@@ -1,10 +1,11 @@
 import { z } from 'zod';
 
 /** What a key may do. `admin` keys belong to the operator and to no tenant. */
-export const SCOPES = ['runs:read', 'runs:write', 'keys:read', 'keys:write', 'admin'] as const;
+export const SCOPES = ['runs:read', 'runs:write', 'host:read', 'host:write', 'keys:read', 'keys:write', 'admin'] as const;
 export const scopeSchema = z.enum(SCOPES);
 export type Scope = z.infer<typeof scopeSchema>;
-export const TENANT_SCOPES = ['runs:read', 'runs:write', 'keys:read', 'keys:write'] as const satisfies readonly Scope[];
+/** `host`: the tenant's virtual Docker host, with its images, volumes and containers. */
+export const TENANT_SCOPES = ['runs:read', 'runs:write', 'host:read', 'host:write', 'keys:read', 'keys:write'] as const satisfies readonly Scope[];
 
 const MiB = 1024 * 1024;
 
@@ -16,6 +17,10 @@ export const tenantLimitsSchema = z.strictObject({
   memoryBytes: z.int().min(64 * MiB).default(4096 * MiB).describe('Memory of all the sandboxes of the tenant on a node (its cgroup).'),
   cpuMillis: z.int().min(50).default(16_000).describe('CPU rate of all the sandboxes of the tenant on a node.'),
   pids: z.int().min(16).default(8192).describe('Processes of all the sandboxes of the tenant on a node.'),
+  storageBytes: z.int().min(64 * MiB).default(10 * 1024 * MiB).describe('What containers and volumes of the tenant may write: the size of its disk, a hard end (ENOSPC).'),
+  imageBytes: z.int().min(0).default(20 * 1024 * MiB).describe("Unpacked size of the tenant's images, layers counted once."),
+  containers: z.int().min(0).max(100_000).default(500).describe('Containers that exist, running or not.'),
+  concurrentOperations: z.int().min(1).max(1000).default(4).describe('Pulls and pushes executing at once; more wait.'),
 });
 export type TenantLimits = z.infer<typeof tenantLimitsSchema>;
 

@@ -2,4 +2,5 @@ export * from './errors.js';
 export * from './ids.js';
 export * from './digest.js';
 export * from './logger.js';
+export * from './references.js';
 export * from './clock.js';

@@ -32,4 +32,38 @@ export interface ContentStore {
   list(): AsyncIterable<BlobInfo>;
   /** Idempotent. Nobody may still need it. */
   delete(digest: Digest): Promise<void>;
+  /**
+   * Protects these digests, present or still to come, from `delete` and `sweep` until the pin is released. Resolves when no deletion of
+   * them is under way: what `stat` then shows stays. Pins end with the process.
+   */
+  pin(digests: Iterable<Digest>): Promise<Pin>;
+  /**
+   * A download that can be taken up again: bytes are kept under the digest they are to have, across restarts, until they are whole.
+   * One writer a digest at a time: a second caller waits for the first. Pin the digest first.
+   */
+  ingest(expected: Digest, size?: number): Promise<Ingest>;
+  /**
+   * Removes blobs that `isNeeded` denies and nobody pins, and partial downloads that nobody pins or writes. `isNeeded` is asked, without a
+   * pause before the deletion, for each.
+   */
+  sweep(isNeeded: (digest: Digest) => boolean): Promise<{ readonly removed: readonly BlobInfo[] }>;
+}
+
+export interface Pin {
+  /** More of the same. */
+  add(digests: Iterable<Digest>): Promise<void>;
+  /** Idempotent. */
+  release(): void;
+}
+
+export interface Ingest {
+  /** Bytes that are there already: go on from here. */
+  readonly offset: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** Forgets what is there (the server does not do ranges, or the bytes were bad): `offset` is 0 from now on. */
+  restart(): Promise<void>;
+  /** Verified, fsynced, visible. @throws CodedError `digest_mismatch`: the bytes are forgotten. */
+  commit(): Promise<BlobInfo>;
+  /** Leaves what is there for the next. Idempotent; after `commit` nothing. */
+  close(): Promise<void>;
 }

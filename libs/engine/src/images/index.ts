@@ -1,2 +1,3 @@
 export * from './images.js';
+export * from './tenant-images.js';
 export { FsImageStore, type FsImageStoreOptions } from './drivers/fs-image-store.js';

@@ -12,8 +12,38 @@ export interface OverlayRootfs {
   readonly kind: 'overlay';
   /** Unpacked layers, **topmost first** (the order of overlayfs' `lowerdir`), each mounted id-mapped to `idRange`. */
   readonly lowerDirs: readonly string[];
-  /** The writable layer: a tmpfs of that many bytes (rounded up to pages) and inodes; it goes with the sandbox. */
-  readonly upper: { readonly kind: 'tmpfs'; readonly sizeBytes: number; readonly inodes: number };
+  readonly upper: TmpfsUpper | DirectoryUpper;
+}
+
+/** A tmpfs of that many bytes (rounded up to pages) and inodes; it goes with the sandbox. */
+export interface TmpfsUpper {
+  readonly kind: 'tmpfs';
+  readonly sizeBytes: number;
+  readonly inodes: number;
+}
+
+/**
+ * Directories of one file system of the host, which outlive the sandbox. Ids on disk are the guest's own (0…65535): the launch mounts them id-mapped
+ * and makes the overlay as the shifted root (setfsuid), whose ids the mapping knows; made as the host's root it would be read-only.
+ */
+export interface DirectoryUpper {
+  readonly kind: 'directory';
+  readonly upperDir: string;
+  readonly workDir: string;
+}
+
+/**
+ * A directory or file of the host that a sandbox sees. The launch opens `base`, resolves `path` inside it (openat2 with RESOLVE_IN_ROOT, no magic
+ * links) because guests may change what is below, clones the mount id-mapped, nosuid (not in containers) and nodev, and puts it at `binds/N` below the mount point, from where the OCI
+ * runtime binds it to `destination`.
+ */
+export interface BindMount {
+  readonly base: string;
+  /** '' for the base itself. */
+  readonly path: string;
+  /** Make missing directories of `path` (0755, the guest's root). */
+  readonly ensureDirectory: boolean;
+  readonly readOnly: boolean;
 }
 
 export type RootfsMount = OverlayRootfs;

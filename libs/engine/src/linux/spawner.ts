@@ -1,4 +1,4 @@
-import type { IdRange, RootfsMount } from './mount.js';
+import type { BindMount, IdRange, RootfsMount } from './mount.js';
 
 /** How a program that the spawner ran ended. Output is cut at 64 KiB each. */
 export interface SpawnResult {
@@ -25,6 +25,8 @@ export interface LaunchRequest {
    */
   readonly mountPoint: string;
   readonly idRange: IdRange;
+  /** Each appears at `<mountPoint>/binds/<its index>`. */
+  readonly binds?: readonly BindMount[];
   /** Files of the sandbox's cgroup, one per hierarchy, to which the runtime process writes "0" before it is executed. */
   readonly cgroupJoinFiles: readonly string[];
   /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */

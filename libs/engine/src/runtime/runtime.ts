@@ -1,5 +1,7 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { CgroupUsage } from '../cgroups/index.js';
+import type { BindMount } from '../linux/index.js';
+import type { WritableLayer } from '../snapshots/index.js';
 import type { GuestAgent } from './agent/agent.js';
 
 export interface SandboxLimits {
@@ -13,13 +15,33 @@ export interface SandboxLimits {
 export interface SandboxSpec {
   readonly id: SandboxId;
   readonly tenantId: TenantId;
-  /** The unpacked root file system. */
-  readonly chainId: Digest;
+  /** The unpacked root file system; undefined: an empty one (`FROM scratch`). */
+  readonly chainId: Digest | undefined;
+  /** Absent: a tmpfs of `limits.diskBytes` that goes with the sandbox. */
+  readonly writableLayer?: WritableLayer;
+  readonly mounts?: readonly SandboxMount[];
+  /** Absent: that of a run. */
+  readonly privileges?: SandboxPrivileges;
   readonly hostname: string;
   readonly limits: SandboxLimits;
   readonly network: 'none';
   /** Kept with the sandbox on disk and given back by `list`: what the owner needs to take it up again after a restart. At most 1 MiB as JSON. */
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What the sandbox mounts beside its root file system, in order. */
+export type SandboxMount =
+  | { readonly kind: 'bind'; readonly destination: string; readonly source: BindMount }
+  | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes: number; readonly mode: number; readonly readOnly?: boolean };
+
+export interface SandboxPrivileges {
+  /** False: set-id programs work (sudo, ping), as in Docker's containers. */
+  readonly noNewPrivileges: boolean;
+  /** Names (`CAP_CHOWN`) that processes of the sandbox may have at most, inside its own user name space. */
+  readonly capabilities: readonly string[];
+  readonly readOnlyRootfs: boolean;
+  /** Of /dev/shm, bytes. */
+  readonly shmBytes: number;
 }
 
 /** Walls around nothing but the guest agent: processes are started through it. */

@@ -1,5 +1,6 @@
 import type { Digest } from '#kernel';
 import type { RootfsMount } from '../linux/index.js';
+import type { TreeChange } from '../tree/index.js';
 
 /**
  * Unpacked layers. A layer is named by its chainID: the digest of the whole stack below and including it (OCI image-spec, config.md,
@@ -10,7 +11,7 @@ export interface Snapshotter {
    * Unpacks an uncompressed layer tar on top of `parent`, reading it to its end. Idempotent; a layer is visible only when it is whole
    * and on disk.
    * @throws CodedError `not_found` (no such parent), `digest_mismatch` (the tar does not hash to `diffId`), `invalid_argument` (not a tar,
-   * or one that holds whiteouts), `resource_exhausted` (the disk is full). What the source throws, likewise.
+   * a hostile one, a stack of more than 127 layers), `resource_exhausted` (the disk is full). What the source throws, likewise.
    */
   unpack(layer: LayerSource): Promise<SnapshotInfo>;
   /** Whether that stack is unpacked. */
@@ -19,9 +20,23 @@ export interface Snapshotter {
   layerDirs(chainId: Digest): Promise<readonly string[]>;
   /** A root file system with a fresh writable layer over the stack. @throws CodedError `not_found` */
   rootfs(chainId: Digest, upper: { sizeBytes: number; inodes: number }): Promise<RootfsMount>;
+  /** The tar of a writable layer's changes, as `unpack` takes it. Costs what the changes cost, whatever lies below. */
+  packChanges(layer: WritableLayer): AsyncIterable<Buffer>;
+  /** The tar of the whole tree that a container sees. */
+  packTree(chainId: Digest | undefined, layer: WritableLayer | undefined): AsyncIterable<Buffer>;
+  /** As `docker diff`. @throws CodedError `not_found` */
+  changes(chainId: Digest | undefined, layer: WritableLayer): Promise<TreeChange[]>;
+  /** Bytes of the layer's own files, as its tar had them. @throws CodedError `not_found` */
+  sizeOf(chainId: Digest): Promise<number>;
   list(): Promise<SnapshotInfo[]>;
   /** Idempotent. @throws CodedError `failed_precondition` while another layer stands on it. */
   remove(chainId: Digest): Promise<void>;
+}
+
+/** A container's own layer on its tenant's disk: overlayfs' upper and work directory side by side, ids as the guest has them. */
+export interface WritableLayer {
+  readonly upperDir: string;
+  readonly workDir: string;
 }
 
 export interface LayerSource {
@@ -36,4 +51,6 @@ export interface SnapshotInfo {
   readonly chainId: Digest;
   readonly parent: Digest | undefined;
   readonly diffId: Digest;
+  /** Bytes of its files (the sum of the sizes in its tar). Absent in those that older versions unpacked. */
+  readonly sizeBytes?: number;
 }

@@ -1,0 +1,93 @@
+import type { Readable } from 'node:stream';
+import type {
+  CommitContainerBody,
+  ContainerView,
+  CreateContainerBody,
+  CreateVolumeBody,
+  DiskUsageView,
+  HostEventView,
+  ImageDetail,
+  ImageHistory,
+  ImageRemovals,
+  ImageSummary,
+  ProgressLine,
+  RegistryAuthBody,
+  TenantLimits,
+  VolumeView,
+} from '#contracts';
+import type { TenantId } from '#kernel';
+
+/** Whose host: limits go along with each call, the node keeps none. */
+export interface HostTenant {
+  readonly id: TenantId;
+  readonly limits: TenantLimits;
+}
+
+export interface LabelFilter {
+  /** `key` or `key=value`; all of them. */
+  readonly labels?: readonly string[];
+  readonly labelsNot?: readonly string[];
+  /** Only what is older: milliseconds. */
+  readonly untilMs?: number;
+}
+
+/** A byte stream from the node. Destroy it when the reader goes away: the node then stops. */
+export type HostStream = Readable;
+
+/**
+ * The virtual Docker host of a tenant, on its home node (assigned with its first use, kept in the tenant's row). Calls fail with the engine's own codes
+ * and messages, and with `unavailable` when the node is away. `docs/node-rpc.md` has the wire. Streamed bodies have no time limit but stall limits;
+ * `signal` ends what the node does.
+ */
+export interface TenantHosts {
+  of(tenant: HostTenant): TenantHost;
+}
+
+export interface TenantHost {
+  images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
+  image(ref: string): Promise<ImageDetail>;
+  imageHistory(ref: string): Promise<ImageHistory>;
+  tagImage(source: string, name: string): Promise<void>;
+  removeImage(ref: string, options: { readonly force: boolean; readonly keepParents: boolean }): Promise<ImageRemovals>;
+  pruneImages(filter: LabelFilter & { readonly all: boolean }): Promise<{ readonly removals: ImageRemovals; readonly reclaimedBytes: number }>;
+  /** Resolves when the first byte is certain: a missing name is an error here, not in the stream. */
+  saveImages(names: readonly string[], signal: AbortSignal): Promise<HostStream>;
+  /** Lines until the stream ends; the last has `aux.images: {id, tags}[]` or `error`. */
+  loadImages(archive: Readable, signal: AbortSignal): AsyncIterable<ProgressLine>;
+  /** The last line has `aux.imageId` or `error`. `source`: a tar, or an URL that the node fetches under the registry policy. */
+  importImage(source: Readable | { readonly url: string }, request: { readonly name?: string; readonly message?: string; readonly changes: readonly string[]; readonly platform?: string }, signal: AbortSignal): AsyncIterable<ProgressLine>;
+  commitContainer(request: CommitContainerBody): Promise<{ readonly imageId: string }>;
+  login(serverAddress: string, auth: RegistryAuthBody): Promise<{ readonly identityToken?: string }>;
+  search(term: string, limit: number): Promise<{ readonly name: string; readonly description: string; readonly stars: number; readonly official: boolean }[]>;
+
+  volumes(options?: { readonly size?: boolean }): Promise<VolumeView[]>;
+  volume(name: string): Promise<VolumeView>;
+  createVolume(request: CreateVolumeBody): Promise<VolumeView>;
+  removeVolume(name: string, options: { readonly force: boolean }): Promise<void>;
+  pruneVolumes(filter: LabelFilter & { readonly all: boolean }): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
+  packVolume(name: string, signal: AbortSignal): Promise<HostStream>;
+  extractVolume(name: string, tar: Readable, signal: AbortSignal): Promise<void>;
+
+  containers(options?: { readonly size?: boolean }): Promise<ContainerView[]>;
+  container(ref: string, options?: { readonly size?: boolean }): Promise<ContainerView>;
+  createContainer(request: CreateContainerBody): Promise<{ readonly id: string; readonly warnings: string[] }>;
+  /** False: it ran already. */
+  startContainer(ref: string): Promise<boolean>;
+  stopContainer(ref: string, options: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
+  killContainer(ref: string, signal?: string): Promise<void>;
+  pauseContainer(ref: string): Promise<void>;
+  unpauseContainer(ref: string): Promise<void>;
+  renameContainer(ref: string, name: string): Promise<void>;
+  removeContainer(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  pruneContainers(filter: LabelFilter): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
+  /** Resolves with a promise once the node waits: what happens from then on is not missed. */
+  waitContainer(ref: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly ended: Promise<{ readonly exitCode: number; readonly error?: string }> }>;
+  logs(ref: string, options: { readonly stdout: boolean; readonly stderr: boolean; readonly tail?: number; readonly sinceMs?: number; readonly untilMs?: number; readonly follow: boolean }, signal: AbortSignal): AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly timeMs: number; readonly bytes: Buffer }>;
+  changes(ref: string): Promise<{ readonly path: string; readonly kind: 'modified' | 'added' | 'deleted' }[]>;
+  exportContainer(ref: string, signal: AbortSignal): Promise<HostStream>;
+
+  diskUsage(): Promise<DiskUsageView>;
+  events(sinceNs: string | undefined, signal: AbortSignal): AsyncIterable<HostEventView>;
+  /** Everything the tenant has there. */
+  drop(): Promise<void>;
+}

@@ -1,0 +1,147 @@
+import type { Digest, SandboxId, TenantId } from '#kernel';
+import type { TreeChange } from '../tree/index.js';
+
+/**
+ * A tenant's containers: a writable layer on an image, a configuration, and while it runs a sandbox. Kept on disk; what runs outlives a restart of the
+ * worker. Error messages are Docker's where its clients read them. (Exec, attach, networks, restart policies and health checks come later.)
+ */
+export interface Containers {
+  /** Reads what is there, finds running sandboxes again, sweeps what was half made or half removed. To be awaited once before all else. */
+  recover(): Promise<void>;
+  /**
+   * @throws CodedError `not_found` (`No such image: X`), `conflict` (`The container name "/x" is already in use by container "…". …`), `invalid_argument`,
+   * `resource_exhausted`
+   */
+  create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  /** By ID, name (with or without `/`), unique prefix of the ID; a name wins. @throws CodedError `not_found` (`No such container: X`), `invalid_argument` (ambiguous) */
+  get(tenantId: TenantId, text: string): Promise<Container>;
+  list(tenantId: TenantId): Promise<Container[]>;
+  /** False: it ran already. @throws CodedError `invalid_argument` with details.exitCode 126 or 127 (the program cannot be executed) */
+  start(tenantId: TenantId, text: string): Promise<boolean>;
+  /** STOPSIGNAL, then SIGKILL after the time. False: it was not running. */
+  stop(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
+  /** @throws CodedError `conflict` (`Container X is not running`) */
+  kill(tenantId: TenantId, text: string, signal?: string): Promise<void>;
+  pause(tenantId: TenantId, text: string): Promise<void>;
+  unpause(tenantId: TenantId, text: string): Promise<void>;
+  wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
+  rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** @throws CodedError `conflict` while it runs, without force */
+  remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  prune(tenantId: TenantId, accepts: (container: Container) => boolean): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
+  /** Lines kept of its output (at most the last 16 MiB), oldest first. */
+  logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogChunk>;
+
+  changes(tenantId: TenantId, text: string): Promise<TreeChange[]>;
+  export(tenantId: TenantId, text: string): Promise<AsyncIterable<Buffer>>;
+  /** Paused meanwhile unless `pause` is false. */
+  commit(tenantId: TenantId, text: string, request: CommitContainer): Promise<Digest>;
+  usage(tenantId: TenantId, text: string): Promise<{ readonly writableBytes: number; readonly rootfsBytes: number }>;
+
+  /** Everything of a tenant. */
+  drop(tenantId: TenantId): Promise<void>;
+  /** Stops what runs: the node goes down for good. */
+  close(): Promise<void>;
+}
+
+export interface ContainerProcess {
+  readonly entrypoint: readonly string[] | null;
+  readonly cmd: readonly string[] | null;
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  /** `user[:group]`, names or numbers; '' the image's. */
+  readonly user: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly stopSignal?: string;
+  readonly stopTimeoutSeconds?: number;
+}
+
+/** A mount as the client asked for it. */
+export type ContainerMount =
+  | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
+  | { readonly kind: 'bind'; readonly hostPath: string; readonly create: boolean; readonly destination: string; readonly readOnly: boolean }
+  | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
+
+export interface CreateContainer {
+  readonly name?: string;
+  /** As the client wrote it. */
+  readonly image: string;
+  readonly process: ContainerProcess;
+  readonly hostname?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly ContainerMount[];
+  /** `container[:ro]`. */
+  readonly volumesFrom: readonly string[];
+  readonly limits: { readonly memoryBytes?: number; readonly cpuMillis?: number; readonly pids?: number; /** Of the writable layer: hard, reserved. */ readonly diskBytes?: number; readonly shmBytes?: number };
+  readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[]; readonly privileged: boolean };
+  readonly readOnlyRootfs: boolean;
+  readonly autoRemove: boolean;
+  /** The client's own words (Docker's Config and HostConfig), kept for `inspect`. At most 256 KiB as JSON. */
+  readonly clientConfig: Readonly<Record<string, unknown>>;
+}
+
+export interface ContainerState {
+  readonly status: 'created' | 'running' | 'paused' | 'exited' | 'removing' | 'dead';
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly error: string;
+  readonly pid: number;
+  /** Milliseconds; undefined: never. */
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+}
+
+export interface MountPoint {
+  readonly kind: 'volume' | 'bind' | 'tmpfs';
+  readonly name?: string;
+  /** As the tenant may know it: a path of its virtual host. */
+  readonly source: string;
+  readonly destination: string;
+  readonly readOnly: boolean;
+}
+
+export interface Container {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** Without the slash. */
+  readonly name: string;
+  readonly tenantId: TenantId;
+  readonly createdAt: number;
+  readonly imageId: Digest;
+  readonly request: CreateContainer;
+  /** What is executed: request and image merged. */
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly effective: { readonly env: readonly string[]; readonly cmd: readonly string[] | null; readonly entrypoint: readonly string[] | null; readonly workingDir: string; readonly user: string; readonly labels: Readonly<Record<string, string>>; readonly volumes: readonly string[]; readonly exposedPorts: readonly string[] };
+  readonly state: ContainerState;
+  readonly mounts: readonly MountPoint[];
+  readonly sandboxId: SandboxId | undefined;
+  readonly restartCount: number;
+}
+
+export interface CommitContainer {
+  readonly name?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly changes: readonly string[];
+  readonly pause: boolean;
+  /** Docker's body: replaces parts of the config. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Lines from the end. */
+  readonly tail?: number;
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+  readonly follow: boolean;
+}
+
+export interface LogChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly timeMs: number;
+  readonly bytes: Buffer;
+}
