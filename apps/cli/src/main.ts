@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
+import { registerImages } from './commands/images.js';
 import { registerKeys } from './commands/keys.js';
 import { registerLogin } from './commands/login.js';
 import { registerLogs } from './commands/logs.js';
@@ -9,6 +10,7 @@ import { registerMachine } from './commands/machine.js';
 import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
 import { registerTenants } from './commands/tenants.js';
+import { registerVolumes } from './commands/volumes.js';
 import { CliError, EXIT, describeFailure } from './failure.js';
 import { OutputClosed } from './frame-writer.js';
 
@@ -29,6 +31,8 @@ function buildProgram(): Command {
   registerLogs(program);
   registerRuns(program);
   registerLogin(program);
+  registerImages(program);
+  registerVolumes(program);
   registerTenants(program);
   registerKeys(program);
   registerMachine(program);
