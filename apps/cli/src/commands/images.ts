@@ -3,7 +3,7 @@ import type { ImageSummary, OperationProgress } from '#contracts';
 import type { SandbarClient } from '#sdk';
 import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
-import { CliError, EXIT } from '../failure.js';
+import { CliError } from '../failure.js';
 import { formatSize } from '../quantities.js';
 import { printJson, printTable, shortTime } from '../table.js';
 
@@ -88,7 +88,7 @@ function rowsOf(image: ImageSummary): string[][] {
 async function follow(client: SandbarClient, id: string): Promise<void> {
   const said = new Map<string, string>();
   for await (const line of client.operations.follow(id)) {
-    if (line.error !== undefined) throw new CliError(line.error.message, EXIT.failed);
+    if (line.error !== undefined) throw new CliError(line.error.message);
     const text = textOf(line);
     // Of a download, only its beginning and end: this is no terminal's full screen.
     const state = line.status ?? '';
@@ -97,7 +97,7 @@ async function follow(client: SandbarClient, id: string): Promise<void> {
     process.stdout.write(`${text}\n`);
   }
   const view = await client.operations.get(id);
-  if (view.state !== 'succeeded') throw new CliError(view.error?.message ?? `the transfer was ${view.state}`, EXIT.failed);
+  if (view.state !== 'succeeded') throw new CliError(view.error?.message ?? `the transfer was ${view.state}`);
   process.stdout.write(`${familiarName(parseReference(view.reference))}\n`);
 }
 
