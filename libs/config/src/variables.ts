@@ -82,7 +82,7 @@ export const workerVariables = {
   ),
   SANDBAR_OCI_RUNTIME: describe(z.enum(['crun', 'runc']).default('crun'), { description: 'The OCI runtime: crun or runc.' }),
   SANDBAR_CGROUP_ROOT: describe(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'must be one plain path component').default('sandbar'), { description: "Name of the cgroup all sandboxes stand under." }),
-  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init and sandbar-spawner are. Default: dist/native of this installation.', initial: '' }),
+  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init, sandbar-spawner and sandbar-tree are. Default: dist/native of this installation.', initial: '' }),
 };
 
 function parseListen(text: string): NodeRpcListen | undefined {
