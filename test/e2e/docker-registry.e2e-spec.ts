@@ -83,7 +83,7 @@ const MiB = 1024 * 1024;
   }, 120_000);
 
   it('stores once what two tenants have', async () => {
-    const bytes = (): number => Number(execFileSync('du', ['-sb', join(platform.dataDir, 'engine', 'content'), join(platform.dataDir, 'engine', 'snapshots')], { encoding: 'utf8' }).split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0));
+    const bytes = (): number => execFileSync('du', ['-sb', join(platform.dataDir, 'engine', 'content'), join(platform.dataDir, 'engine', 'snapshots')], { encoding: 'utf8' }).split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0);
     const before = bytes();
     await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: REGISTRY_PASSWORD });
     await anna.ok('pull', `${name}:big`);
