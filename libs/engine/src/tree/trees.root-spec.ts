@@ -269,6 +269,14 @@ describe('trees', () => {
     await expect(gather(mute.pack({ source: { kind: 'directory', path: root }, as: 'files' }))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  it('hears a result that came long before it asked', async () => {
+    async function* slow(): AsyncGenerator<Buffer, void, void> {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      yield* inChunks(await writeAll([fileEntry('a')]));
+    }
+    await expect(trees.extract({ root: join(folder, 'none'), tar: slow(), as: 'files' })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('remembers the times of directories up to a bound', async () => {
     const deep = Array.from({ length: 16 }, () => 'd'.repeat(250)).join('/');
     const many = function* (): Generator<TarEntryInput, void, void> {
