@@ -131,9 +131,10 @@ static void mount_bind(const struct bind_mount *bind, size_t index, int userns) 
   const int tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (tree < 0) fail_bind(index, "clone");
   struct mount_attr attr = {
-      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | ((bind->flags & BIND_READ_ONLY) != 0 ? MOUNT_ATTR_RDONLY : 0),
-      /* A disk is mounted without both; whether set-id programs count is said where the sandbox is described. */
-      .attr_clr = MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID,
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | ((bind->flags & BIND_READ_ONLY) != 0 ? MOUNT_ATTR_RDONLY : 0) |
+                  ((bind->flags & BIND_SET_ID) != 0 ? 0 : MOUNT_ATTR_NOSUID),
+      /* Disks are mounted so that nothing on them counts for the host. For the guest it does. */
+      .attr_clr = MOUNT_ATTR_NOEXEC | ((bind->flags & BIND_SET_ID) != 0 ? MOUNT_ATTR_NOSUID : 0),
       .propagation = MS_PRIVATE,
       .userns_fd = (unsigned long long)(unsigned)userns,
   };

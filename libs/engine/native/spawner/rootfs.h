@@ -22,7 +22,7 @@ struct upper {
   const char *work_name;
 };
 
-enum bind_flags { BIND_ENSURE_DIRECTORY = 1, BIND_READ_ONLY = 2 };
+enum bind_flags { BIND_ENSURE_DIRECTORY = 1, BIND_READ_ONLY = 2, BIND_SET_ID = 4 };
 
 struct bind_mount {
   const char *base;

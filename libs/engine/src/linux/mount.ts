@@ -36,7 +36,7 @@ export interface DirectoryUpper {
 /**
  * A directory or file of the host that a sandbox sees. The launch opens `base`, resolves `path` inside it (openat2 with RESOLVE_IN_ROOT, no magic
  * links, no mount below the base) because guests may change what is below, clones the mount id-mapped and nodev, without what is mounted below it, and
- * puts it at `binds/N` below the mount point, from where the OCI runtime binds it to `destination` (nosuid but in containers).
+ * puts it at `binds/N` below the mount point, from where the OCI runtime binds it to its destination.
  */
 export interface BindMount {
   /** An absolute path whose last component is a directory and no link. */

@@ -7,7 +7,7 @@ import type { ExecRequest, LaunchRequest } from './spawner.js';
 
 const OP = { exec: 1, launch: 2 } as const;
 const UPPER = { tmpfs: 1, directory: 2 } as const;
-const BIND = { ensureDirectory: 1, readOnly: 2 } as const;
+const BIND = { ensureDirectory: 1, readOnly: 2, setId: 4 } as const;
 const HEAD_BYTES = 4;
 /** In mount options `,` ends one, `:` parts layers and `\\` escapes. */
 const OVERLAY_NAME = /^[^,:\\]+$/;
@@ -74,12 +74,12 @@ class Writer {
     return this.u8(UPPER.directory).string(posix.dirname(upperDir)).string(names[0]).string(names[1]);
   }
 
-  binds(binds: readonly BindMount[]): this {
+  binds(binds: readonly BindMount[], flagsOfAll: number): this {
     this.u32(binds.length);
     for (const bind of binds) {
       this.string(bind.base)
         .string(bind.path)
-        .u8((bind.ensureDirectory ? BIND.ensureDirectory : 0) | (bind.readOnly ? BIND.readOnly : 0));
+        .u8(flagsOfAll | (bind.ensureDirectory ? BIND.ensureDirectory : 0) | (bind.readOnly ? BIND.readOnly : 0));
     }
     return this;
   }
@@ -127,7 +127,7 @@ export function encodeLaunch(id: number, request: LaunchRequest): Buffer {
     .upper(rootfs.upper)
     .u32(idRange.hostStart)
     .u32(idRange.size)
-    .binds(request.binds ?? [])
+    .binds(request.binds ?? [], request.bindsSetId === true ? BIND.setId : 0)
     .list(request.cgroupJoinFiles)
     .string(request.agentSocketPath)
     .frame();

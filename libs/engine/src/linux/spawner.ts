@@ -27,6 +27,8 @@ export interface LaunchRequest {
   readonly idRange: IdRange;
   /** Each appears at `<mountPoint>/binds/<its index>`. One that cannot is named by the error: `bind N: ENOENT`, and `step` in its details. */
   readonly binds?: readonly BindMount[];
+  /** Whether set-id programs and file capabilities count in the binds; default no. */
+  readonly bindsSetId?: boolean;
   /** Files of the sandbox's cgroup, one per hierarchy, to which the runtime process writes "0" before it is executed. */
   readonly cgroupJoinFiles: readonly string[];
   /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */

@@ -33,6 +33,7 @@ export function sandboxMounts(mounts: readonly SandboxMount[], mountPoint: strin
     if (mount.kind === 'bind') {
       const source = join(mountPoint, 'binds', String(binds));
       binds += 1;
+      // As the spawner's mount has it: those flags are locked, and a runtime's remount that leaves one out is refused (mount_namespaces(7)).
       return { destination, type: 'bind', source, options: ['bind', mount.source.readOnly ? 'ro' : 'rw', 'rprivate', 'nodev', ...(options.setId ? [] : ['nosuid'])] };
     }
     const { sizeBytes, mode, readOnly } = mount;

@@ -109,6 +109,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     const idRange = this.#rangesOrFail().rangeOf(slot);
     await mkdir(paths.dir, { mode: 0o700 });
     const { mounts = [], privileges } = spec;
+    const setId = privileges?.noNewPrivileges === false;
     // One after the other: nothing may still be in the making when a failure sweeps.
     const rootfs = await this.#rootfsOf(spec);
     const cgroup = await this.#ensureCgroup(spec);
@@ -119,7 +120,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       agentPath: this.#layout.agentProgram,
       idRange,
       coreLimit: this.#coreLimit,
-      mounts: sandboxMounts(mounts, paths.mountPoint, { setId: privileges?.noNewPrivileges === false }),
+      mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
       ...(privileges === undefined ? {} : { privileges }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
       ...(this.#seccompFilter === undefined ? {} : { annotations: this.#seccompFilter }),
@@ -133,6 +134,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       mountPoint: paths.mountPoint,
       idRange,
       binds: mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.source] : [])),
+      bindsSetId: setId,
       cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
       timeoutMs: LAUNCH_TIMEOUT_MS,
