@@ -43,8 +43,8 @@ static void mount_upper_directory(const struct upper *upper, int userns) {
   int tree = open_tree(AT_FDCWD, upper->parent, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
   if (tree < 0) fail("open the writable layer");
   struct mount_attr attr = {
-      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
-      .attr_clr = MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+      /* For whoever sees the overlay, the flags of the overlay's own mount count. */
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
       .propagation = MS_PRIVATE,
       .userns_fd = (unsigned long long)(unsigned)userns,
   };
