@@ -6,7 +6,10 @@ import { CodedError, isCodedError, systemClock, type Clock, type Digest } from '
 import type { BlobInfo, ContentStore } from '../../content/index.js';
 import { chainIdOf, type SnapshotInfo, type Snapshotter } from '../../snapshots/index.js';
 import type { Image, ImageConfig, ImageStore, ImportRequest } from '../images.js';
-import { MEDIA_TYPES, ociArchitecture, parseImageConfig, parseManifest, type Manifest } from './documents.js';
+import { parseManifest, type Manifest } from '../documents.js';
+import { parseImageConfig } from '../image-config.js';
+import { MEDIA_TYPES } from '../media-types.js';
+import { ociArchitecture } from '../platforms.js';
 import { checkImageName, checkNamespace } from './image-names.js';
 import { ImageRefs } from './image-refs.js';
 import { SharedLock } from './shared-lock.js';
