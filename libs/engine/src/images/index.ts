@@ -6,3 +6,4 @@ export type { Descriptor, ImageIndex, IndexEntry, Manifest, Platform } from './d
 export { parseContainerConfig, parseImageConfig } from './image-config.js';
 export * from './platforms.js';
 export { FsImageStore, type FsImageStoreOptions } from './drivers/fs-image-store.js';
+export { decompressed } from './drivers/decompress.js';

@@ -63,6 +63,9 @@ function lastFourBytes(address: string): string {
   // The URL parser writes every IPv6 address in hexadecimal groups, the shortest way.
   const groups = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::');
   const tail = (groups.at(-1) ?? '').split(':').filter((group) => group !== '');
-  const [high, low] = ['0', '0', ...tail].slice(-2).map((group) => Number.parseInt(group, 16));
-  return [high! >> 8, high! & 255, low! >> 8, low! & 255].join('.');
+  return ['0', '0', ...tail]
+    .slice(-2)
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((pair) => [pair >> 8, pair & 255])
+    .join('.');
 }

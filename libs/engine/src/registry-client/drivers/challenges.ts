@@ -17,9 +17,9 @@ export function parseChallenge(header: string | undefined): Challenge | undefine
     const parameters: Record<string, string> = {};
     for (let parameter = PARAMETER.exec(rest); parameter; parameter = PARAMETER.exec(rest)) {
       rest = rest.slice(parameter[0].length);
-      parameters[parameter[1]!.toLowerCase()] = parameter[2]?.replace(/\\(.)/g, '$1') ?? parameter[3] ?? '';
+      parameters[(parameter[1] ?? '').toLowerCase()] = parameter[2]?.replace(/\\(.)/g, '$1') ?? parameter[3] ?? '';
     }
-    const name = scheme[1]!.toLowerCase();
+    const name = scheme[1]?.toLowerCase();
     if (name === 'basic' || name === 'bearer') found.push({ scheme: name, parameters });
   }
   return found.find(({ scheme }) => scheme === 'bearer') ?? found[0];

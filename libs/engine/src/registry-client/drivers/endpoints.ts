@@ -14,10 +14,14 @@ export interface Endpoint {
   readonly kind: 'mirror' | 'hub' | 'registry';
 }
 
-/** Where an image's registry is, in the order to be asked. @throws CodedError `invalid_argument` */
-export function endpointsOf(domain: string, policy: RegistryPolicy, hub: DockerHub): Endpoint[] {
-  if (domain !== DEFAULT_DOMAIN) return [{ base: registryUrl(domain), kind: 'registry' }];
-  return [...policy.mirrors.map((mirror): Endpoint => ({ base: new URL(mirror), kind: 'mirror' })), { base: new URL(hub.registry), kind: 'hub' }];
+/** Where a name's registry is. @throws CodedError `invalid_argument` */
+export function endpointOf(domain: string, hub: DockerHub): Endpoint {
+  return domain === DEFAULT_DOMAIN ? { base: new URL(hub.registry), kind: 'hub' } : { base: registryUrl(domain), kind: 'registry' };
+}
+
+/** What is to be asked before. */
+export function mirrorsOf(domain: string, policy: RegistryPolicy): Endpoint[] {
+  return domain === DEFAULT_DOMAIN ? policy.mirrors.map((mirror) => ({ base: new URL(mirror), kind: 'mirror' })) : [];
 }
 
 /** What `docker login` names: `127.0.0.1:5000`, `https://index.docker.io/v1/`. @throws CodedError `invalid_argument` */

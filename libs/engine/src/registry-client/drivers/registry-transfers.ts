@@ -5,10 +5,12 @@ import type { TenantImages } from '../../images/index.js';
 import type { ImageTransfers, PullRequest, PullResult, PushRequest, PushResult, RegistryAuth, RegistryPolicy, SearchResult } from '../registry-client.js';
 import { AddressPolicy } from './address-policy.js';
 import { Dialer } from './dialer.js';
-import { DOCKER_HUB, Reachability, endpointOfAddress, endpointsOf, type DockerHub, type Endpoint } from './endpoints.js';
+import { DOCKER_HUB, Reachability, endpointOf, endpointOfAddress, mirrorsOf, type DockerHub, type Endpoint } from './endpoints.js';
 import { isUnreachable } from './failures.js';
 import { checkLogin } from './login.js';
+import { GzipLayers } from './gzip-layers.js';
 import { Pull } from './pull.js';
+import { Push, announcePush, imageToPush } from './push.js';
 import { RegistrySession, type TransferTiming } from './registry-session.js';
 import { searchHub, searchProvided } from './search.js';
 import { pullStandIn } from './stand-in.js';
@@ -17,6 +19,8 @@ import { readTags } from './tags.js';
 const TIMING: TransferTiming = { connectMs: 5_000, stallMs: 30_000, backoffMs: 500, layerWaitMs: 15_000 };
 
 export interface RegistryTransfersOptions {
+  /** A directory of its own, made when it is first needed. */
+  readonly root: string;
   readonly images: TenantImages;
   readonly content: ContentStore;
   readonly policy: RegistryPolicy;
@@ -35,6 +39,7 @@ export class RegistryTransfers implements ImageTransfers {
   private readonly hub: DockerHub;
   private readonly addresses: AddressPolicy;
   private readonly reachability: Reachability;
+  private readonly gzipLayers: GzipLayers;
 
   constructor(private readonly options: RegistryTransfersOptions) {
     this.clock = options.clock ?? systemClock;
@@ -43,6 +48,7 @@ export class RegistryTransfers implements ImageTransfers {
     this.hub = options.hub ?? DOCKER_HUB;
     this.addresses = new AddressPolicy(options.policy);
     this.reachability = new Reachability(this.clock);
+    this.gzipLayers = new GzipLayers(options.root);
   }
 
   async pull(asked: PullRequest): Promise<PullResult> {
@@ -56,9 +62,15 @@ export class RegistryTransfers implements ImageTransfers {
     return this.anywhere(reference, auth, signal, (session) => readTags(session, reference));
   }
 
-  async push(_request: PushRequest): Promise<PushResult> {
-    await Promise.resolve();
-    throw new CodedError('unsupported', 'push');
+  async push(asked: PushRequest): Promise<PushResult> {
+    const request = { ...asked, reference: withDefaultTag(asked.reference) };
+    const record = await imageToPush(this.options.images, request.namespace, request.reference);
+    announcePush(request);
+    const endpoint = endpointOf(request.reference.domain, this.hub);
+    const stores = { ...this.options, clock: this.clock, gzipLayers: this.gzipLayers };
+    const result = await this.withSession(endpoint, request.auth, request.signal, (session) => new Push(session, stores, request, record).run());
+    this.publish('push', request, familiarName(request.reference));
+    return result;
   }
 
   async login(serverAddress: string, auth: RegistryAuth, signal: AbortSignal): Promise<{ readonly identityToken?: string }> {
@@ -102,8 +114,7 @@ export class RegistryTransfers implements ImageTransfers {
 
   /** With the first registry of a name that does it: mirrors, without credentials, before docker.io itself. */
   private async anywhere<T>(reference: ImageReference, auth: RegistryAuth | undefined, signal: AbortSignal, action: (session: RegistrySession) => Promise<T>): Promise<T> {
-    const endpoints = endpointsOf(reference.domain, this.options.policy, this.hub);
-    for (const endpoint of endpoints.filter(({ kind }) => kind === 'mirror')) {
+    for (const endpoint of mirrorsOf(reference.domain, this.options.policy)) {
       try {
         return await this.withSession(endpoint, undefined, signal, action);
       } catch (error) {
@@ -111,7 +122,7 @@ export class RegistryTransfers implements ImageTransfers {
         this.logger.warn({ err: error, mirror: endpoint.base.origin }, 'a mirror did not give an image');
       }
     }
-    return this.withSession(endpoints.at(-1)!, auth, signal, action);
+    return this.withSession(endpointOf(reference.domain, this.hub), auth, signal, action);
   }
 
   private async withSession<T>(endpoint: Endpoint, auth: RegistryAuth | undefined, signal: AbortSignal, action: (session: RegistrySession) => Promise<T>): Promise<T> {

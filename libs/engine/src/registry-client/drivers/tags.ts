@@ -42,8 +42,8 @@ function isTag(tag: string, reference: ImageReference): boolean {
 
 /** RFC 5988: `</v2/x/tags/list?last=b>; rel="next"`. Only of the registry itself. */
 function nextPage(link: string | string[] | undefined, from: URL, session: RegistrySession): URL | undefined {
-  const match = /<([^>]{1,2000})>\s*;\s*rel="?next"?/.exec(String(link ?? ''));
-  if (!match || !URL.canParse(match[1]!, from)) return undefined;
-  const url = new URL(match[1]!, from);
+  const next = /<([^>]{1,2000})>\s*;\s*rel="?next"?/.exec(String(link ?? ''))?.[1];
+  if (next === undefined || !URL.canParse(next, from.href)) return undefined;
+  const url = new URL(next, from);
   return url.origin === session.base.origin ? url : undefined;
 }
