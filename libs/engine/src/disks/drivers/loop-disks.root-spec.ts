@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId, silentLogger } from '#kernel';
@@ -68,6 +68,23 @@ describe('LoopDisks', () => {
     expect(line).toMatch(/discard/);
     for (const file of [join(root, 'images', `${tenant}.img`), join(path, '.ballast')]) expect((await stat(file)).mode & 0o777).toBe(0o600);
     for (const folder of ['images', 'mounts', `mounts/${tenant}/volumes`]) expect((await stat(join(root, folder))).mode & 0o777).toBe(0o700);
+  });
+
+  it('grows a disk that is in use: at once, or where the kernel forbids that, when it is idle', async () => {
+    let now = 0;
+    await disks.close();
+    disks = await LoopDisks.open(root, { logger: silentLogger, clock: { now: () => 0, monotonicMs: () => now } });
+    const tenant = newId('tenant');
+    const disk = await disks.ensure(tenant, 8 * MiB);
+    const held = await open(join(disk.path, 'volumes', 'held'), 'w');
+    const mayGrow = Number.parseInt(/CapEff:\s*(\w+)/.exec(await readFile('/proc/self/status', 'utf8'))![1]!.slice(-7, -6), 16) & 1;
+    const mebibytes = async (): Promise<number> => Math.round((await (await disks.ensure(tenant, 64 * MiB)).usage()).totalBytes / MiB);
+    expect(await mebibytes()).toBe(mayGrow ? 64 : 8);
+    await held.writeFile('x');
+    await held.close();
+    expect(await mebibytes()).toBe(mayGrow ? 64 : 8);
+    now += 30_001;
+    expect(await mebibytes()).toBe(64);
   });
 
   it('is seen by a name space that was made before the disk', async () => {

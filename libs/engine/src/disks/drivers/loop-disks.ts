@@ -1,6 +1,6 @@
 import { mkdir, readdir, realpath, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { CodedError, isId, type Logger, type TenantId } from '#kernel';
+import { CodedError, isId, systemClock, type Clock, type Logger, type TenantId } from '#kernel';
 import { KeyedQueue, readMounts, removeFile } from '../../linux/index.js';
 import type { TenantDisk, TenantDisks } from '../disks.js';
 import { isUnfinishedImage } from './ext4-image.js';
@@ -10,16 +10,20 @@ import { detach, listLoopDevices, mountedDevice, unmount } from './loop-mounts.j
 
 export interface LoopDisksOptions {
   readonly logger: Logger;
+  readonly clock?: Clock;
 }
 
 const IMAGE = '.img';
 /** Below this there is no room for a journal and folders. */
 const LEAST_BYTES = 8 * 1024 ** 2;
+const GROWTH_RETRY_MS = 30_000;
 
 interface Known {
   readonly disk: LoopDisk;
-  /** As last asked for. */
+  /** As last asked for, and reached. */
   sizeBytes?: number;
+  /** A growth that could not be: unmounting is not tried again at each start of a container. */
+  waits?: { readonly sizeBytes: number; readonly untilMs: number };
 }
 
 /**
@@ -36,16 +40,17 @@ export class LoopDisks implements TenantDisks {
     private readonly images: string,
     private readonly mounts: string,
     private readonly logger: Logger,
+    private readonly clock: Clock,
   ) {}
 
   /** Makes the folders and the shared mount: to be called before the spawner is started. */
-  static async open(root: string, { logger }: LoopDisksOptions): Promise<LoopDisks> {
+  static async open(root: string, { logger, clock = systemClock }: LoopDisksOptions): Promise<LoopDisks> {
     for (const folder of ['images', 'mounts']) await mkdir(join(root, folder), { recursive: true, mode: 0o700 });
     // As the kernel names them in mountinfo and sysfs.
     const real = await realpath(root);
     const mounts = join(real, 'mounts');
     await shareMount(mounts);
-    return new LoopDisks(join(real, 'images'), mounts, logger);
+    return new LoopDisks(join(real, 'images'), mounts, logger, clock);
   }
 
   async recover(): Promise<void> {
@@ -114,9 +119,13 @@ export class LoopDisks implements TenantDisks {
     await disk.make(sizeBytes);
     await disk.mount();
     this.#known.set(tenantId, known);
-    if (await disk.resize(sizeBytes)) known.sizeBytes = sizeBytes;
-    else {
+    if (known.waits?.sizeBytes === sizeBytes && this.clock.monotonicMs() < known.waits.untilMs) return disk;
+    if (await disk.resize(sizeBytes)) {
+      known.sizeBytes = sizeBytes;
+      delete known.waits;
+    } else {
       delete known.sizeBytes;
+      known.waits = { sizeBytes, untilMs: this.clock.monotonicMs() + GROWTH_RETRY_MS };
       this.logger.warn({ tenantId, sizeBytes }, 'disks: it grows when it is idle: this process lacks CAP_SYS_RESOURCE');
     }
     return disk;
