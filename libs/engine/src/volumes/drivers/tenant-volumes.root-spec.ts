@@ -6,7 +6,7 @@ import { LoopDisks } from '../../disks/index.js';
 import { MemoryHostEvents, type HostEvent, type HostEvents } from '../../events/index.js';
 import { describeVolumes } from '../volumes.contract.js';
 import { TenantVolumes } from './tenant-volumes.js';
-import { plainTrees } from './plain-trees.contract.js';
+import { plainTrees } from '../testing/plain-trees.js';
 
 const MiB = 1024 ** 2;
 
