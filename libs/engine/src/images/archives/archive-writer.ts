@@ -1,8 +1,8 @@
 import { canonicalName, digestHex, digestOf, familiarName, familiarRepository, type Digest, type ImageReference } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
 import { writeTar, type TarEntryInput } from '../../tar/index.js';
-import { decompressed } from '../compression.js';
 import { parseManifest, type Descriptor } from '../documents.js';
+import { decompressed } from '../drivers/decompress.js';
 import { MEDIA_TYPES, layerCompressionOf } from '../media-types.js';
 import type { ImageRecord } from '../tenant-images.js';
 

@@ -1,7 +1,7 @@
 import { canonicalName, isCodedError, parseReference, repositoryOf, type Digest, type ImageReference } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
-import { decompressed } from '../compression.js';
 import { parseManifest } from '../documents.js';
+import { decompressed } from '../drivers/decompress.js';
 import type { ImageArchives, ImageRecord, LoadedImage, LoadProgress, TenantImages } from '../tenant-images.js';
 import { readArchiveIndex, type ArchivedImage } from './archive-index.js';
 import { writeArchive, type PlainSizes, type SavedImage } from './archive-writer.js';
@@ -37,7 +37,7 @@ export class TarImageArchives implements ImageArchives {
     const pin = await content.pin([]);
     let stored: StoredFiles | undefined;
     try {
-      stored = await StoredFiles.read(await decompressed(archive), { content, pin, maxBytes: quotaBytesOf?.(namespace), onProgress });
+      stored = await StoredFiles.read(decompressed(archive), { content, pin, maxBytes: quotaBytesOf?.(namespace), onProgress });
       const found = await readArchiveIndex(stored, content, pin);
       return await this.register(namespace, found, before);
     } finally {
