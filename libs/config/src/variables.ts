@@ -92,7 +92,7 @@ export const workerVariables = {
       .prefault(''),
     { description: "URLs of registries that are asked first for Docker Hub's images, with commas between.", initial: '' },
   ),
-  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init and sandbar-spawner are. Default: dist/native of this installation.', initial: '' }),
+  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init, sandbar-spawner and sandbar-tree are. Default: dist/native of this installation.', initial: '' }),
 };
 
 /** `host[:port]`, several with commas between. */
