@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { digestOf, isCodedError, parseReference, type Digest } from '#kernel';
@@ -27,6 +28,8 @@ interface Operation {
   readonly stack: number;
   readonly force: boolean;
   readonly holder: string;
+  /** Milliseconds until it begins. */
+  readonly wait: number;
 }
 interface Step {
   /** At once. */
@@ -43,6 +46,7 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   stack: fc.nat(STACKS.length - 1),
   force: fc.boolean(),
   holder: fc.constantFrom(...HOLDERS),
+  wait: fc.nat(15),
 });
 const step: fc.Arbitrary<Step> = fc.record({ operations: fc.array(operation, { minLength: 1, maxLength: 5 }), killAfter: fc.option(fc.nat(40), { nil: undefined, freq: 3 }) });
 
@@ -120,7 +124,10 @@ class World {
 
   /** What breaks the rules of Docker fails, which is fine; all else must not. */
   private async perform(what: Operation): Promise<void> {
+    const { life } = this;
     try {
+      await sleep(what.wait);
+      if (life !== this.life || life.isDead()) return;
       await this.attempt(what);
     } catch (error) {
       if (!isCodedError(error) || !['not_found', 'conflict', 'invalid_argument'].includes(error.code)) throw error;
@@ -236,7 +243,7 @@ describe('the images of a node', () => {
           await rm(root, { recursive: true, force: true });
         }
       }),
-      { numRuns: Number(process.env.PROPERTY_RUNS ?? 60), endOnFailure: true },
+      { numRuns: 40, endOnFailure: true },
     );
   }, 120_000);
 });

@@ -15,14 +15,14 @@ export class Life {
   readonly death = new Promise<void>((resolve) => {
     this.die = resolve;
   });
-  private dead = false;
+  private state: 'alive' | 'dead' = 'alive';
 
   killAfter(calls: number): void {
     this.callsLeft = calls;
   }
 
   kill(): void {
-    this.dead = true;
+    this.state = 'dead';
     this.die();
   }
 
@@ -41,7 +41,7 @@ export class Life {
       delete: (digest) => this.call(() => store.delete(digest)),
       pin: (digests) => this.call(() => store.pin(digests)),
       ingest: (expected, size) => this.call(() => store.ingest(expected, size)),
-      sweep: (isNeeded) => this.call(() => store.sweep((digest) => this.dead || isNeeded(digest))),
+      sweep: (isNeeded) => this.call(() => store.sweep((digest) => this.isDead() || isNeeded(digest))),
     };
   }
 
@@ -71,15 +71,19 @@ export class Life {
     };
   }
 
+  isDead(): boolean {
+    return this.state === 'dead';
+  }
+
   private async call<T>(action: () => Promise<T>): Promise<T> {
     this.callsLeft -= 1;
     if (this.callsLeft < 0) this.kill();
-    if (this.dead) return new Promise<never>(() => undefined);
+    if (this.isDead()) return new Promise<never>(() => undefined);
     const running = action();
     this.underWay.add(running);
     const [end] = await Promise.allSettled([running]);
     this.underWay.delete(running);
-    if (this.dead) return new Promise<never>(() => undefined);
+    if (this.isDead()) return new Promise<never>(() => undefined);
     if (end.status === 'rejected') throw end.reason;
     return end.value;
   }
