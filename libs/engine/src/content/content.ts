@@ -20,9 +20,10 @@ export interface BlobReader extends AsyncIterable<Uint8Array> {
 export interface ContentStore {
   /**
    * Streams `source` in. Idempotent: bytes already present are accepted and stored once; a damaged copy is replaced.
+   * `pin` takes the digest before the blob is visible: a writer that does not know it beforehand cannot pin it in time.
    * @throws CodedError `digest_mismatch` when the bytes do not hash to `expected`; nothing is kept. What `source` throws, likewise.
    */
-  write(source: AsyncIterable<Uint8Array>, expected?: Digest): Promise<BlobInfo>;
+  write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo>;
   /** The caller owns the reader; a blob that is deleted meanwhile stays readable. @throws CodedError `not_found` */
   open(digest: Digest): Promise<BlobReader>;
   /** Whole, verified content of a small blob (a config, a manifest). @throws CodedError `not_found`, `payload_too_large`, `digest_mismatch` */

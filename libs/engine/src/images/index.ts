@@ -5,5 +5,7 @@ export { MAX_DOCUMENT_BYTES, MAX_INDEX_ENTRIES, MAX_LAYERS, documentKind, parseD
 export type { Descriptor, ImageIndex, IndexEntry, Manifest, Platform } from './documents.js';
 export { parseContainerConfig, parseImageConfig } from './image-config.js';
 export * from './platforms.js';
-export { FsImageStore, type FsImageStoreOptions } from './drivers/fs-image-store.js';
+export { applyChanges } from './changes.js';
+export { FsTenantImages, type FsTenantImagesOptions } from './drivers/fs-tenant-images.js';
 export { decompressed } from './drivers/decompress.js';
+export { RootfsImages } from './drivers/rootfs-images.js';

@@ -35,13 +35,14 @@ export class FsContentStore implements ContentStore {
     return new FsContentStore(blobs, await StagingArea.open(join(root, 'staging')), pins, partials);
   }
 
-  async write(source: AsyncIterable<Uint8Array>, expected?: Digest): Promise<BlobInfo> {
+  async write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo> {
     const staged = this.staging.newPath();
     try {
       const info = await stage(source, staged);
       if (expected !== undefined && info.digest !== expected) {
         throw new CodedError('digest_mismatch', 'the bytes are not those that were announced', { expected, actual: info.digest, size: info.size });
       }
+      await pin?.add([info.digest]);
       // Also when the blob is there already: the name then points to bytes that were verified just now, so damage heals.
       await rename(staged, this.path(info.digest));
       await syncDirectory(this.blobs);

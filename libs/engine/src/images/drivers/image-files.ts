@@ -6,7 +6,8 @@ import { chainIdOf } from '../../snapshots/index.js';
 import { isObject } from '../documents.js';
 import { checkNamespace } from './namespaces.js';
 import { EMPTY_DIFF_ID } from './empty-layer.js';
-import type { StoredImage, StoredLayer, StoredName } from './image-space.js';
+import type { ImageLayer } from '../tenant-images.js';
+import type { StoredImage, StoredName } from './image-space.js';
 
 const FILE = /^[0-9a-f]{64}\.json$/;
 const TMP = /\.tmp$/;
@@ -124,7 +125,7 @@ async function namesIn(folder: string): Promise<string[]> {
 
 function parseStoredImage(value: unknown): StoredImage {
   if (!isObject(value) || !isDigest(value.id) || !isDigest(value.manifest) || typeof value.addedAt !== 'number' || !Array.isArray(value.layers)) throw damaged();
-  const layers: StoredLayer[] = [];
+  const layers: ImageLayer[] = [];
   for (const layer of value.layers as unknown[]) {
     if (!isObject(layer) || !isDigest(layer.diffId) || !isDigest(layer.blob) || typeof layer.sizeBytes !== 'number') throw damaged();
     layers.push({ diffId: layer.diffId, chainId: chainIdOf(layers.at(-1)?.chainId, layer.diffId), blob: layer.blob, sizeBytes: layer.sizeBytes });

@@ -1,13 +1,6 @@
 import { CodedError, canonicalName, isDigest, parseReference, withDefaultTag, type Digest, type ImageReference } from '#kernel';
-import type { ImageHolder } from '../tenant-images.js';
+import type { ImageHolder, ImageLayer } from '../tenant-images.js';
 import { Counts } from './counts.js';
-
-export interface StoredLayer {
-  readonly diffId: Digest;
-  readonly chainId: Digest;
-  readonly blob: Digest;
-  readonly sizeBytes: number;
-}
 
 /** What is kept of an image beside its documents. */
 export interface StoredImage {
@@ -18,7 +11,7 @@ export interface StoredImage {
   /** The unpacked stack that it stands on. */
   readonly chainId: Digest;
   /** Lowest first. */
-  readonly layers: readonly StoredLayer[];
+  readonly layers: readonly ImageLayer[];
 }
 
 export interface StoredName {
@@ -102,7 +95,7 @@ export class ImageSpace {
   }
 }
 
-export function stackOf({ chainId, layers }: StoredImage): readonly Digest[] {
+export function stackOf({ chainId, layers }: Pick<StoredImage, 'chainId' | 'layers'>): readonly Digest[] {
   return layers.length === 0 ? [chainId] : layers.map((layer) => layer.chainId);
 }
 

@@ -129,11 +129,15 @@ export class Layers {
     return this.snapshots.sizeOf(chain);
   }
 
-  /** Removes of these, children before their parents, what nothing needs. Answers with what was removed. */
+  /** Removes of these and what they stand on, children before their parents, what nothing needs. Answers with what was removed. */
   async remove(chains: Iterable<Digest>): Promise<Digest[]> {
-    const doomed = new Set([...chains].filter((chain) => !this.isHeld(chain)));
-    if (doomed.size === 0) return [];
+    const loose = [...chains].filter((chain) => !this.isHeld(chain));
+    if (loose.length === 0) return [];
     const parents = new Map((await this.snapshots.list()).map(({ chainId, parent }) => [chainId, parent]));
+    const doomed = new Set<Digest>();
+    for (const chain of loose) {
+      for (let at: Digest | undefined = chain; at !== undefined && !doomed.has(at); at = parents.get(at)) doomed.add(at);
+    }
     const removed: Digest[] = [];
     for (const chain of childrenFirst(doomed, parents)) {
       if (await this.removal.own(() => this.removeOne(chain))) removed.push(chain);
