@@ -319,7 +319,7 @@ describe('a pull', () => {
       const clock = new HandClock();
       const silent = bench.transfers({ insecure: ['127.0.0.1'] }, { hub: hubAt('http://127.0.0.1:1'), clock });
       expect(await silent.pull({ ...bench.request(), reference: busybox })).toEqual({ imageId: image.configDigest, digest: image.digest, changed: true });
-      expect((await bench.images.resolve(bench.tenant, 'busybox')).id).toBe(image.configDigest);
+      expect((await bench.images.resolve(bench.tenant, 'busybox:latest')).id).toBe(image.configDigest);
       expect(bench.said().slice(-2)).toEqual([`Digest: ${image.digest}`, 'Status: Downloaded newer image for busybox:latest']);
       expect(bench.said()[0]).toBe('latest: Pulling from library/busybox');
       expect((await silent.pull({ ...bench.request(), reference: busybox })).changed).toBe(false);

@@ -17,7 +17,7 @@ export class MemoryImages {
     for (const { digest } of layers) if (!(await this.content.stat(digest))) throw new CodedError('not_found', 'a blob is missing', { digest });
     const document = parseImageConfig(await this.content.read(config.digest));
     const key = `${namespace} ${config.digest}`;
-    const record = this.records.get(key) ?? { id: config.digest, manifest, config: document, chainId: config.digest, tags: [], digests: [], parent: undefined, rawConfig: {}, sizeBytes: 0, addedAt: 0, taggedAt: undefined, containers: [] };
+    const record = this.records.get(key) ?? { id: config.digest, manifest, config: document, chainId: config.digest, tags: [], digests: [], parent: undefined, rawConfig: {}, sizeBytes: 0, layers: [], addedAt: 0, taggedAt: undefined, containers: [] };
     this.records.set(key, record);
     for (const name of names) await this.tag(namespace, config.digest, name);
     return this.records.get(key) ?? record;
