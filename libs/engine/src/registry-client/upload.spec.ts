@@ -87,6 +87,7 @@ class UploadRegistry {
         reply(201);
         return;
       }
+      case undefined:
       default:
         if (!url.pathname.includes('/uploads/')) reply(200);
         else if (this.uploads.has(name)) reply(204, state());

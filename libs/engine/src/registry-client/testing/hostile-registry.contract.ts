@@ -52,23 +52,23 @@ export class HostileRegistry {
     const path = request.url ?? '/';
     this.seen.push({ method: request.method ?? '', path, headers: request.headers });
     if (await this.trick(request, response)) return;
-    if (path === '/v2/') return end(response, 200, '{}');
+    if (path === '/v2/') { end(response, 200, '{}'); return; }
     const [, , kind, name = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)$/.exec(path) ?? [];
     if (kind === 'manifests') {
       const document = this.manifests.get(name);
-      if (!document) return end(response, 404, JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN', message: 'manifest unknown' }] }));
+      if (!document) { end(response, 404, JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN', message: 'manifest unknown' }] })); return; }
       response.writeHead(200, { 'content-type': document.type ?? 'application/vnd.oci.image.manifest.v1+json', ...document.headers });
       response.end(document.bytes);
       return;
     }
     const blob = kind === 'blobs' ? this.blobs.get(name) : undefined;
-    if (!blob) return end(response, 404, JSON.stringify({ errors: [{ code: 'BLOB_UNKNOWN', message: 'blob unknown to registry' }] }));
+    if (!blob) { end(response, 404, JSON.stringify({ errors: [{ code: 'BLOB_UNKNOWN', message: 'blob unknown to registry' }] })); return; }
     this.give(path, blob, request, response);
   }
 
   private give(path: string, blob: Buffer, request: IncomingMessage, response: ServerResponse): void {
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    if (from >= blob.length && from > 0) return end(response, 416, '');
+    if (from >= blob.length && from > 0) { end(response, 416, ''); return; }
     const body = blob.subarray(from);
     this.served.set(path, (this.served.get(path) ?? 0) + body.length);
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': body.length, ...(from > 0 ? { 'content-range': `bytes ${from}-${blob.length - 1}/${blob.length}` } : {}) });
