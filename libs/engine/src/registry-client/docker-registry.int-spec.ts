@@ -25,7 +25,7 @@ describe.each(['nobody', 'basic', 'token'] as const)('docker-registry that asks 
   });
   beforeEach(async () => {
     bench = await transferBench();
-    image = sampleImage([400_000, 30_000, 5000]);
+    image = await sampleImage([400_000, 30_000, 5000]);
   });
   afterEach(() => bench.cleanup());
 
@@ -84,7 +84,7 @@ describe.each(['nobody', 'basic', 'token'] as const)('docker-registry that asks 
   });
 
   it('is sent gzip, the same each time, of layers that were made here', async () => {
-    const zstd = sampleImage([300_000, 20_000], (tar) => {
+    const zstd = await sampleImage([300_000, 20_000], (tar) => {
       const bytes = zstdCompressSync(tar);
       plain.set(bytes, tar);
       return { bytes, mediaType: MEDIA_TYPES.layerZstd };

@@ -12,7 +12,7 @@ describe('a pull', () => {
   beforeEach(async () => {
     bench = await transferBench();
     registry = await HostileRegistry.start();
-    image = sampleImage();
+    image = await sampleImage();
     offer(image, 'latest');
   });
   afterEach(async () => {
@@ -333,7 +333,7 @@ describe('a pull', () => {
       await registry.stop();
       const client = bench.transfers({ insecure: [port] }, { hub: hubAt(`http://${port}`), clock });
       expect((await client.pull({ ...bench.request(), reference: busybox })).digest).toBe(image.digest);
-      const newer = sampleImage([100]);
+      const newer = await sampleImage([100]);
       registry = await HostileRegistry.start(Number(port.split(':')[1]));
       offer(newer, 'latest');
       expect((await client.pull({ ...bench.request(), reference: busybox })).digest).toBe(image.digest);

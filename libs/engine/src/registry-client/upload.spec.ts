@@ -38,6 +38,25 @@ class UploadRegistry {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
+  /** False: refused, or the connection broke. */
+  private async takePart(request: IncomingMessage, name: string): Promise<boolean> {
+    if (!this.takesParts) {
+      request.resume();
+      return false;
+    }
+    const limit = this.breaks.shift() ?? Infinity;
+    let got = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      this.uploads.set(name, Buffer.concat([this.uploads.get(name)!, chunk]));
+      got += chunk.length;
+      if (got < limit) continue;
+      if (this.forgets) this.uploads.delete(name);
+      request.socket.destroy();
+      return false;
+    }
+    return true;
+  }
+
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://x');
     const name = url.pathname.split('/').at(-1) ?? '';
@@ -54,25 +73,10 @@ class UploadRegistry {
         this.uploads.set(String(this.uploads.size), Buffer.alloc(0));
         reply(202, { location: `/v2/x/blobs/uploads/${this.uploads.size - 1}` });
         return;
-      case 'PATCH': {
-        if (!this.takesParts) {
-          request.resume();
-          reply(405);
-          return;
-        }
-        const limit = this.breaks.shift() ?? Infinity;
-        let got = 0;
-        for await (const chunk of request as AsyncIterable<Buffer>) {
-          this.uploads.set(name, Buffer.concat([this.uploads.get(name)!, chunk]));
-          got += chunk.length;
-          if (got < limit) continue;
-          if (this.forgets) this.uploads.delete(name);
-          request.socket.destroy();
-          return;
-        }
-        reply(202, state());
+      case 'PATCH':
+        if (await this.takePart(request, name)) reply(202, state());
+        else if (!request.socket.destroyed) reply(405);
         return;
-      }
       case 'PUT': {
         const body = Buffer.concat(await (request as AsyncIterable<Buffer> & IncomingMessage).toArray());
         if (url.pathname.includes('/manifests/')) this.manifests.set(name, body);
@@ -127,7 +131,7 @@ describe('an upload', () => {
 
   it.each([['as stored', undefined], ['as gzip', zstd]])('of a layer %s goes on where it broke', async (_how, stored) => {
     registry.breaks = [300_000, 200_000];
-    await push(sampleImage([2_000_000], stored));
+    await push(await sampleImage([2_000_000], stored));
     expect(registry.log.filter((line) => line.startsWith('PATCH'))).toHaveLength(4);
     // One upload for the layer, one for the config: nothing began anew.
     expect(registry.uploads.size).toBe(2);
@@ -137,20 +141,20 @@ describe('an upload', () => {
   it('begins anew when the registry has forgotten it', async () => {
     registry.breaks = [100_000];
     registry.forgets = true;
-    await push(sampleImage([500_000]));
+    await push(await sampleImage([500_000]));
     expect(registry.blobs.has(image.layers[0]!.digest)).toBe(true);
   });
 
   it.each([['known', undefined], ['not known', zstd]])('is sent whole to a registry that takes no parts, its digest %s', async (_known, stored) => {
     registry.takesParts = false;
-    await push(sampleImage([500_000], stored));
+    await push(await sampleImage([500_000], stored));
     expect(registry.blobs.size).toBe(2);
   });
 
   it('gives up a connection that always breaks', async () => {
     registry.breaks = Array.from({ length: 50 }, () => 1);
     registry.forgets = true;
-    await expect(push(sampleImage([500_000]))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(push(await sampleImage([500_000]))).rejects.toMatchObject({ code: 'unavailable' });
     expect(registry.manifests.size).toBe(0);
   });
 });

@@ -3,19 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId, type Clock, type TenantId } from '#kernel';
 import { FsContentStore, type ContentStore } from '../../content/index.js';
+import { FsTenantImages, type TenantImages } from '../../images/index.js';
+import { MemorySnapshotter } from '../../images/memory-snapshotter.contract.js';
 import type { HostEvent, HostEvents } from '../../events/index.js';
 import { RegistryTransfers, type RegistryPolicy, type RegistryTransfersOptions, type TransferProgress } from '../index.js';
-import { MemoryImages } from './memory-images.contract.js';
 
 export interface TransferBench {
   readonly root: string;
   readonly content: ContentStore;
-  readonly images: MemoryImages;
+  readonly images: TenantImages;
   readonly tenant: TenantId;
   readonly events: Pick<HostEvent, 'type' | 'action' | 'id'>[];
   readonly lines: TransferProgress[];
   transfers(policy?: Partial<RegistryPolicy>, options?: Partial<RegistryTransfersOptions>): RegistryTransfers;
-  /** `status` of the lines, with the id before it. */
+  /** `status` of the lines, with the id before it, each once. */
   said(): string[];
   request(signal?: AbortSignal): { namespace: string; signal: AbortSignal; onProgress: (progress: TransferProgress) => void };
   cleanup(): Promise<void>;
@@ -25,7 +26,7 @@ export interface TransferBench {
 export async function transferBench(): Promise<TransferBench> {
   const root = await mkdtemp(join(tmpdir(), 'transfers-'));
   const content = await FsContentStore.open(join(root, 'content'));
-  const images = new MemoryImages(content);
+  const images = await FsTenantImages.open({ root: join(root, 'images'), content, snapshots: new MemorySnapshotter() });
   const tenant = newId('tenant') as TenantId;
   const lines: TransferProgress[] = [];
   const published: Pick<HostEvent, 'type' | 'action' | 'id'>[] = [];
@@ -40,14 +41,14 @@ export async function transferBench(): Promise<TransferBench> {
     transfers: (policy = {}, options = {}) =>
       new RegistryTransfers({
         root: join(root, 'transfers'),
-        images: images.asTenantImages(),
+        images,
         content,
         events,
         policy: { insecure: [], mirrors: [], privateHosts: [], ...policy },
         timing: { connectMs: 1000, stallMs: 300, backoffMs: 5, layerWaitMs: 200 },
         ...options,
       }),
-    said: () => lines.map(({ id, status }) => (id === undefined ? status : `${id}: ${status}`)),
+    said: () => [...new Set(lines.map(({ id, status }) => (id === undefined ? status : `${id}: ${status}`)))],
     request: (signal = AbortSignal.timeout(20_000)) => ({ namespace: tenant, signal, onProgress: (progress) => lines.push(progress) }),
     cleanup: () => rm(root, { recursive: true, force: true }),
   };
