@@ -131,6 +131,31 @@ describe('a pull', () => {
     await slow.close();
   });
 
+  it('does not take a body without an end, not even into a file of its own', async () => {
+    const [layer] = image.layers;
+    const slow = await bench.content.ingest(layer!.digest, layer!.bytes.length);
+    let sent = 0;
+    registry.trick = (request, response) => {
+      if (!request.url!.endsWith(layer!.digest)) return false;
+      response.writeHead(200);
+      const more = (): void => {
+        while (!response.destroyed && sent < 50_000_000) {
+          sent += 65_536;
+          if (!response.write(Buffer.alloc(65_536))) {
+            response.once('drain', more);
+            return;
+          }
+        }
+        response.end();
+      };
+      more();
+      return true;
+    };
+    await expect(transfers().pull({ ...bench.request(), reference: reference() })).rejects.toMatchObject({ code: 'digest_mismatch' });
+    expect(sent).toBeLessThan(20_000_000);
+    await slow.close();
+  });
+
   it('copes with a server that knows no ranges', async () => {
     const [layer] = image.layers;
     let first = true;
