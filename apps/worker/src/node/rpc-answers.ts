@@ -79,7 +79,7 @@ export async function sendLater(response: ServerResponse, { result }: RpcLater, 
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
   const body = await result.catch((error: unknown) => ({ error: describe(error, logger) }));
-  if (!response.destroyed) response.end(JSON.stringify(body));
+  if (!response.destroyed) response.end(`${JSON.stringify(body)}\n`);
 }
 
 /** What a line says of a failure. What is not coded stays in the log. */
