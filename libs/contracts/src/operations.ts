@@ -49,6 +49,8 @@ export const operationJobSchema = z.object({
   sealedAuth: z.string().optional(),
   /** Of the tenant, when it was asked for: how many of its operations may execute at once. */
   concurrentOperations: z.int().min(1).default(4),
+  /** Likewise: what its images may take up on the node. */
+  imageBytes: z.int().min(0).optional(),
 });
 export type OperationJob = z.infer<typeof operationJobSchema>;
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgressLine } from '#contracts';
+import { asError } from '#kernel';
 import { ProgressQueue } from '../host/progress-queue.js';
 
 /** A person sees no more than this, and Redis need not store more. */
@@ -9,7 +10,7 @@ const INTERVAL_MS = 100;
 export class ProgressPump {
   private readonly queue = new ProgressQueue();
   private pumping: Promise<void> | undefined;
-  private failure: unknown;
+  private failure: Error | undefined;
 
   constructor(private readonly write: (lines: readonly ProgressLine[]) => Promise<void>) {}
 
@@ -31,7 +32,7 @@ export class ProgressPump {
       const lines = this.queue.take();
       if (lines.length > 0) await this.write(lines);
     } catch (error) {
-      this.failure ??= error;
+      this.failure ??= asError(error);
     } finally {
       this.pumping = undefined;
     }
