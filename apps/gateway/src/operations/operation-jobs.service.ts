@@ -9,6 +9,26 @@ import { NodeRpcClient } from '../nodes/node-rpc.client.js';
 import { CLOCK, LOGGER, OPERATION_QUEUE, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 
+/** The nodes that execute operations. */
+@Injectable()
+export class OperationNodes {
+  constructor(
+    private readonly homes: HomeNodes,
+    private readonly rpc: NodeRpcClient,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async cancel(nodeId: Operation['nodeId'], id: OperationId): Promise<void> {
+    try {
+      await this.rpc.cancelOperation(await this.homes.rpcUrlOf(nodeId), id);
+    } catch (error) {
+      // Just ended, or its node is away: the reconciler asks again.
+      if (!isCodedError(error) || (error.code !== 'not_found' && error.code !== 'unavailable')) throw error;
+      this.logger.info({ operationId: id, reason: error.code }, 'a cancel did not reach its operation');
+    }
+  }
+}
+
 /** The job behind an operation's row: put into its node's queue, taken out of it, ended where it is executed. */
 @Injectable()
 export class OperationJobs {
@@ -56,25 +76,5 @@ export class OperationJobs {
 
   async fail({ tenantId, id }: Operation, message: string): Promise<void> {
     await this.finisher.finish(tenantId, id, new Date(this.clock.now()), { state: 'failed', result: null, error: { code: 'unavailable', message } });
-  }
-}
-
-/** The nodes that execute operations. */
-@Injectable()
-export class OperationNodes {
-  constructor(
-    private readonly homes: HomeNodes,
-    private readonly rpc: NodeRpcClient,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
-
-  async cancel(nodeId: Operation['nodeId'], id: OperationId): Promise<void> {
-    try {
-      await this.rpc.cancelOperation(await this.homes.rpcUrlOf(nodeId), id);
-    } catch (error) {
-      // Just ended, or its node is away: the reconciler asks again.
-      if (!isCodedError(error) || (error.code !== 'not_found' && error.code !== 'unavailable')) throw error;
-      this.logger.info({ operationId: id, reason: error.code }, 'a cancel did not reach its operation');
-    }
   }
 }

@@ -7,6 +7,31 @@ import { OperationJobs } from '../operations/operation-jobs.service.js';
 import { CLOCK, LOGGER, OPERATION_PROGRESS, REPOSITORIES } from '../platform/platform.js';
 import { TenantDirectory } from '../tenants/tenant-directory.service.js';
 
+/** What follows for an operation whose job is gone. */
+@Injectable()
+export class OperationEnds {
+  constructor(
+    @Inject(REPOSITORIES) private readonly repositories: Repositories,
+    private readonly finisher: OperationFinisher,
+    private readonly jobs: OperationJobs,
+    private readonly directory: TenantDirectory,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** Its node had come to an end, and the event that says so was lost. */
+  async adopt({ tenantId, id }: Operation, { error, aux }: NonNullable<Awaited<ReturnType<OperationProgressStream['last']>>>): Promise<void> {
+    const at = new Date(this.clock.now());
+    if (error === undefined) return this.finisher.finish(tenantId, id, at, { state: 'succeeded', result: aux ?? {}, error: null });
+    const code = isErrorCode(error.code) ? error.code : 'internal';
+    return this.finisher.finish(tenantId, id, at, { state: code === 'cancelled' ? 'cancelled' : 'failed', result: null, error: { code, message: error.message } });
+  }
+
+  async requeue(operation: Operation): Promise<void> {
+    if (!(await this.repositories.operations.markRequeued(operation.tenantId, operation.id))) return;
+    await this.jobs.enqueue(operation, await this.directory.limitsOf(operation.tenantId));
+  }
+}
+
 /** A job may be gone because its end is on its way here: it is believed lost when it has been gone for so long. */
 const GONE_MS = 5_000;
 const MAX_REQUEUED = 3;
@@ -55,30 +80,5 @@ export class OperationReconciler {
     else if (operation.withAuth) await this.jobs.fail(operation, 'the operation was lost with its credentials: try again');
     else if (operation.requeued >= MAX_REQUEUED) await this.jobs.fail(operation, 'the operation was lost again and again');
     else await this.ends.requeue(operation);
-  }
-}
-
-/** What follows for an operation whose job is gone. */
-@Injectable()
-export class OperationEnds {
-  constructor(
-    @Inject(REPOSITORIES) private readonly repositories: Repositories,
-    private readonly finisher: OperationFinisher,
-    private readonly jobs: OperationJobs,
-    private readonly directory: TenantDirectory,
-    @Inject(CLOCK) private readonly clock: Clock,
-  ) {}
-
-  /** Its node had come to an end, and the event that says so was lost. */
-  async adopt({ tenantId, id }: Operation, { error, aux }: NonNullable<Awaited<ReturnType<OperationProgressStream['last']>>>): Promise<void> {
-    const at = new Date(this.clock.now());
-    if (error === undefined) return this.finisher.finish(tenantId, id, at, { state: 'succeeded', result: aux ?? {}, error: null });
-    const code = isErrorCode(error.code) ? error.code : 'internal';
-    return this.finisher.finish(tenantId, id, at, { state: code === 'cancelled' ? 'cancelled' : 'failed', result: null, error: { code, message: error.message } });
-  }
-
-  async requeue(operation: Operation): Promise<void> {
-    if (!(await this.repositories.operations.markRequeued(operation.tenantId, operation.id))) return;
-    await this.jobs.enqueue(operation, await this.directory.limitsOf(operation.tenantId));
   }
 }
