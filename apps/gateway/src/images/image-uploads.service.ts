@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import type { ProgressLine } from '#contracts';
 import { CodedError, isErrorCode } from '#kernel';
 import type { TenantCaller } from '../auth/caller.js';
-import { TENANT_HOSTS } from '../nodes/tenant-host.js';
 import type { TenantHosts } from '../nodes/tenant-host.js';
+import { TENANT_HOSTS } from '../platform/platform.js';
 import { loadedImagesSchema, type ImportedImage, type ImportImageQuery, type LoadedImages } from './image-requests.schema.js';
 
 /** Archives that callers send: read by the node as they come, answered when all of it is an image. */

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CommitContainerBody, ImageDetail, ImageHistory, ImageRemovals, ImageSummary } from '#contracts';
 import type { TenantCaller } from '../auth/caller.js';
-import { TENANT_HOSTS } from '../nodes/tenant-host.js';
 import type { HostStream, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
+import { TENANT_HOSTS } from '../platform/platform.js';
 import type { ImportedImage, ListImagesQuery, PruneImages, RemoveImageQuery } from './image-requests.schema.js';
 
 /** A tenant's images, on its virtual host. */

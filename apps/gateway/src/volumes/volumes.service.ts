@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Readable } from 'node:stream';
 import type { CreateVolumeBody, DiskUsageView, VolumeView } from '#contracts';
 import type { TenantCaller } from '../auth/caller.js';
-import { TENANT_HOSTS } from '../nodes/tenant-host.js';
 import type { HostStream, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
+import { TENANT_HOSTS } from '../platform/platform.js';
 import type { ListVolumesQuery, PruneVolumes, RemoveVolumeQuery } from './volume-requests.schema.js';
 
 /** A tenant's volumes, on its virtual host. */
