@@ -2,6 +2,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { systemClock, type Clock, type Logger } from '#kernel';
 import * as tokens from './platform.js';
 import { Lifecycle } from './lifecycle.js';
+import { IMAGE_OPERATIONS, NO_HOSTS, TENANT_HOSTS, type VirtualHosts } from '../nodes/virtual-hosts.js';
 import type { Platform } from './platform.js';
 import type { GatewaySettings } from './settings.js';
 
@@ -10,13 +11,15 @@ export interface Surroundings {
   readonly settings: GatewaySettings;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** The tenants' virtual hosts, where tests stand in for nodes. */
+  readonly virtualHosts?: VirtualHosts;
 }
 
 /** Hands the opened platform to every module. It does not own it: who opened it closes it, after the application. */
 @Global()
 @Module({})
 export class PlatformModule {
-  static with({ platform, settings, logger, clock = systemClock }: Surroundings): DynamicModule {
+  static with({ platform, settings, logger, clock = systemClock, virtualHosts = NO_HOSTS }: Surroundings): DynamicModule {
     const values: readonly [symbol, unknown][] = [
       [tokens.REPOSITORIES, platform.repositories],
       [tokens.RUN_QUEUE, platform.queue],
@@ -32,6 +35,8 @@ export class PlatformModule {
       [tokens.SETTINGS, settings],
       [tokens.LOGGER, logger],
       [tokens.CLOCK, clock],
+      [TENANT_HOSTS, virtualHosts.hosts],
+      [IMAGE_OPERATIONS, virtualHosts.operations],
     ];
     return {
       module: PlatformModule,
