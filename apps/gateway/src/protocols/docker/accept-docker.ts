@@ -11,6 +11,11 @@ export function acceptDocker(instance: FastifyInstance, drainMs: number): void {
   instance.addContentTypeParser(DOCKER_CONTENT, (_request, payload, done) => {
     done(null, payload);
   });
+  // Docker's Go client reads an error only from exactly this type; Fastify adds the character set.
+  instance.addHook('onSend', (request, reply, payload, done) => {
+    if (isDockerRequest(request.raw) && String(reply.getHeader('content-type')).startsWith('application/json')) void reply.header('content-type', 'application/json');
+    done(null, payload);
+  });
   instance.addHook('onRequest', (request, reply, done) => {
     const { raw } = request;
     if (!isDockerRequest(raw)) {

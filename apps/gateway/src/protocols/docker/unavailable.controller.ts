@@ -24,25 +24,25 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 @ApiExcludeController()
 @Controller('docker')
 export class DockerUnavailableController {
-  @Get('*path')
+  @Get('*')
   @RequirePermission('host:read')
   get(@Docker() call: DockerCall): never {
     return refuse(call);
   }
 
-  @Post('*path')
+  @Post('*')
   @RequirePermission('host:write')
   post(@Docker() call: DockerCall): never {
     return refuse(call);
   }
 
-  @Put('*path')
+  @Put('*')
   @RequirePermission('host:write')
   put(@Docker() call: DockerCall): never {
     return refuse(call);
   }
 
-  @Delete('*path')
+  @Delete('*')
   @RequirePermission('host:write')
   delete(@Docker() call: DockerCall): never {
     return refuse(call);
