@@ -11,13 +11,14 @@ import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
+import { TlsModule } from './tls/tls.module.js';
 
 @Module({})
 export class GatewayModule {
   static with(surroundings: Surroundings, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule],
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

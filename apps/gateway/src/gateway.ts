@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Logger } from '#kernel';
+import { systemClock, type Logger } from '#kernel';
 import { assertEveryRouteDecides, listRoutePermissions } from './auth/route-permissions.js';
 import { RequestAuthentication } from './auth/request-authentication.service.js';
 import { serveDocs } from './docs/openapi.js';
@@ -26,6 +26,7 @@ import { RouteTable } from './protocols/rest/route-table.js';
 import { cutStalledAnswers } from './protocols/rest/stalled-answers.js';
 import { validationPipe } from './protocols/rest/validation.pipe.js';
 import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
+import { TlsListener } from './tls/tls-listener.js';
 
 /** The gateway, ready to listen. The platform stays the caller's: close it after the application. */
 export async function createGateway(surroundings: Surroundings): Promise<NestFastifyApplication> {
@@ -37,6 +38,10 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
     for (const one of [method].flat()) routes.add(one, url);
   });
   const drain = new ConnectionDrain(instance);
+  if (settings.tls !== undefined) {
+    const listener = new TlsListener(instance.server, { ...settings.tls, logger, now: () => (surroundings.clock ?? systemClock).now() });
+    drain.closeAlso(() => { listener.closeUndecided(); });
+  }
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class that it never constructs
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes, drain), adapter, {
     bodyParser: false,

@@ -6,6 +6,8 @@ import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.
 import type { Permission } from './caller.js';
 import { assertEveryRouteDecides, listRoutePermissions } from './route-permissions.js';
 
+import { DOCKER_TABLE } from '../protocols/docker/docker-routes.contract.js';
+
 /** Who may call what. A route that is not here fails the suite, and so does a line without a route. */
 const TABLE: Readonly<Record<string, Permission>> = {
   'GET /': 'public',
@@ -32,6 +34,9 @@ const TABLE: Readonly<Record<string, Permission>> = {
   'POST /v1/tenants/:id/keys': 'admin',
   'GET /v1/tenants/:id/keys': 'admin',
   'DELETE /v1/tenants/:id/keys/:keyId': 'admin',
+  'GET /v1/certificate-authority': 'public',
+  'POST /v1/me/certificate': 'any',
+  ...DOCKER_TABLE,
 };
 
 /** Served by the OpenAPI page, not by a controller: the document and its static files. */

@@ -1,6 +1,7 @@
 import { writeFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startDockerFixture, type DockerFixture } from './docker-fixture.contract.js';
 
 /** The unmodified docker CLI against the gateway. */
@@ -162,6 +163,8 @@ describe('the docker CLI', () => {
 
   it('tells what happened', async () => {
     await docker('volume', 'create', 'seen');
+    // The CLI sends whole seconds.
+    await sleep(1_050);
     const events = await docker('events', '--since', '1', '--until', '0s', '--filter', 'type=volume', '--format', '{{.Action}} {{.Actor.ID}}');
     expect({ ...events }).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/create seen\n$/) });
     expect(events.out).not.toMatch(/start/);
