@@ -238,7 +238,10 @@ export class MemoryHosts implements TenantHosts {
         for (const chunk of host.output.get(one.id) ?? []) if (options[chunk.stream]) yield await Promise.resolve(chunk);
         while (options.follow && one.state.status === 'running') await new Promise((resolve) => setTimeout(resolve, 10));
       },
-      changes: async (ref) => Promise.resolve(host.container(ref) && [{ path: '/etc', kind: 'modified' as const }, { path: '/etc/new', kind: 'added' as const }, { path: '/old', kind: 'deleted' as const }]),
+      changes: async (ref) => {
+        host.container(ref);
+        return Promise.resolve([{ path: '/etc', kind: 'modified' as const }, { path: '/etc/new', kind: 'added' as const }, { path: '/old', kind: 'deleted' as const }]);
+      },
       exportContainer: async (ref) => Promise.resolve(Readable.from([Buffer.from(`tar of ${host.container(ref).name}`)], { objectMode: false })),
       diskUsage: async () => Promise.resolve({ layersBytes: 100, images: host.images, containers: host.containers.map(({ id }) => ({ id, writableBytes: 5, rootfsBytes: 50 })), volumes: host.volumes.map((one) => ({ ...one, sizeBytes: 9 })), disk: null }),
       events: async function* (sinceNs, signal) {

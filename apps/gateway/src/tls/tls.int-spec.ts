@@ -6,7 +6,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'node:tls';
+import { connect, type ConnectionOptions } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { CertificateView } from '#contracts';
 import { startDockerFixture, type DockerFixture } from '../protocols/docker/docker-fixture.contract.js';
@@ -131,7 +131,7 @@ describe('TLS beside HTTP', () => {
   });
 
   it('keeps the second half of a connection whose first is closed', async () => {
-    const socket = connect({ host: '127.0.0.1', port, ca, allowHalfOpen: true });
+    const socket = connect({ host: '127.0.0.1', port, ca, allowHalfOpen: true } as ConnectionOptions);
     let text = '';
     socket.on('data', (chunk: Buffer) => { text += chunk.toString(); });
     socket.end('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');

@@ -63,24 +63,13 @@ function describedMount(mount: DockerMount): Mount {
   const invalid = (why: string): CodedError => badParameter(`invalid mount config for type "${mount.Type}": ${why}`);
   if (mount.Target === '') throw invalid('field Target must not be empty');
   const destination = destinationOf(mount.Target, mount.Target);
-  const readOnly = mount.ReadOnly;
   switch (mount.Type) {
-    case 'bind': {
-      if (mount.Source === '') throw invalid('field Source must not be empty');
-      if (!mount.Source.startsWith('/')) throw invalid(`invalid mount path: '${mount.Source}' mount path must be absolute`);
-      if (mount.VolumeOptions !== undefined || mount.TmpfsOptions !== undefined) throw invalid('options of another type');
-      const propagation = mount.BindOptions?.Propagation ?? '';
-      if (propagation !== '' && !PROPAGATION.has(propagation)) throw unsupported(`mount propagation (${propagation})`);
-      return { kind: 'bind', hostPath: posix.normalize(mount.Source), create: mount.BindOptions?.CreateMountpoint ?? false, destination, readOnly };
-    }
+    case 'bind':
+      return describedBind(mount, destination, invalid);
     case 'volume':
       return volumeMount(mount, destination, invalid);
-    case 'tmpfs': {
-      if (mount.Source !== '') throw invalid('field Source must not be specified');
-      if ((mount.TmpfsOptions?.Options ?? []).length > 0) throw unsupported('options of a tmpfs mount beside size and mode');
-      const { SizeBytes: size = 0, Mode: mode = 0 } = mount.TmpfsOptions ?? {};
-      return { kind: 'tmpfs', destination, readOnly, ...(size > 0 ? { sizeBytes: Math.floor(size) } : {}), ...(mode > 0 ? { mode: Math.floor(mode) } : {}) };
-    }
+    case 'tmpfs':
+      return describedTmpfs(mount, destination, invalid);
     case 'image':
     case 'npipe':
     case 'cluster':
@@ -88,6 +77,22 @@ function describedMount(mount: DockerMount): Mount {
     default:
       throw badParameter(`mount type unknown: "${mount.Type}"`);
   }
+}
+
+function describedBind(mount: DockerMount, destination: string, invalid: (why: string) => CodedError): Mount {
+  if (mount.Source === '') throw invalid('field Source must not be empty');
+  if (!mount.Source.startsWith('/')) throw invalid(`invalid mount path: '${mount.Source}' mount path must be absolute`);
+  if (mount.VolumeOptions !== undefined || mount.TmpfsOptions !== undefined) throw invalid('options of another type');
+  const { Propagation: propagation = '', CreateMountpoint: create = false } = mount.BindOptions ?? {};
+  if (propagation !== '' && !PROPAGATION.has(propagation)) throw unsupported(`mount propagation (${propagation})`);
+  return { kind: 'bind', hostPath: posix.normalize(mount.Source), create, destination, readOnly: mount.ReadOnly };
+}
+
+function describedTmpfs(mount: DockerMount, destination: string, invalid: (why: string) => CodedError): Mount {
+  if (mount.Source !== '') throw invalid('field Source must not be specified');
+  const { SizeBytes: size = 0, Mode: mode = 0, Options: options } = mount.TmpfsOptions ?? {};
+  if ((options ?? []).length > 0) throw unsupported('options of a tmpfs mount beside size and mode');
+  return { kind: 'tmpfs', destination, readOnly: mount.ReadOnly, ...(size > 0 ? { sizeBytes: Math.floor(size) } : {}), ...(mode > 0 ? { mode: Math.floor(mode) } : {}) };
 }
 
 function volumeMount(mount: DockerMount, destination: string, invalid: (why: string) => CodedError): Mount {

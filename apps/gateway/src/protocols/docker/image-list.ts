@@ -17,10 +17,8 @@ export function selectImages(images: readonly ImageSummary[], filters: DockerFil
   const dangling = filters.has('dangling') ? filters.flag('dangling', false) : undefined;
   const listed: ListedImage[] = [];
   for (const image of images) {
-    const created = createdMs(image);
     const named = image.tags.length > 0 || image.digests.length > 0;
-    if (!filters.labels(image.labels)) continue;
-    if ((before !== undefined && created >= before) || (since !== undefined && created <= since) || (until !== undefined && created > until)) continue;
+    if (!filters.labels(image.labels) || !isBetween(createdMs(image), { before, since, until })) continue;
     const inTheMiddle = !named && parents.has(image.id);
     if (inTheMiddle && (!all || dangling === true)) continue;
     if (dangling !== undefined && dangling !== (image.tags.length === 0 && !inTheMiddle)) continue;
@@ -31,6 +29,10 @@ export function selectImages(images: readonly ImageSummary[], filters: DockerFil
     listed.push({ image, tags, digests });
   }
   return listed.sort((a, b) => createdMs(b.image) - createdMs(a.image));
+}
+
+function isBetween(created: number, { before = Infinity, since = -Infinity, until = Infinity }: { before: number | undefined; since: number | undefined; until: number | undefined }): boolean {
+  return created < before && created > since && created <= until;
 }
 
 /** The image that a client's words mean: a name, an ID or the beginning of one. */

@@ -46,6 +46,6 @@ export function acceptsNetwork(network: DockerNetwork, filters: DockerFilters): 
     filters.exact('scope', network.Scope) &&
     filters.exact('type', 'builtin') &&
     filters.labels({}) &&
-    (!filters.has('dangling') || filters.flag('dangling', false) === false)
+    (!filters.has('dangling') || !filters.flag('dangling', false))
   );
 }
