@@ -3,7 +3,9 @@ import { AuthModule } from './auth/auth.module.js';
 import { ControlModule } from './control/control.module.js';
 import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { PlatformModule, type Surroundings } from './platform/platform.module.js';
+import type { DockerBackends } from './protocols/docker/docker-backends.js';
 import { DockerModule } from './protocols/docker/docker.module.js';
 import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
@@ -15,10 +17,10 @@ import { TlsModule } from './tls/tls.module.js';
 
 @Module({})
 export class GatewayModule {
-  static with(surroundings: Surroundings, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
+  static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule],
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, OperationsModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

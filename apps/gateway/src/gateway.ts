@@ -12,6 +12,7 @@ import { SETTINGS } from './platform/platform.js';
 import type { GatewaySettings } from './platform/settings.js';
 import type { Surroundings } from './platform/platform.module.js';
 import { acceptDocker } from './protocols/docker/accept-docker.js';
+import type { DockerBackends } from './protocols/docker/docker-backends.js';
 import { DockerErrorFilter } from './protocols/docker/docker-error.filter.js';
 import { isDockerRequest } from './protocols/docker/routing.js';
 import { ProtocolErrorFilter } from './protocols/protocol-error.filter.js';
@@ -29,7 +30,7 @@ import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
 import { TlsListener } from './tls/tls-listener.js';
 
 /** The gateway, ready to listen. The platform stays the caller's: close it after the application. */
-export async function createGateway(surroundings: Surroundings): Promise<NestFastifyApplication> {
+export async function createGateway(surroundings: Surroundings & { readonly docker?: DockerBackends }): Promise<NestFastifyApplication> {
   const { settings, logger } = surroundings;
   const routes = new RouteTable();
   const adapter = new FastifyAdapter(fastifyOptions(settings, logger));

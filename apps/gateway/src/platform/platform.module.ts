@@ -2,7 +2,6 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { systemClock, type Clock, type Logger } from '#kernel';
 import * as tokens from './platform.js';
 import { Lifecycle } from './lifecycle.js';
-import { IMAGE_OPERATIONS, NO_HOSTS, TENANT_HOSTS, type VirtualHosts } from '../nodes/virtual-hosts.js';
 import type { Platform } from './platform.js';
 import type { GatewaySettings } from './settings.js';
 
@@ -11,15 +10,13 @@ export interface Surroundings {
   readonly settings: GatewaySettings;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** The tenants' virtual hosts, where tests stand in for nodes. */
-  readonly virtualHosts?: VirtualHosts;
 }
 
 /** Hands the opened platform to every module. It does not own it: who opened it closes it, after the application. */
 @Global()
 @Module({})
 export class PlatformModule {
-  static with({ platform, settings, logger, clock = systemClock, virtualHosts = NO_HOSTS }: Surroundings): DynamicModule {
+  static with({ platform, settings, logger, clock = systemClock }: Surroundings): DynamicModule {
     const values: readonly [symbol, unknown][] = [
       [tokens.REPOSITORIES, platform.repositories],
       [tokens.RUN_QUEUE, platform.queue],
@@ -31,12 +28,12 @@ export class PlatformModule {
       [tokens.NODE_REGISTRY, platform.nodes],
       [tokens.TICKETS, platform.tickets],
       [tokens.AUTH_INVALIDATION, platform.invalidation],
+      [tokens.OPERATION_QUEUE, platform.operations],
+      [tokens.OPERATION_PROGRESS, platform.progress],
       [tokens.REDIS, platform.redis],
       [tokens.SETTINGS, settings],
       [tokens.LOGGER, logger],
       [tokens.CLOCK, clock],
-      [TENANT_HOSTS, virtualHosts.hosts],
-      [IMAGE_OPERATIONS, virtualHosts.operations],
     ];
     return {
       module: PlatformModule,

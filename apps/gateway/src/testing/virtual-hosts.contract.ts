@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type { ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
-import type { ImageOperations, OperationRequest } from '../nodes/virtual-hosts.js';
+import type { ImageOperations, OperationRequest } from '../protocols/docker/docker-backends.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
 const full = (name: string): string => canonicalName(withDefaultTag(parseReference(name)));
@@ -290,7 +290,9 @@ export class MemoryOperations implements ImageOperations {
   }
 
   private begin(kind: 'pull' | 'push', request: OperationRequest): Promise<OperationView> {
-    this.asked.push({ kind, ...request });
+    const { requestId, ...rest } = request;
+    if (requestId === undefined) throw new Error('no request id');
+    this.asked.push({ kind, ...rest });
     const id = newId('operation');
     this.references.set(id, request.reference);
     return Promise.resolve({ id, kind: `image.${kind}`, state: 'queued', reference: request.reference, result: null, error: null, createdAt: new Date().toISOString(), startedAt: null, finishedAt: null });

@@ -2,8 +2,7 @@ import { Controller, Get, Inject, Param, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { asError } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHosts } from '../../nodes/tenant-host.js';
-import { TENANT_HOSTS } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter } from './errors.js';
 import { stdcopyFrame } from './stdcopy.js';
@@ -19,14 +18,14 @@ const TYPED_STREAMS = 42;
 @ApiExcludeController()
 @Controller('docker/containers')
 export class DockerContainerStreamsController {
-  constructor(@Inject(TENANT_HOSTS) private readonly hosts: TenantHosts) {}
+  constructor(@Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends) {}
 
   /** The headers say that the node waits: the CLI starts the container only then. */
   @Post(':id/wait')
   @RequirePermission('host:write')
   async wait(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
     const condition = conditionOf(call.query.text('condition'));
-    const { ended } = await this.hosts.of(call.caller.tenant).waitContainer(id, condition, call.signal);
+    const { ended } = await this.backends.hosts.of(call.caller.tenant).waitContainer(id, condition, call.signal);
     const answer = call.answer('application/json');
     try {
       const { exitCode, error } = await ended;
@@ -46,7 +45,7 @@ export class DockerContainerStreamsController {
     const since = momentOf(query.optional('since'));
     const until = momentOf(query.optional('until'));
     const tail = tailOf(query.text('tail'));
-    const host = this.hosts.of(call.caller.tenant);
+    const host = this.backends.hosts.of(call.caller.tenant);
     const { id: full, request } = await host.container(id);
     const framed = !request.process.tty;
     const options = { stdout, stderr, follow: query.flag('follow'), ...(tail === undefined ? {} : { tail }), ...(since === undefined ? {} : { sinceMs: since }), ...(until === undefined ? {} : { untilMs: until }) };

@@ -3,12 +3,12 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHost, TenantHosts } from '../../nodes/tenant-host.js';
+import type { TenantHost } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
 import { translateCreate } from './container-create.js';
 import { CONTAINER_FILTERS, selectContainers } from './container-list.js';
 import { toContainerInspect, toContainerSummary } from './container-views.js';
-import { TENANT_HOSTS } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter, DockerStatusError } from './errors.js';
 import { DockerFilters } from './filters.js';
@@ -20,7 +20,7 @@ const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 @Controller('docker/containers')
 export class DockerContainersController {
   constructor(
-    @Inject(TENANT_HOSTS) private readonly hosts: TenantHosts,
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -137,7 +137,7 @@ export class DockerContainersController {
   }
 
   private host(call: DockerCall): TenantHost {
-    return this.hosts.of(call.caller.tenant);
+    return this.backends.hosts.of(call.caller.tenant);
   }
 }
 

@@ -34,6 +34,10 @@ export class DockerCall {
     return asTenantCaller(caller);
   }
 
+  get requestId(): string {
+    return requestContext(this.request).id;
+  }
+
   /** 43 of 1.43. */
   get version(): number {
     return apiVersionOf(this.request.raw);

@@ -27,7 +27,7 @@ export interface DockerFixture {
 export async function startDockerFixture(options: FixtureOptions = {}): Promise<DockerFixture> {
   const hosts = new MemoryHosts();
   const operations = new MemoryOperations(hosts);
-  const gateway = await startFixture({ ...options, virtualHosts: { hosts, operations } });
+  const gateway = await startFixture({ ...options, docker: { hosts, operations } });
   const tenant = await gateway.tenant({ requestsPerSecond: 1000, requestBurst: 2000 });
   const config = mkdtempSync(join(tmpdir(), 'docker-config-'));
   const cli: DockerFixture['cli'] = (args, { env = {}, input }) =>

@@ -2,8 +2,7 @@ import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { canonicalName, parseReference } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHosts } from '../../nodes/tenant-host.js';
-import { IMAGE_OPERATIONS, TENANT_HOSTS, type ImageOperations } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { objectOf } from './image-views.js';
 import { badParameter, unsupported } from './errors.js';
@@ -16,8 +15,7 @@ import { registryAuthOf } from './registry-auth.js';
 @Controller('docker')
 export class DockerImageTransfersController {
   constructor(
-    @Inject(TENANT_HOSTS) private readonly hosts: TenantHosts,
-    @Inject(IMAGE_OPERATIONS) private readonly operations: ImageOperations,
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
   ) {}
 
   /** Pull (`fromImage`) and import (`fromSrc`) are one route of Docker's. */
@@ -30,7 +28,7 @@ export class DockerImageTransfersController {
     const platform = platformOf(query.text('platform'));
     const auth = registryAuthOf(call.header('x-registry-auth'));
     const reference = pullReference(query.text('fromImage'), query.text('tag'));
-    await sendMessages(call, followOperation(call, this.operations, 'pull', { reference, ...(platform === undefined ? {} : { platform }), ...(auth === undefined ? {} : { auth }) }));
+    await sendMessages(call, followOperation(call, this.backends.operations, 'pull', { reference, ...(platform === undefined ? {} : { platform }), ...(auth === undefined ? {} : { auth }) }));
   }
 
   @Post('images/:name/push')
@@ -42,7 +40,7 @@ export class DockerImageTransfersController {
     if (reference.tag === undefined) throw unsupported('pushing all tags of a repository (name one)');
     if (call.query.has('platform')) throw unsupported('pushing one platform of an image');
     const auth = registryAuthOf(call.header('x-registry-auth'));
-    await sendMessages(call, followOperation(call, this.operations, 'push', { reference: canonicalName(reference), ...(auth === undefined ? {} : { auth }) }));
+    await sendMessages(call, followOperation(call, this.backends.operations, 'push', { reference: canonicalName(reference), ...(auth === undefined ? {} : { auth }) }));
   }
 
   @Post('images/load')
@@ -50,7 +48,7 @@ export class DockerImageTransfersController {
   @RequirePermission('host:write')
   async load(@Docker() call: DockerCall): Promise<void> {
     if (call.query.has('platform')) throw unsupported('loading one platform of an archive');
-    const host = this.hosts.of(call.caller.tenant);
+    const host = this.backends.hosts.of(call.caller.tenant);
     await sendMessages(call, loadMessages(host.loadImages(call.stream(), call.signal), call.query.flag('quiet', true)));
   }
 
@@ -60,7 +58,7 @@ export class DockerImageTransfersController {
     const { query } = call;
     const name = nameOf(query.text('repo'), query.text('tag'));
     const config = objectOf(await call.json());
-    const { imageId } = await this.hosts.of(call.caller.tenant).commitContainer({
+    const { imageId } = await this.backends.hosts.of(call.caller.tenant).commitContainer({
       container: query.text('container'),
       ...(name === undefined ? {} : { name }),
       ...(query.has('author') ? { author: query.text('author') } : {}),
@@ -82,7 +80,7 @@ export class DockerImageTransfersController {
     platformOf(platform ?? '');
     const request = { changes: changesOf(call), ...(name === undefined ? {} : { name }), ...(message === undefined ? {} : { message }), ...(platform === undefined ? {} : { platform }) };
     const source = from === '-' ? call.stream() : { url: urlOf(from) };
-    await sendMessages(call, importMessages(this.hosts.of(call.caller.tenant).importImage(source, request, call.signal)));
+    await sendMessages(call, importMessages(this.backends.hosts.of(call.caller.tenant).importImage(source, request, call.signal)));
   }
 }
 

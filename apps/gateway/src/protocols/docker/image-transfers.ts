@@ -1,14 +1,14 @@
 import type { OperationProgress, ProgressLine } from '#contracts';
 import { CodedError, canonicalName, parseReference, withDefaultTag } from '#kernel';
 import type { DockerCall } from './docker-call.js';
-import type { ImageOperations, OperationRequest } from '../../nodes/virtual-hosts.js';
+import type { ImageOperations, OperationRequest } from './docker-backends.js';
 import { badParameter, unsupported } from './errors.js';
 import { familiar } from './image-views.js';
 import { assertNoError, toMessage, type DockerMessage } from './json-lines.js';
 
 /** Lets the operation run only as long as somebody reads its progress, as Docker's engine does. */
 export async function* followOperation(call: DockerCall, operations: ImageOperations, kind: 'pull' | 'push', request: OperationRequest): AsyncGenerator<DockerMessage> {
-  const { id } = await operations[kind](call.caller, request);
+  const { id } = await operations[kind](call.caller, { ...request, requestId: call.requestId });
   let ended = false;
   try {
     for await (const line of operations.follow(call.caller.tenant.id, id, 0, call.signal)) {

@@ -2,9 +2,8 @@ import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/
 import { ApiExcludeController } from '@nestjs/swagger';
 import { CodedError, type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHosts } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
-import { TENANT_HOSTS } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter, unsupported } from './errors.js';
 import { DockerFilters } from './filters.js';
@@ -19,7 +18,7 @@ const SEARCH_RESULTS = 25;
 @Controller('docker/images')
 export class DockerImagesController {
   constructor(
-    @Inject(TENANT_HOSTS) private readonly hosts: TenantHosts,
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -27,7 +26,7 @@ export class DockerImagesController {
   @RequirePermission('host:read')
   async list(@Docker() call: DockerCall): Promise<object[]> {
     const filters = DockerFilters.parse(call.query.text('filters'), IMAGE_FILTERS);
-    const images = await this.hosts.of(call.caller.tenant).images({ sharedSize: call.query.flag('shared-size') });
+    const images = await this.backends.hosts.of(call.caller.tenant).images({ sharedSize: call.query.flag('shared-size') });
     return selectImages(images, filters, call.query.flag('all'), this.clock.now()).map((listed) => toImageSummary(listed, call.version, { containers: false }));
   }
 
@@ -44,7 +43,7 @@ export class DockerImagesController {
       return Number(text);
     });
     if (automated) return [];
-    const found = await this.hosts.of(call.caller.tenant).search(call.query.text('term'), limit === 0 ? SEARCH_RESULTS : limit);
+    const found = await this.backends.hosts.of(call.caller.tenant).search(call.query.text('term'), limit === 0 ? SEARCH_RESULTS : limit);
     return found
       .filter((one) => (official === undefined || one.official === official) && stars.every((least) => one.stars >= least))
       .map((one) => ({ star_count: one.stars, is_official: one.official, name: one.name, is_automated: false, description: one.description }));
@@ -67,13 +66,13 @@ export class DockerImagesController {
   @Get(':name/json')
   @RequirePermission('host:read')
   async inspect(@Docker() call: DockerCall, @Param('name') name: string): Promise<object> {
-    return toImageInspect(await this.hosts.of(call.caller.tenant).image(name), call.version);
+    return toImageInspect(await this.backends.hosts.of(call.caller.tenant).image(name), call.version);
   }
 
   @Get(':name/history')
   @RequirePermission('host:read')
   async history(@Docker() call: DockerCall, @Param('name') name: string): Promise<object[]> {
-    return toHistory(await this.hosts.of(call.caller.tenant).imageHistory(name));
+    return toHistory(await this.backends.hosts.of(call.caller.tenant).imageHistory(name));
   }
 
   @Post(':name/tag')
@@ -81,14 +80,14 @@ export class DockerImagesController {
   async tag(@Docker() call: DockerCall, @Param('name') name: string): Promise<void> {
     const target = nameOf(call.query.text('repo'), call.query.text('tag'));
     if (target === undefined) throw badParameter('invalid reference format');
-    await this.hosts.of(call.caller.tenant).tagImage(name, target);
+    await this.backends.hosts.of(call.caller.tenant).tagImage(name, target);
   }
 
   @Delete(':name')
   @RequirePermission('host:write')
   async remove(@Docker() call: DockerCall, @Param('name') name: string): Promise<object[]> {
     const options = { force: call.query.flag('force'), keepParents: call.query.flag('noprune') };
-    return toDeletions(await this.hosts.of(call.caller.tenant).removeImage(name, options));
+    return toDeletions(await this.backends.hosts.of(call.caller.tenant).removeImage(name, options));
   }
 
   @Post('prune')
@@ -96,13 +95,13 @@ export class DockerImagesController {
   @RequirePermission('host:write')
   async prune(@Docker() call: DockerCall): Promise<object> {
     const filters = DockerFilters.parse(call.query.text('filters'), ['dangling', 'label', 'label!', 'until']);
-    const { removals, reclaimedBytes } = await this.hosts.of(call.caller.tenant).pruneImages({ all: !filters.flag('dangling', true), ...filters.pruning(this.clock.now()) });
+    const { removals, reclaimedBytes } = await this.backends.hosts.of(call.caller.tenant).pruneImages({ all: !filters.flag('dangling', true), ...filters.pruning(this.clock.now()) });
     return { ImagesDeleted: removals.length === 0 ? null : toDeletions(removals), SpaceReclaimed: reclaimedBytes };
   }
 
   private async save(call: DockerCall, names: readonly string[]): Promise<void> {
     if (call.query.has('platform')) throw unsupported('saving one platform of an image');
-    const archive = await this.hosts.of(call.caller.tenant).saveImages(names, call.signal);
+    const archive = await this.backends.hosts.of(call.caller.tenant).saveImages(names, call.signal);
     await call.send(archive as AsyncIterable<Buffer>, 'application/x-tar');
   }
 }

@@ -2,10 +2,9 @@ import { Controller, Get, Head, HttpCode, Inject, Param, Post } from '@nestjs/co
 import { ApiExcludeController } from '@nestjs/swagger';
 import { CodedError, type Clock } from '#kernel';
 import { Public, RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHosts } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
 import { toContainerSummary } from './container-views.js';
-import { TENANT_HOSTS } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter } from './errors.js';
 import { acceptsEvent, EVENT_FILTERS, eventLine } from './events.js';
@@ -27,7 +26,7 @@ const BACKLOG_MS = 300;
 @Controller('docker')
 export class DockerSystemController {
   constructor(
-    @Inject(TENANT_HOSTS) private readonly hosts: TenantHosts,
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -55,7 +54,7 @@ export class DockerSystemController {
   @RequirePermission('host:read')
   async info(@Docker() call: DockerCall): Promise<object> {
     const { tenant } = call.caller;
-    const host = this.hosts.of(tenant);
+    const host = this.backends.hosts.of(tenant);
     const [containers, images] = await Promise.all([host.containers(), host.images()]);
     return toInfo({ tenant, containers, images: images.length, nowMs: this.clock.now() });
   }
@@ -66,7 +65,7 @@ export class DockerSystemController {
   async auth(@Docker() call: DockerCall): Promise<object> {
     const { auth, serverAddress } = toRegistryAuth(await call.json());
     if (auth === undefined) throw badParameter('no credentials are given');
-    const { identityToken = '' } = await this.hosts.of(call.caller.tenant).login(serverAddress === '' ? INDEX : serverAddress, auth);
+    const { identityToken = '' } = await this.backends.hosts.of(call.caller.tenant).login(serverAddress === '' ? INDEX : serverAddress, auth);
     return { Status: 'Login Succeeded', IdentityToken: identityToken };
   }
 
@@ -76,7 +75,7 @@ export class DockerSystemController {
     const types = call.query.all('type');
     for (const type of types) if (!KINDS_OF_USAGE.includes(type)) throw badParameter(`unknown object type: ${type}`);
     const wants = (type: string): boolean => types.length === 0 || types.includes(type);
-    const host = this.hosts.of(call.caller.tenant);
+    const host = this.backends.hosts.of(call.caller.tenant);
     const [usage, containers] = await Promise.all([host.diskUsage(), wants('container') ? host.containers() : []]);
     const sizes = new Map(usage.containers.map((one) => [one.id, one]));
     const sized = containers.map((one) => ({ ...one, writableBytes: sizes.get(one.id)?.writableBytes ?? 0, rootfsBytes: sizes.get(one.id)?.rootfsBytes ?? 0 }));
@@ -103,7 +102,7 @@ export class DockerSystemController {
     const over = new AbortController();
     // Longer than a timer can be is as good as without an end.
     const timer = left === undefined || left > 0x7fffffff ? undefined : setTimeout(() => { over.abort(); }, left);
-    const source = this.hosts.of(call.caller.tenant).events(since?.toString() ?? (left === BACKLOG_MS ? '0' : undefined), AbortSignal.any([call.signal, over.signal]));
+    const source = this.backends.hosts.of(call.caller.tenant).events(since?.toString() ?? (left === BACKLOG_MS ? '0' : undefined), AbortSignal.any([call.signal, over.signal]));
     const answer = call.answer('application/json');
     try {
       for await (const event of source) {

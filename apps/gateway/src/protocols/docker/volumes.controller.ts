@@ -3,9 +3,8 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { createVolumeSchema, type VolumeView } from '#contracts';
 import { type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
-import type { TenantHosts } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
-import { TENANT_HOSTS } from '../../nodes/virtual-hosts.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { pick } from './docker-body.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter, unsupported } from './errors.js';
@@ -30,7 +29,7 @@ export function toVolume(volume: VolumeView): object {
 @Controller('docker/volumes')
 export class DockerVolumesController {
   constructor(
-    @Inject(TENANT_HOSTS) private readonly hosts: TenantHosts,
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -39,7 +38,7 @@ export class DockerVolumesController {
   async list(@Docker() call: DockerCall): Promise<object> {
     const filters = DockerFilters.parse(call.query.text('filters'), ['dangling', 'driver', 'label', 'label!', 'name']);
     const dangling = filters.has('dangling') ? filters.flag('dangling', false) : undefined;
-    const volumes = (await this.hosts.of(call.caller.tenant).volumes()).filter(
+    const volumes = (await this.backends.hosts.of(call.caller.tenant).volumes()).filter(
       (volume) =>
         filters.matches('name', volume.name) &&
         filters.exact('driver', volume.driver) &&
@@ -52,7 +51,7 @@ export class DockerVolumesController {
   @Get(':name')
   @RequirePermission('host:read')
   async inspect(@Docker() call: DockerCall, @Param('name') name: string): Promise<object> {
-    return toVolume(await this.hosts.of(call.caller.tenant).volume(name));
+    return toVolume(await this.backends.hosts.of(call.caller.tenant).volume(name));
   }
 
   @Post('create')
@@ -67,14 +66,14 @@ export class DockerVolumesController {
       ...(given.Labels === undefined ? {} : { labels: given.Labels }),
     });
     if (!request.success) throw badParameter(`invalid JSON: ${request.error.issues[0]?.path.join('.') ?? ''}: ${request.error.issues[0]?.message ?? ''}`);
-    return toVolume(await this.hosts.of(call.caller.tenant).createVolume(request.data));
+    return toVolume(await this.backends.hosts.of(call.caller.tenant).createVolume(request.data));
   }
 
   @Delete(':name')
   @HttpCode(204)
   @RequirePermission('host:write')
   async remove(@Docker() call: DockerCall, @Param('name') name: string): Promise<void> {
-    await this.hosts.of(call.caller.tenant).removeVolume(name, { force: call.query.flag('force') });
+    await this.backends.hosts.of(call.caller.tenant).removeVolume(name, { force: call.query.flag('force') });
   }
 
   /** Since API 1.42 only anonymous ones, unless `all` is asked for. */
@@ -84,7 +83,7 @@ export class DockerVolumesController {
   async prune(@Docker() call: DockerCall): Promise<object> {
     const filters = DockerFilters.parse(call.query.text('filters'), ['all', 'label', 'label!']);
     const all = filters.flag('all', call.version < 42);
-    const { removed, reclaimedBytes } = await this.hosts.of(call.caller.tenant).pruneVolumes({ all, ...filters.pruning(this.clock.now()) });
+    const { removed, reclaimedBytes } = await this.backends.hosts.of(call.caller.tenant).pruneVolumes({ all, ...filters.pruning(this.clock.now()) });
     return { VolumesDeleted: removed, SpaceReclaimed: reclaimedBytes };
   }
 }

@@ -1,7 +1,7 @@
 import type { OperationProgress, OperationView, RegistryAuthBody } from '#contracts';
-import { CodedError, type TenantId } from '#kernel';
-import type { TenantCaller } from '../auth/caller.js';
-import type { TenantHosts } from './tenant-host.js';
+import type { TenantId } from '#kernel';
+import type { TenantCaller } from '../../auth/caller.js';
+import type { TenantHosts } from '../../nodes/tenant-host.js';
 
 /** What Docker's routes stand on beside `TenantHosts`: pulls and pushes as operations with a progress stream. */
 export interface ImageOperations {
@@ -16,19 +16,13 @@ export interface OperationRequest {
   readonly reference: string;
   readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string };
   readonly auth?: RegistryAuthBody;
+  readonly requestId?: string;
 }
 
-export const TENANT_HOSTS = Symbol('TenantHosts');
-export const IMAGE_OPERATIONS = Symbol('ImageOperations');
-
-export interface VirtualHosts {
+/** What Docker's routes stand on, together: tests give their own. */
+export interface DockerBackends {
   readonly hosts: TenantHosts;
   readonly operations: ImageOperations;
 }
 
-const away = (): never => {
-  throw new CodedError('unavailable', 'no node serves virtual hosts');
-};
-
-/** Where no node serves them. */
-export const NO_HOSTS: VirtualHosts = { hosts: { of: away }, operations: { pull: away, push: away, cancel: away, follow: away } };
+export const DOCKER_BACKENDS = Symbol('DockerBackends');
