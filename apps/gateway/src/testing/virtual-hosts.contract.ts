@@ -195,7 +195,7 @@ export class MemoryHosts implements TenantHosts {
       },
       packVolume: gone,
       extractVolume: gone,
-      containers: async () => Promise.resolve(host.containers),
+      containers: async (options) => Promise.resolve(options?.size === true ? host.containers.map((one) => ({ ...one, writableBytes: 1, rootfsBytes: 2 })) : host.containers),
       container: async (ref, options) => Promise.resolve({ ...host.container(ref), ...(options?.size === true ? { writableBytes: 1, rootfsBytes: 2 } : {}) }),
       createContainer: async (request) => {
         host.calls.push({ name: 'create', given: request });

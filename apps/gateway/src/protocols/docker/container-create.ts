@@ -22,6 +22,7 @@ export interface Translation {
  * @throws CodedError `invalid_argument`, `unsupported`, `not_found` (a network)
  */
 export function translateCreate(json: Readonly<Record<string, unknown>>, name: string | undefined): Translation {
+  if (Object.keys(json).length === 0) throw badParameter('config cannot be empty in order to create a container');
   const body = parse(createBodySchema, json);
   const { HostConfig: host, NetworkingConfig: networking, ...config } = body;
   refuse(body);

@@ -110,7 +110,7 @@ export class DockerContainersController {
   async rename(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
     const name = call.query.text('name');
     if (name === '') throw badParameter('Neither old nor new names may be empty');
-    if (!NAME.test(name)) throw badParameter(`Invalid container name (${name.slice(0, 300)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    if (!NAME.test(name)) throw badParameter(`Error when allocating new name: Invalid container name (${name.slice(0, 300)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
     await this.host(call).renameContainer(id, name.replace(/^\//, ''));
   }
 

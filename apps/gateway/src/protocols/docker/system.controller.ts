@@ -97,7 +97,7 @@ export class DockerSystemController {
     const filters = DockerFilters.parse(call.query.text('filters'), EVENT_FILTERS);
     const since = nanosOf(call.query.text('since'));
     const until = nanosOf(call.query.text('until'));
-    if (since !== undefined && until !== undefined && since > until) throw badParameter('`since` time cannot be after `until` time');
+    if (since !== undefined && until !== undefined && since > until) throw badParameter(`\`since\` time (${call.query.text('since')}) cannot be after \`until\` time (${call.query.text('until')})`);
     const left = until === undefined ? undefined : Math.max(0, Number(until / 1_000_000n) - this.clock.now()) + BACKLOG_MS;
     const over = new AbortController();
     // Longer than a timer can be is as good as without an end.
