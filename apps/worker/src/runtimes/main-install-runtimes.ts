@@ -2,6 +2,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CodedError, asError, isCodedError, silentLogger } from '#kernel';
+import { BaseImageInstaller } from '../base-images/base-image-installer.js';
 import { openEngineStores } from './engine-stores.js';
 import { withInstallLock } from './install-lock.js';
 import type { InstalledRuntime } from './installed-runtimes.js';
@@ -26,8 +27,15 @@ async function main(signal: AbortSignal): Promise<void> {
   await chmod(dataDir, 0o711);
   const stores = await openEngineStores({ dataDir, nativeDir: resolve(values['native-dir']), logger: silentLogger });
   const installer = new RuntimeInstaller({ dataDir, catalogue, stores, signal, onProgress: print });
+  const baseImages = new BaseImageInstaller({ images: stores.tenantImages, debian: await installer.debian(), onProgress: print });
+  const findInstalled = async (): Promise<InstalledRuntime[] | undefined> => ((await baseImages.installed()) ? installer.installed() : undefined);
+  const installAll = async (): Promise<InstalledRuntime[]> => {
+    const runtimes = (await installer.installed()) ?? (await installer.install());
+    await baseImages.install();
+    return runtimes;
+  };
   const installed =
-    (await installer.installed()) ??
+    (await findInstalled()) ??
     (await withInstallLock(
       dataDir,
       signal,
@@ -35,7 +43,7 @@ async function main(signal: AbortSignal): Promise<void> {
         print({ phase: 'waiting', message: 'another installation is at work' });
       },
       // The other one may have done it all meanwhile.
-      async () => (await installer.installed()) ?? (await installer.install()),
+      async () => (await findInstalled()) ?? (await installAll()),
     ));
   print({ phase: 'ready', runtimes: installed.map(({ name, version, image }: InstalledRuntime) => ({ name, version, image })) });
 }
