@@ -1,8 +1,10 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, digestHex, digestOf, parseReference } from '#kernel';
 import { FsContentStore } from '../content/index.js';
+import type { LayerSource, SnapshotInfo } from '../snapshots/index.js';
 import { streamOf } from '../snapshots/snapshots.contract.js';
 import { DurableImageFiles, type ImageFiles } from './drivers/image-files.js';
 import { FsTenantImages, RootfsImages } from './index.js';
@@ -25,15 +27,19 @@ describe('FsTenantImages', () => {
   const open = (files?: ImageFiles) => FsTenantImages.open({ root: join(root, 'images'), content, snapshots, ...(files ? { files } : {}) });
   const importAs = (images: FsTenantImages, name: string) => images.importTar('ten_a', { tar: streamOf(tar), changes: [], name: parseReference(name) });
 
-  it('does not lose a layer that a collector finds just before its maker knows its name', async () => {
-    const images = await open();
-    await snapshots.unpack({ tar: streamOf(tar) });
+  it('does not lose a layer that a collector meets before its maker has learnt its name', async () => {
     let collected: Promise<unknown> | undefined;
-    const ending = async function* () {
-      yield* streamOf(tar);
-      collected = images.collectGarbage();
-    };
-    const image = await images.importTar('ten_a', { tar: ending(), changes: [] });
+    class Collected extends MemorySnapshotter {
+      override async unpack(layer: LayerSource): Promise<SnapshotInfo> {
+        const snapshot = await super.unpack(layer);
+        collected = images.collectGarbage();
+        await Promise.race([collected, sleep(50)]);
+        return snapshot;
+      }
+    }
+    snapshots = new Collected();
+    const images = await open();
+    const image = await importAs(images, 'a');
     await collected;
     expect(await snapshots.has(image.chainId)).toBe(true);
   });
