@@ -135,6 +135,7 @@ describe('a pull', () => {
     await restarted.images.collectGarbage();
     await restarted.transfers({ insecure: [registry.host] }).pull({ ...restarted.request(), reference: reference() });
     expect(registry.served.get(`/v2/team/app/blobs/${half!.digest}`)).toBe(half!.bytes.length - 20_000);
+    expect(registry.served.get(`/v2/team/app/blobs/${complete!.digest}`)).toBe(complete!.bytes.length);
     expect((await restarted.content.read(complete!.digest)).equals(complete!.bytes)).toBe(true);
     kill.abort();
     await ended;
