@@ -5,7 +5,7 @@ import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
-import { tarBody } from '../protocols/rest/tar-body.js';
+import { TakesTar, tarBody } from '../protocols/rest/tar-body.js';
 import { archiveQuerySchema, importedImageSchema, importImageQuerySchema, loadedImagesSchema, type ArchiveQuery, type ImportedImage, type ImportImageQuery, type LoadedImages } from './image-requests.schema.js';
 import { ImageUploads } from './image-uploads.service.js';
 import { ImagesService } from './images.service.js';
@@ -33,6 +33,7 @@ export class ImageArchivesController {
   @HttpCode(200)
   @RequirePermission('host:write')
   @ApiOperation({ summary: 'Load images from an archive', description: 'Of Docker, or an OCI image layout; plain, gzip or zstd.' })
+  @TakesTar()
   @ApiConsumes('application/x-tar')
   @ApiResponse({ status: 200, description: 'All of it is there.', standardSchema: loadedImagesSchema })
   @Keyed(415)
@@ -44,6 +45,7 @@ export class ImageArchivesController {
   @HttpCode(201)
   @RequirePermission('host:write')
   @ApiOperation({ summary: 'Make an image of a root file system', description: 'A tar, plain, gzip or zstd.' })
+  @TakesTar()
   @ApiConsumes('application/x-tar')
   @ApiResponse({ status: 201, description: 'The new image.', standardSchema: importedImageSchema })
   @Keyed(415)

@@ -7,7 +7,7 @@ import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
-import { tarBody } from '../protocols/rest/tar-body.js';
+import { TakesTar, tarBody } from '../protocols/rest/tar-body.js';
 import {
   listVolumesQuerySchema,
   prunedVolumesSchema,
@@ -95,6 +95,7 @@ export class VolumesController {
   @RequirePermission('host:write')
   @ApiOperation({ summary: 'Restore: extract a tar into a volume', description: 'Plain, gzip or zstd.' })
   @ApiParam(NAME)
+  @TakesTar()
   @ApiConsumes('application/x-tar')
   @ApiResponse({ status: 204, description: 'Extracted.' })
   @Keyed(404, 415)

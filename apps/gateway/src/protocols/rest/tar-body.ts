@@ -1,20 +1,29 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { CodedError } from '#kernel';
+import { readAway } from './read-away.js';
 
 const TYPES = ['application/x-tar', 'application/tar', 'application/gzip', 'application/zstd', 'application/octet-stream'];
+const MARK = 'takesTar';
 
-/** Archives are not read into memory: the handler gets the stream, without a limit to its length. */
-export function acceptTarBodies(instance: FastifyInstance): void {
-  instance.addContentTypeParser(TYPES, (_request: FastifyRequest, payload: Readable, done: (error: null, body: Readable) => void) => {
-    done(null, payload);
+/** For routes whose body is an archive: it is not read into memory, has no limit to its length, and as much time as it keeps moving. */
+export const TakesTar = (): MethodDecorator => RouteConfig({ [MARK]: true });
+
+/** `drainMs`: how long the rest of a body that nobody wants is read away, so that its sender gets the answer and not a reset. */
+export function acceptTarBodies(instance: FastifyInstance, drainMs: number): void {
+  instance.addContentTypeParser(TYPES, (request: FastifyRequest, payload: Readable, done: (error: Error | null, body?: Readable) => void) => {
+    if (takesTar(request)) done(null, payload);
+    else done(Object.assign(new Error('the body is to be JSON'), { statusCode: 415 }));
+  });
+  instance.addHook('onRequest', (request, reply, done) => {
+    if (takesTar(request)) readAway(request.raw, reply.raw, drainMs);
+    done();
   });
 }
 
-/** Whether the body is one of those. */
-export function isTarRequest(request: FastifyRequest): boolean {
-  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-  return type !== undefined && TYPES.includes(type);
+export function takesTar(request: FastifyRequest): boolean {
+  return (request.routeOptions.config as FastifyContextConfig & { [MARK]?: true })[MARK] === true;
 }
 
 /** @throws CodedError `invalid_argument` */
