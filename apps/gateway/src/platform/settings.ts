@@ -14,6 +14,8 @@ export interface GatewaySettings {
   readonly bodyLimitBytes: number;
   /** A request whose headers and body are not there after this time is answered with 408. */
   readonly requestTimeoutMs: number;
+  /** Of one address; then it waits. */
+  readonly failedAuthenticationsPerMinute: number;
   /** A client that takes nothing of its answer for so long is cut. */
   readonly stallMs: number;
   /** How long a finished run's log stays in Redis after it was saved, for those who are reading it. */
@@ -33,6 +35,7 @@ export const DEFAULT_SETTINGS = {
   metricsToken: undefined,
   bodyLimitBytes: 20 * 1024 * 1024,
   requestTimeoutMs: 30_000,
+  failedAuthenticationsPerMinute: 60,
   stallMs: 30_000,
   logGraceSeconds: 60,
   retentionMs: 7 * 24 * 3600 * 1000,
