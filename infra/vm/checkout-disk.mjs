@@ -5,7 +5,7 @@ import { CHECKOUT } from '../setup/settings.mjs';
 
 const PARTS = ['apps', 'dist', 'infra', 'libs', 'prisma', 'test', '.swcrc', 'jest.config.js', 'package.json', 'tsconfig.json'];
 /** Sources of programs that the engine's tests compile where there is a compiler. */
-const TEST_PROGRAMS = { 'stub-agent': 'stub-agent.c', probe: 'probe.c' };
+const TEST_PROGRAMS = { 'stub-agent': 'stub-agent.c', probe: 'probe.c', identity: 'identity.c' };
 
 /** A tar of the checkout as it is, of what its tests would compile, and of the command to run there. Padded to what a disk can be. */
 export async function makeCheckoutDisk({ work, command, file }) {
