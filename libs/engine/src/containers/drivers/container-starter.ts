@@ -71,7 +71,7 @@ export class ContainerStarter {
     let user: GuestUser | undefined;
     try {
       user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
-      await this.ensureWorkingDir(agent, record.effective.workingDir, user);
+      await this.ensureWorkingDir(agent, record.effective.workingDir);
       await execution.begin(processOf(record, user));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
@@ -81,10 +81,10 @@ export class ContainerStarter {
   }
 
   /** As an image's WORKDIR: made when missing. What cannot be made shows when the process is to be started there. */
-  private async ensureWorkingDir(agent: GuestAgent, path: string, user: GuestUser): Promise<void> {
+  private async ensureWorkingDir(agent: GuestAgent, path: string): Promise<void> {
     if (path === '/') return;
     try {
-      await agent.writeFile({ path: `${path}/`, content: Buffer.alloc(0), mode: 0o755, uid: user.uid, gid: user.gid });
+      await agent.writeFile({ path: `${path}/`, content: Buffer.alloc(0), mode: 0o755, uid: 0, gid: 0 });
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw error;
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { TenantDisk } from '../../disks/index.js';
@@ -21,8 +21,9 @@ export class ContainerStorage {
     const { diskBytes } = record.request.limits;
     const folder = diskBytes === undefined ? join(disk.path, 'containers', record.id) : await disk.ensurePartition(partitionOf(record), diskBytes);
     const layer = { upperDir: join(folder, 'upper'), workDir: join(folder, 'work') };
-    // The merged root has the mode of the upper directory.
-    for (const dir of [layer.upperDir, layer.workDir]) await mkdir(dir, { recursive: true, mode: 0o755 });
+    await mkdir(layer.workDir, { recursive: true });
+    // The merged root has the mode of the upper directory, whatever the umask was.
+    if ((await mkdir(layer.upperDir, { recursive: true })) !== undefined) await chmod(layer.upperDir, 0o755);
     return layer;
   }
 

@@ -47,7 +47,8 @@ export async function* readLog({ log, options, running, signal, now }: ReadLog):
       const more = position.segment !== log.end.segment || position.offset !== log.end.offset;
       if (options.follow && more) continue;
       if (!options.follow || !alive || log.closed || past(options, now())) break;
-      await log.changed(signal);
+      // What changed while we read has woken nobody.
+      if (running()) await log.changed(signal);
     }
     for (const chunk of select(options, joiner.flush())) {
       const kept = dropLines(chunk, skip);

@@ -37,7 +37,7 @@ export type AgentEvent =
   | { readonly seq: number; readonly timeUs: number; readonly type: 'exit'; readonly processId: ProcessId; readonly exit: ProcessExit };
 
 export interface GuestFileSpec {
-  /** Absolute in the guest. Missing parents are made (mode 0755, same owner). */
+  /** Absolute in the guest. Missing parents are made (mode 0755, same owner). One that ends in `/`, without content, is a folder: made when missing. */
   readonly path: string;
   readonly content: Uint8Array;
   readonly mode: number;
