@@ -89,13 +89,13 @@ export class ImageMount {
     if (!(await unmount(this.path))) await detach(this.path);
   }
 
-  /** Unlinks the image. Its blocks are free when its last user is gone. */
+  /** Unlinks the image, last: while it is there, there is something to remove. Its blocks are free when its last user is gone. */
   async remove(): Promise<void> {
-    await removeFile(this.image);
     try {
       await rmdir(this.path);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
+    await removeFile(this.image);
   }
 }

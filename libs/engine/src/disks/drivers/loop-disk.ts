@@ -9,7 +9,8 @@ import { mountedDevice } from './loop-mounts.js';
 
 const PARTITION_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/;
 const PARTITIONS = 'partitions';
-const FOLDERS = ['containers', 'volumes', 'host', PARTITIONS];
+/** The host tree's top is what guests see as `/` of their host. */
+const FOLDERS = [['containers', 0o700], ['volumes', 0o700], ['host', 0o755], [PARTITIONS, 0o700]] as const;
 const IMAGE = '.img';
 
 /** Made by `LoopDisks`, which calls all but the interface's methods while it holds the tenant's place in the queue. */
@@ -50,6 +51,7 @@ export class LoopDisk implements TenantDisk {
     return this.queue.run(this.tenantId, async () => {
       if (!PARTITION_NAME.test(name)) return;
       const partition = this.#partition(name);
+      if (!(await partition.exists())) return;
       this.#partitions.delete(name);
       await partition.letGo();
       await partition.remove();
@@ -66,7 +68,7 @@ export class LoopDisk implements TenantDisk {
 
   async mount(): Promise<void> {
     await this.#mount.mount();
-    for (const folder of FOLDERS) await mkdir(join(this.path, folder), { recursive: true, mode: 0o700 });
+    for (const [folder, mode] of FOLDERS) await mkdir(join(this.path, folder), { recursive: true, mode });
     const names = await readdir(join(this.path, PARTITIONS));
     for (const name of names.filter(isUnfinishedImage)) await removeFile(join(this.path, PARTITIONS, name));
     for (const name of await this.#partitionNames()) {
