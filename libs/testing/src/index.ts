@@ -1,3 +1,4 @@
+export * from './docker/index.js';
 export * from './platform/index.js';
 export * from './postgres/index.js';
 export * from './redis.js';

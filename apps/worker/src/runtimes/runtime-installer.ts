@@ -69,7 +69,6 @@ export class RuntimeInstaller {
     const sources = await findDebianSources();
     const aptOptions = await findAptNetworkOptions();
     const staging = await StagingArea.open(join(this.options.dataDir, 'engine', 'rootfs-staging'), 0o711);
-    await this.options.stores.images.collectGarbage();
     const make = (plan: Plan, base?: Image) => this.ensureImage(plan, { staging, sources, aptOptions, base });
 
     const plans = this.plans(sources.suite);
