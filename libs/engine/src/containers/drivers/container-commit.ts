@@ -1,5 +1,5 @@
 import { CodedError, parseReference, type Digest, type ImageReference } from '#kernel';
-import type { ImageConfig } from '../../images/index.js';
+import { applyChanges, type ImageConfig } from '../../images/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { CommitContainer } from '../containers.js';
 import { hostnameOf, type ContainerRecord } from './container-record.js';
@@ -9,12 +9,12 @@ type Config = ImageConfig['config'];
 
 /** A new image of a container's changes: one layer, at the cost of what was changed. @throws CodedError `invalid_argument` */
 export async function commitContainer(
-  services: Pick<TenantContainersOptions, 'images' | 'snapshots' | 'applyChanges'>,
+  services: Pick<TenantContainersOptions, 'images' | 'snapshots'>,
   record: ContainerRecord,
   layer: WritableLayer,
   request: CommitContainer,
 ): Promise<{ readonly imageId: Digest; readonly reference: ImageReference | undefined }> {
-  const config = services.applyChanges(overlaid(configOf(record), request.config ?? {}), request.changes);
+  const config = applyChanges(overlaid(configOf(record), request.config ?? {}), request.changes);
   const reference = request.name === undefined || request.name === '' ? undefined : nameOf(request.name);
   const image = await services.images.append(record.tenantId, {
     base: record.imageId,

@@ -89,14 +89,14 @@ export class ContainerExecution {
     if (this.exit === undefined) await this.agent.start(spec);
   }
 
-  /** To the main process's group; SIGKILL to all that runs. */
+  /** To the main process alone; SIGKILL to all that runs. */
   async signal(signal: number): Promise<void> {
     if (signal === constants.signals.SIGKILL) {
       await this.kill();
       return;
     }
     try {
-      await this.agent.signal(MAIN_PROCESS, signal);
+      await this.agent.signal(MAIN_PROCESS, signal, { alone: true });
     } catch (error) {
       // It has just ended.
       if (!isCodedError(error, 'not_found') && !isCodedError(error, 'unavailable')) throw error;

@@ -45,7 +45,7 @@ export class ContainerMaker {
       const { container, readOnly } = parseVolumesFrom(text);
       return { readOnly, mounts: mountsOf(container) };
     });
-    const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys((imageConfig as { readonly Volumes?: Readonly<Record<string, unknown>> | null }).Volumes ?? {}) });
+    const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys(imageConfig.Volumes ?? {}) });
     let record: ContainerRecord = {
       version: 1,
       phase: 'making',
@@ -73,13 +73,14 @@ export class ContainerMaker {
       sandboxId: null,
       starts: 0,
     };
-    // Before the first wait: the image may be removed meanwhile.
     this.storage.hold(record, false);
     try {
+      // What is still there under a hold stays.
+      await this.services.images.resolve(tenantId, image.id);
       await this.records.save(record);
       await this.storage.writable(record);
-      const { mounts, toFill } = await this.storage.takeVolumes(record, wishes, async (made) => {
-        record = { ...record, madeVolumes: [...record.madeVolumes, made] };
+      const { mounts, toFill } = await this.storage.takeVolumes(record, wishes, async (name) => {
+        record = { ...record, madeVolumes: [...record.madeVolumes, name] };
         await this.records.save(record);
       });
       record = { ...record, mounts };

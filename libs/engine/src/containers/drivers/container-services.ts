@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '#kernel';
 import type { TenantDisks } from '../../disks/index.js';
 import type { HostEvents } from '../../events/index.js';
-import type { ImageConfig, TenantImages } from '../../images/index.js';
+import type { TenantImages } from '../../images/index.js';
 import type { SandboxRuntime } from '../../runtime/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
 import type { Trees } from '../../tree/index.js';
@@ -19,8 +19,6 @@ export interface TenantContainersOptions {
   readonly trees: Pick<Trees, 'copyUp' | 'usage' | 'remove'>;
   readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get'>;
   readonly events: Pick<HostEvents, 'publish'>;
-  /** Dockerfile instructions applied to a config. */
-  readonly applyChanges: (config: ImageConfig['config'], changes: readonly string[]) => ImageConfig['config'];
   /** Of a container that asks for none. */
   readonly defaults: ContainerDefaults;
   readonly clock: Clock;

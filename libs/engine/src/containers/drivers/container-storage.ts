@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, isCodedError, type TenantId } from '#kernel';
@@ -7,7 +8,10 @@ import type { SandboxMount } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
-import type { MountWish, PlannedMount } from './mount-plan.js';
+import type { AskedVolume, MountWish, PlannedMount } from './mount-plan.js';
+
+/** By it volumes and clients know one that nobody has named. */
+const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
 /** What a container has besides its record: its writable layer on the tenant's disk, its holds on image and volumes, its volumes' first content. */
 export class ContainerStorage {
@@ -28,29 +32,17 @@ export class ContainerStorage {
   }
 
   /**
-   * Makes or takes the volumes that are asked for, each held from then on. `made` is told of each new one before the next step.
+   * Makes or takes the volumes that are asked for, each held from then on. `onNew` hears of each new one before it is made.
    * @returns the mounts as they are kept, in their order
    */
-  async takeVolumes(record: ContainerRecord, wishes: readonly MountWish[], made: (name: string) => Promise<void>): Promise<{ mounts: PlannedMount[]; toFill: { name: string; destination: string }[] }> {
-    const { volumes } = this.services;
-    const { tenantId, id } = record;
-    const mounts: PlannedMount[] = [];
-    const toFill: { name: string; destination: string }[] = [];
-    for (const wish of wishes) {
-      if (wish.kind === 'ready') {
-        if (wish.mount.kind === 'volume') volumes.hold(tenantId, wish.mount.name, id);
-        mounts.push(wish.mount);
-        continue;
-      }
-      const { name, labels, options, destination, readOnly, noCopy } = wish.asked;
-      const existed = name !== undefined && (await this.volumeExists(tenantId, name));
-      const volume = await volumes.create(tenantId, { ...(name === undefined ? {} : { name }), ...(labels === undefined ? {} : { labels }), ...(options === undefined ? {} : { options }) });
-      volumes.hold(tenantId, volume.name, id);
-      if (!existed) await made(volume.name);
-      mounts.push({ kind: 'volume', name: volume.name, anonymous: name === undefined, destination, readOnly });
-      if (!noCopy) toFill.push({ name: volume.name, destination });
+  async takeVolumes(record: ContainerRecord, wishes: readonly MountWish[], onNew: (name: string) => Promise<void>): Promise<{ mounts: PlannedMount[]; toFill: { name: string; destination: string }[] }> {
+    const held: string[] = [];
+    try {
+      return await this.taken(record, wishes, held, onNew);
+    } catch (error) {
+      for (const name of held) this.services.volumes.release(record.tenantId, name, record.id);
+      throw error;
     }
-    return { mounts, toFill };
   }
 
   /** The image's content goes into a volume that was never filled, once: who comes second waits for the first. */
@@ -104,6 +96,43 @@ export class ContainerStorage {
     if (source.kind === 'tmpfs') return { kind: 'tmpfs', destination, sizeBytes: source.sizeBytes, mode: source.mode, readOnly };
     const { base, path, ensureDirectory } = source;
     return { kind: 'bind', destination, source: { base, path, ensureDirectory, readOnly } };
+  }
+
+  private async taken(record: ContainerRecord, wishes: readonly MountWish[], held: string[], onNew: (name: string) => Promise<void>): Promise<{ mounts: PlannedMount[]; toFill: { name: string; destination: string }[] }> {
+    const mounts: PlannedMount[] = [];
+    const toFill: { name: string; destination: string }[] = [];
+    for (const wish of wishes) {
+      if (wish.kind === 'ready') {
+        if (wish.mount.kind === 'volume') await this.holdExisting(record, wish.mount.name, held);
+        mounts.push(wish.mount);
+        continue;
+      }
+      const { asked } = wish;
+      const name = await this.takeVolume(record, asked, held, onNew);
+      mounts.push({ kind: 'volume', name, anonymous: asked.name === undefined, destination: asked.destination, readOnly: asked.readOnly });
+      if (!asked.noCopy) toFill.push({ name, destination: asked.destination });
+    }
+    return { mounts, toFill };
+  }
+
+  /** Another container held it when we looked, and may have gone since. */
+  private async holdExisting({ tenantId, id }: ContainerRecord, name: string, held: string[]): Promise<void> {
+    this.services.volumes.hold(tenantId, name, id);
+    held.push(name);
+    await this.services.volumes.get(tenantId, name);
+  }
+
+  /** The name of an anonymous one is known before it is made, so that a crash leaves none behind. */
+  private async takeVolume({ tenantId, id }: ContainerRecord, asked: AskedVolume, held: string[], onNew: (name: string) => Promise<void>): Promise<string> {
+    const { volumes } = this.services;
+    const name = asked.name ?? randomBytes(32).toString('hex');
+    const labels = asked.name === undefined ? { ...asked.labels, [ANONYMOUS_LABEL]: '' } : asked.labels;
+    volumes.hold(tenantId, name, id);
+    held.push(name);
+    if (!(await this.volumeExists(tenantId, name))) await onNew(name);
+    const { options } = asked;
+    await volumes.create(tenantId, { name, ...(labels === undefined ? {} : { labels }), ...(options === undefined ? {} : { options }) });
+    return name;
   }
 
   private async removeVolume(tenantId: TenantId, name: string): Promise<void> {

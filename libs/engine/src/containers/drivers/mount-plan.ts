@@ -8,7 +8,7 @@ export type PlannedMount =
   | { readonly kind: 'bind'; readonly hostPath: string; readonly create: boolean; readonly destination: string; readonly readOnly: boolean }
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes: number; readonly mode: number; readonly readOnly: boolean };
 
-type AskedVolume = Extract<ContainerMount, { kind: 'volume' }>;
+export type AskedVolume = Extract<ContainerMount, { kind: 'volume' }>;
 
 /** A volume that is to be made, or taken as it is, with the container; every other mount is ready. */
 export type MountWish = { readonly kind: 'ready'; readonly mount: PlannedMount } | { readonly kind: 'volume'; readonly asked: AskedVolume };

@@ -7,12 +7,7 @@ export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 /** Descriptors of other processes lie there (CVE-2024-21626). */
 const FORBIDDEN_FOLDER = /^\/proc(\/|$)/;
 
-/** The parts of an image's config that a container takes over. */
-export type ContainerImageConfig = ImageConfig['config'] & {
-  readonly Volumes?: Readonly<Record<string, unknown>> | null;
-  readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
-  readonly StopSignal?: string;
-};
+export type ContainerImageConfig = ImageConfig['config'];
 
 export interface ProcessPlan {
   readonly effective: Container['effective'];

@@ -71,8 +71,8 @@ export interface GuestAgent {
   writeStdin(id: ProcessId, offset: number, data: Uint8Array): Promise<number>;
   /** End of file, after what was written. Idempotent. */
   closeStdin(id: ProcessId): Promise<void>;
-  /** To the process group. Idempotent when it has ended. */
-  signal(id: ProcessId, signal: number): Promise<void>;
+  /** To the process group, or to the process alone as a container's first process gets its signals. Idempotent when it has ended. */
+  signal(id: ProcessId, signal: number, options?: { readonly alone: boolean }): Promise<void>;
   /** SIGKILL to every process but the agent. */
   killAll(): Promise<void>;
   resize(id: ProcessId, columns: number, rows: number): Promise<void>;
