@@ -13,7 +13,8 @@ import { connectAgent, createSandboxRuntime, crunRuntime, type SandboxRuntime } 
 import { OverlaySnapshotter, type Snapshotter, type WritableLayer } from '../../snapshots/index.js';
 import { HelperTrees } from '../../tree/index.js';
 import { TenantVolumes } from '../../volumes/index.js';
-import { TenantContainers } from '../index.js';
+import { TenantContainers, type TenantContainersOptions } from '../index.js';
+import { Death } from './death.js';
 
 const REPOSITORY = join(import.meta.dirname, '../../../../..');
 const MIB = 1024 * 1024;
@@ -35,8 +36,10 @@ export interface ContainerHost {
   newTenant(diskBytes?: number): Promise<TenantId>;
   /** A root file system with a static busybox and what the script makes in it. */
   importImage(tenantId: TenantId, name: string, script: string, config?: ImageConfig['config']): Promise<Digest>;
-  /** New objects over the same folders, as after `kill -9`: nothing is handed over. */
+  /** New objects over the same folders: nothing is handed over. */
   restart(): Promise<void>;
+  /** Containers over the same parts, all of whose calls of other parts never settle from the `calls`-th on, before or after having had their effect: a worker that died there. */
+  dying(calls: number, when: 'before' | 'after'): Promise<{ readonly containers: TenantContainers; readonly died: Promise<void> }>;
   dispose(): Promise<void>;
 }
 
@@ -62,9 +65,10 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
     const runtime = createSandboxRuntime({ root: join(base, 'engine'), snapshots, cgroups, spawner, ociRuntime: crunRuntime(), agentBinary: join(base, 'sandbar-init'), connectAgent, logger });
     await runtime.recover();
     const defaults = { memoryBytes: 64 * MIB, cpuMillis: 1000, pids: 64, shmBytes: MIB };
-    const containers = TenantContainers.open({ root: containersRoot, images, snapshots, volumes, disks, trees, runtime, events, defaults, clock: systemClock, logger });
+    const services: TenantContainersOptions = { root: containersRoot, images, snapshots, volumes, disks, trees, runtime, events, defaults, clock: systemClock, logger };
+    const containers = TenantContainers.open(services);
     await containers.recover();
-    return { images, volumes, runtime, containers };
+    return { images, volumes, runtime, containers, services };
   };
   const host = {
     base,
@@ -87,7 +91,17 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
       return record.id;
     },
     restart: async () => {
+      await host.containers.release();
       Object.assign(host, await open());
+    },
+    dying: async (calls: number, when: 'before' | 'after') => {
+      const death = new Death(calls, when);
+      const { images, volumes, disks: disk, trees: tree, runtime } = host.services;
+      const services = { ...host.services, images: death.wrap(images), volumes: death.wrap(volumes), disks: death.wrap(disk), trees: death.wrap(tree), runtime: death.wrap(runtime) };
+      const containers = TenantContainers.open(services);
+      await containers.recover();
+      death.arm();
+      return { containers, died: death.came };
     },
     dispose: async () => {
       await host.containers.release();
