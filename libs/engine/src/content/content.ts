@@ -22,6 +22,7 @@ export interface ContentStore {
    * Streams `source` in. Idempotent: bytes already present are accepted and stored once; a damaged copy is replaced.
    * `pin` takes the digest before the blob is visible: a writer that does not know it beforehand cannot pin it in time.
    * @throws CodedError `digest_mismatch` when the bytes do not hash to `expected`; nothing is kept. What `source` throws, likewise.
+   * With `pin`, its digest is under the pin before the blob can be seen.
    */
   write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo>;
   /** The caller owns the reader; a blob that is deleted meanwhile stays readable. @throws CodedError `not_found` */

@@ -217,9 +217,14 @@ export function describeTenantDisks(name: string, factory: () => Promise<DisksUn
         expect(taken).toBeLessThan(32 * MiB);
         await mkdir(join(path, 'upper'));
         expect(Math.abs(fill(join(path, 'upper', 'big')) - 20 * MiB)).toBeLessThan(MiB);
+        const held = (await disk.usage()).usedBytes;
         await rm(join(path, 'upper', 'big'));
-        await sync(path);
-        // Its space stays its own whatever the disk's other users do.
+        // Its space stays its own: what is deleted in it is not given back, not with the commit and not after.
+        await writeFile(join(path, 'upper', 'small'), 'x', { flush: true });
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await sync(disk.path);
+        expect((await disk.usage()).usedBytes).toBeGreaterThan(held - MiB);
+        await rm(join(path, 'upper', 'small'));
         fill(file(disk, 'rest'));
         expect(Math.abs(fill(join(path, 'upper', 'big')) - 20 * MiB)).toBeLessThan(MiB);
         await rm(file(disk, 'rest'));

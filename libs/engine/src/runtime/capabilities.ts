@@ -21,6 +21,24 @@ export function capabilityMask(names: readonly string[]): string {
   return mask.toString(16).padStart(16, '0');
 }
 
+/** What processes of a container may hold by default (moby, oci/caps/defaults.go). */
+export const CONTAINER_CAPABILITIES = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FSETID',
+  'CAP_FOWNER',
+  'CAP_MKNOD',
+  'CAP_NET_RAW',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETFCAP',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SYS_CHROOT',
+  'CAP_KILL',
+  'CAP_AUDIT_WRITE',
+] as const;
+
 /**
  * What the agent needs to become anybody in the sandbox and to manage its files; it hands on less. Not among them: SYS_ADMIN, SYS_PTRACE,
  * NET_ADMIN, NET_RAW, MKNOD, SYS_MODULE, DAC_READ_SEARCH.

@@ -1,11 +1,13 @@
 /*
  * For the tests of privileges, since busybox gives up what a set-id program has been given. `identity`: prints effective uid, permitted
  * capabilities and no_new_privs. `identity as UID PROGRAM…`: becomes that user first. `identity grant FILE CAPABILITY`: as setcap(8), permitted and effective.
- * `identity attributes FILE…`: names of extended attributes, one a line.
+ * `identity exchange A B…`: exchanges the names A and B, then A and the next, and so on until stdin ends. `identity attributes FILE…`: names of extended attributes, one a line.
  */
 #define _GNU_SOURCE
 #include <endian.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,17 @@ int main(int argc, char **argv) {
     if (setxattr(argv[2], "security.capability", &data, sizeof data, 0) == 0) return 0;
     perror("setxattr");
     return 1;
+  }
+  if (argc > 3 && strcmp(argv[1], "exchange") == 0) {
+    unsigned long rounds = 0;
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    for (; poll(&input, 1, 0) == 0; rounds++)
+      for (int i = 3; i < argc; i++)
+        /* There and back: A is what it was before the next. */
+        for (int way = 0; way < 2; way++)
+          if (renameat2(AT_FDCWD, argv[2], AT_FDCWD, argv[i], RENAME_EXCHANGE) < 0) return 1;
+    printf("%lu\n", rounds);
+    return 0;
   }
   if (argc > 1 && strcmp(argv[1], "attributes") == 0) {
     for (int i = 2; i < argc; i++) {

@@ -29,12 +29,6 @@ export class DiskFolder {
     return dir;
   }
 
-  async tmpfs(name: string): Promise<string> {
-    const dir = await this.#folder(name);
-    this.#mount(dir, ['-t', 'tmpfs', '-o', 'nosuid,nodev,noexec,size=1m', 'walls']);
-    return dir;
-  }
-
   async close(): Promise<void> {
     for (const point of this.#mounted.reverse()) execFileSync('umount', [point]);
     await rm(this.path, { recursive: true, force: true });

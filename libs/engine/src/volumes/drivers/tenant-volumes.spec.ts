@@ -7,7 +7,7 @@ import type { HostEvent, HostEvents } from '../../events/index.js';
 import type { Trees } from '../../tree/index.js';
 import { describeVolumes } from '../volumes.contract.js';
 import { TenantVolumes } from './tenant-volumes.js';
-import { plainTrees } from './plain-trees.contract.js';
+import { plainTrees } from '../testing/plain-trees.js';
 
 /** A folder in the place of a disk, folders in the place of partitions: what volumes do on it, without the ends that need root. */
 async function folderDisk(tenantId: TenantId, path: string): Promise<TenantDisk> {
