@@ -10,8 +10,9 @@
 #include "tree.h"
 
 #define MAX_LINKS 40
-/* Of directories: what a hostile layer may make us remember. */
+/* Of directories, and of their paths together: what a hostile layer may make us remember. */
 #define MAX_TIMES 500000
+#define MAX_TIMES_BYTES ((size_t)128 * 1024 * 1024)
 
 bool layer_mode;
 bool root_opaque;
@@ -29,10 +30,11 @@ struct time {
 };
 
 static struct time *times;
-static size_t time_count, time_room;
+static size_t time_count, time_room, time_bytes;
 
 void remember_times(const char *path, int64_t seconds, uint32_t nanoseconds) {
-  if (time_count == MAX_TIMES) fail(E2BIG, "remember the times of more than 500,000 directories", path);
+  time_bytes += strlen(path) + 1;
+  if (time_count == MAX_TIMES || time_bytes > MAX_TIMES_BYTES) fail(E2BIG, "remember the times of so many directories", path);
   if (time_count == time_room) {
     time_room = time_room == 0 ? 256 : time_room * 2;
     times = realloc(times, time_room * sizeof *times);

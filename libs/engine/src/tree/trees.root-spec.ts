@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digestOf } from '#kernel';
-import { type TarEntryInput } from '../tar/index.js';
+import { digestOf, silentLogger } from '#kernel';
+import { writeTar, type TarEntryInput } from '../tar/index.js';
 import { fileEntry, gather, inChunks, readAll, writeAll } from '../tar/testing/archives.js';
+import { HelperTrees } from './index.js';
 import { realTrees } from './testing/trees.js';
 
 const trees = realTrees();
@@ -256,6 +257,33 @@ describe('trees', () => {
       execFileSync('umount', [root]);
     }
     await expect(trees.extract({ root, tar: inChunks(await writeAll([fileEntry('big', Buffer.alloc(1001))])), as: 'files', maxBytes: 1000 })).rejects.toMatchObject({ code: 'resource_exhausted' });
+  });
+
+  it('says that the helper cannot be started, or ended in the middle', async () => {
+    const root = newDir();
+    const absent = new HelperTrees({ program: join(folder, 'none'), logger: silentLogger });
+    await expect(absent.usage(root)).rejects.toMatchObject({ code: 'internal' });
+    await expect(absent.extract({ root, tar: inChunks(await writeAll([fileEntry('big', Buffer.alloc(1_000_000))])), as: 'files' })).rejects.toMatchObject({ code: 'internal' });
+    const mute = new HelperTrees({ program: '/bin/true', logger: silentLogger });
+    await expect(mute.remove(root)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(gather(mute.pack({ source: { kind: 'directory', path: root }, as: 'files' }))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('hears a result that came long before it asked', async () => {
+    async function* slow(): AsyncGenerator<Buffer, void, void> {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      yield* inChunks(await writeAll([fileEntry('a')]));
+    }
+    await expect(trees.extract({ root: join(folder, 'none'), tar: slow(), as: 'files' })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('remembers the times of directories up to a bound', async () => {
+    const deep = Array.from({ length: 16 }, () => 'd'.repeat(250)).join('/');
+    const many = function* (): Generator<TarEntryInput, void, void> {
+      // Above 128 MiB of paths; the bound of 500,000 directories is the same guard's.
+      for (let n = 0; n < 34_000; n += 1) yield dirEntry(deep);
+    };
+    await expect(trees.extract({ root: newDir(), tar: writeTar(many()), as: 'files' })).rejects.toMatchObject({ code: 'invalid_argument', details: { errno: 'E2BIG' } });
   });
 
   it('passes on what the source throws, and ends the helper when a pack is left early', async () => {

@@ -9,11 +9,7 @@ import type { TreeHelper } from './tree-helper.js';
 
 /** Where the entries of one archive go and what they are there. */
 class Placement {
-  readonly #into: string;
-
-  constructor(private readonly request: ExtractRequest) {
-    this.#into = cleanArchivePath(request.into ?? '') ?? '';
-  }
+  constructor(private readonly request: ExtractRequest) {}
 
   /** undefined: it is a union file system's own record, no file of the layer. */
   of({ path, type }: TarEntry): { type: NodeType; path: string } | undefined {
@@ -39,8 +35,10 @@ class Placement {
     return this.#below(this.#clean(linkname, path));
   }
 
+  /** Unchanged, since it may hold links: the helper resolves it for the root and for each entry alike. */
   #below(path: string): string {
-    return this.#into === '' || path === '' ? path : `${this.#into}/${path}`;
+    const { as, into = '' } = this.request;
+    return as === 'layer' || into === '' || path === '' ? path : `${into}/${path}`;
   }
 
   #clean(name: string, path: string): string {

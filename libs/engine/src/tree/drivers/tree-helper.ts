@@ -17,6 +17,7 @@ export class TreeHelper {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #chunks: AsyncIterator<Buffer>;
   readonly #exited: Promise<void>;
+  #ahead: Promise<IteratorResult<Buffer>>;
   #startError: Error | undefined;
   #pending: Buffer = EMPTY;
   #returned: Frame | undefined;
@@ -43,6 +44,10 @@ export class TreeHelper {
       });
     });
     this.#chunks = child.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    // Asked for at once: when a child exits, Node throws away what a stream holds that nobody reads yet.
+    this.#ahead = this.#chunks.next();
+    // Whoever wants the chunk sees the failure; after an early stop nobody does.
+    this.#ahead.catch(() => undefined);
     child.stdin.write(encodeRequest(request));
   }
 
@@ -77,8 +82,10 @@ export class TreeHelper {
       if (frame?.kind === FRAME.result) this.#result = decodeResult(frame.body);
       if (this.#result !== undefined) return undefined;
       if (frame !== undefined) return frame;
-      const chunk = await this.#chunks.next();
+      const chunk = await this.#ahead;
       if (chunk.done === true) throw await this.#death();
+      this.#ahead = this.#chunks.next();
+      this.#ahead.catch(() => undefined);
       this.#pending = this.#pending.length === 0 ? chunk.value : Buffer.concat([this.#pending, chunk.value]);
     }
   }
