@@ -115,6 +115,18 @@ describe('containers and restarts of the worker', () => {
     expect(await host.volumes.list(tenant)).toEqual([]);
   });
 
+  it('end with their node, each by its own signal, and are there when it comes back', async () => {
+    const polite = await run('trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.05; done');
+    const deaf = await run('trap "" TERM; echo up; while :; do sleep 0.05; done');
+    for (const id of [polite, deaf]) while ((await logText(host, tenant, id)) !== 'up\n') await sleep(20);
+    await host.containers.close();
+    expect(await host.runtime.list()).toEqual([]);
+    await host.restart();
+    expect(await stateOf(polite)).toMatchObject({ status: 'exited', exitCode: 3 });
+    expect(await stateOf(deaf)).toMatchObject({ status: 'exited', exitCode: 137 });
+    expect(await logText(host, tenant, polite)).toBe('up\nbye\n');
+  });
+
   const mounts: CreateContainer['mounts'] = [
     { kind: 'volume', destination: '/data', readOnly: false, noCopy: false },
     { kind: 'volume', name: 'named', destination: '/named', readOnly: false, noCopy: false },

@@ -36,7 +36,7 @@ describe('what containers write', () => {
   }, 60_000);
 
   async function sh(line: string, more: Partial<CreateContainer> = {}, of = tenant): Promise<{ id: string; text: string; exitCode: number }> {
-    const { id } = await host.containers.create(of, containerOf(['sh', '-c', line], more));
+    const { id } = await host.containers.create(of, containerOf(['sh', '-c', `exec 2>&1; ${line}`], more));
     await host.containers.start(of, id);
     const { exitCode } = await host.containers.wait(of, id, 'not-running', NEVER);
     return { id, exitCode, text: await logText(host, of, id) };
@@ -121,11 +121,11 @@ describe('what containers write', () => {
   });
 
   it('ends with the disk, or with the size of its own', async () => {
-    const fill = 'dd if=/dev/zero of=/big bs=64k count=4000 2>&1; stat -c %s /big';
+    const fill = 'dd if=/dev/zero of=/big bs=64k count=4000; stat -c %s /big';
     const full = await sh(fill);
     expect(full.text).toMatch(/No space left on device/);
     expect(Number(full.text.trim().split('\n').at(-1))).toBeGreaterThan(40 * MIB);
-    expect((await sh('dd if=/dev/zero of=/big bs=64k count=100 2>&1', {}, other)).exitCode).toBe(0);
+    expect((await sh('dd if=/dev/zero of=/big bs=64k count=100', {}, other)).exitCode).toBe(0);
     await host.containers.remove(tenant, full.id, { force: false, volumes: false });
     const small = await sh(fill, { limits: { diskBytes: 16 * MIB } });
     expect(small.text).toMatch(/No space left on device/);

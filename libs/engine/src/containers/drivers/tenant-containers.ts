@@ -1,5 +1,6 @@
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
 import type { Sandbox } from '../../runtime/index.js';
+import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
 import { commitContainer } from './container-commit.js';
@@ -155,13 +156,13 @@ export class TenantContainers implements Containers {
   }
 
   async changes(tenantId: TenantId, text: string): Promise<TreeChange[]> {
-    const { record } = this.find(tenantId, text);
-    return visibleChanges(await this.services.snapshots.changes(record.chainId ?? undefined, await this.storage.writable(record)));
+    const life = this.find(tenantId, text);
+    return visibleChanges(await this.services.snapshots.changes(life.record.chainId ?? undefined, await this.layerOf(life)));
   }
 
   async export(tenantId: TenantId, text: string): Promise<AsyncIterable<Buffer>> {
     const life = this.find(tenantId, text);
-    const layer = await this.storage.writable(life.record);
+    const layer = await this.layerOf(life);
     life.publish('export');
     return this.services.snapshots.packTree(life.record.chainId ?? undefined, layer);
   }
@@ -214,10 +215,15 @@ export class TenantContainers implements Containers {
     return name;
   }
 
-  private async usageOf({ record }: ContainerLife): Promise<{ writableBytes: number; rootfsBytes: number }> {
-    const { upperDir } = await this.storage.writable(record);
+  private async usageOf(life: ContainerLife): Promise<{ writableBytes: number; rootfsBytes: number }> {
+    const { upperDir } = await this.layerOf(life);
     const { bytes } = await this.services.trees.usage(upperDir);
-    return { writableBytes: bytes, rootfsBytes: record.imageBytes + bytes };
+    return { writableBytes: bytes, rootfsBytes: life.record.imageBytes + bytes };
+  }
+
+  /** In its turn: what a removal has taken away is not made again. */
+  private layerOf(life: ContainerLife): Promise<WritableLayer> {
+    return life.turn(() => this.storage.writable(life.record));
   }
 
   private async sweep(record: ContainerRecord): Promise<void> {

@@ -10,7 +10,7 @@ import { MemoryHostEvents } from '../../events/index.js';
 import { FsTenantImages, type ImageConfig } from '../../images/index.js';
 import { HelperSpawner } from '../../linux/index.js';
 import { connectAgent, createSandboxRuntime, crunRuntime, type SandboxRuntime } from '../../runtime/index.js';
-import { OverlaySnapshotter, type Snapshotter, type WritableLayer } from '../../snapshots/index.js';
+import { OverlaySnapshotter } from '../../snapshots/index.js';
 import { HelperTrees } from '../../tree/index.js';
 import { TenantVolumes } from '../../volumes/index.js';
 import { TenantContainers, type TenantContainersOptions } from '../index.js';
@@ -56,7 +56,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
   const trees = new HelperTrees({ program: join(base, 'sandbar-tree'), logger });
   const events = new MemoryHostEvents();
   const content = await FsContentStore.open(join(base, 'content'));
-  const snapshots = await openSnapshots(join(base, 'snapshots'), trees);
+  const snapshots = await OverlaySnapshotter.open(join(base, 'snapshots'), { trees });
   const containersRoot = join(base, 'containers');
   const open = async () => {
     const images = await FsTenantImages.open({ root: join(base, 'images'), content, snapshots, events, logger });
@@ -129,17 +129,4 @@ async function busyboxRootfs(base: string, script: string): Promise<string> {
   await writeFile(join(root, 'etc/group'), 'root:x:0:\napp:x:1000:\nstaff:x:50:app\n');
   execFileSync('/bin/sh', ['-ec', script], { cwd: root });
   return root;
-}
-
-async function openSnapshots(root: string, trees: HelperTrees): Promise<Snapshotter> {
-  const snapshots = await OverlaySnapshotter.open(root);
-  const stack = async (chainId: Digest | undefined): Promise<readonly string[]> => (chainId === undefined ? [] : snapshots.layerDirs(chainId));
-  return Object.assign(snapshots, {
-    packChanges: ({ upperDir }: WritableLayer) => trees.pack({ source: { kind: 'overlay', lowerDirs: [], upperDir }, as: 'layer' }),
-    packTree: async function* (chainId: Digest | undefined, layer: WritableLayer | undefined) {
-      yield* trees.pack({ source: { kind: 'overlay', lowerDirs: await stack(chainId), ...(layer === undefined ? {} : { upperDir: layer.upperDir }) }, as: 'files' });
-    },
-    changes: async (chainId: Digest | undefined, { upperDir }: WritableLayer) => trees.changes({ kind: 'overlay', lowerDirs: await stack(chainId), upperDir }),
-    sizeOf: async (chainId: Digest) => (await trees.usage((await snapshots.layerDirs(chainId))[0] ?? root)).bytes,
-  });
 }
