@@ -104,11 +104,11 @@ export class ContainerExecution {
   }
 
   /** Resolves when it is over, with the agent's help or without. */
-  async kill(): Promise<void> {
+  async kill(graceMs = KILL_GRACE_MS): Promise<void> {
     // Gone already, perhaps.
     await this.parts.sandbox.thaw().catch(() => undefined);
     const quit = new AbortController();
-    const killed = (this.connection?.killAll() ?? Promise.reject(new Error('not connected'))).then(() => Promise.race([this.ended, sleep(KILL_GRACE_MS, 'late' as const, { signal: quit.signal })]));
+    const killed = (this.connection?.killAll() ?? Promise.reject(new Error('not connected'))).then(() => Promise.race([this.ended, sleep(graceMs, 'late' as const, { signal: quit.signal })]));
     const result = await killed.catch(() => 'late' as const);
     quit.abort();
     if (result === 'late') await this.parts.sandbox.destroy();
