@@ -3,6 +3,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { ControlModule } from './control/control.module.js';
 import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { PlatformModule, type Surroundings } from './platform/platform.module.js';
 import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
@@ -16,7 +17,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, HealthModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule],
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, HealthModule, OperationsModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

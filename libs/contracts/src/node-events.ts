@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { operationOutcomeSchema } from './operations.js';
 import { RUN_STATES, runErrorSchema, stepResultSchema, type FinalRunState } from './runs.js';
 
 const finalStates = RUN_STATES.filter((state): state is FinalRunState => state !== 'queued' && state !== 'running');
@@ -24,6 +25,9 @@ const claimed = {
   time: z.int().min(0).max(253_402_300_799_999),
 };
 
+/** No fence: an operation is its tenant's home node's alone. */
+const operated = { operationId: z.string(), tenantId: claimed.tenantId, nodeId: claimed.nodeId, time: claimed.time };
+
 /**
  * What nodes tell the control side over the events stream: at least once, in order per run. `epoch` is the number of the claim
  * (fencing): an event of an older claim than the row's is dropped.
@@ -31,8 +35,12 @@ const claimed = {
 export const nodeEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('run.started'), ...claimed }),
   z.object({ type: z.literal('run.finished'), ...claimed, outcome: runOutcomeSchema }),
+  z.object({ type: z.literal('operation.started'), ...operated }),
+  z.object({ type: z.literal('operation.finished'), ...operated, outcome: operationOutcomeSchema }),
 ]);
 export type NodeEvent = z.infer<typeof nodeEventSchema>;
+export type RunEvent = Extract<NodeEvent, { runId: string }>;
+export type OperationEvent = Extract<NodeEvent, { operationId: string }>;
 
 /** What a node says of itself every two seconds; the key expires when it stops saying so. */
 export const nodeHeartbeatSchema = z.object({

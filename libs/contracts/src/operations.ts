@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ERROR_CODES } from '#kernel';
 import { progressLineSchema } from './host.js';
 
 /** Pulls and pushes: rows with a state, executed as jobs by the tenant's home node, their progress a stream that can be taken up at any line. */
@@ -20,6 +21,14 @@ export const operationViewSchema = z.object({
 });
 export type OperationView = z.infer<typeof operationViewSchema>;
 
+/** How one ended. */
+export const operationOutcomeSchema = z.object({
+  state: z.enum(['succeeded', 'failed', 'cancelled']),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  error: z.object({ code: z.enum(ERROR_CODES), message: z.string() }).nullable(),
+});
+export type OperationOutcome = z.infer<typeof operationOutcomeSchema>;
+
 /** Of a private registry, for one operation. Sealed before it goes into the queue, never stored elsewhere, never logged. */
 export const registryAuthSchema = z.strictObject({
   username: z.string().max(1024).optional(),
@@ -38,6 +47,10 @@ export const operationJobSchema = z.object({
   platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().optional() }).optional(),
   /** AES-256-GCM with a key of the node token: base64 of nonce, tag and text. */
   sealedAuth: z.string().optional(),
+  /** Of the tenant, when it was asked for: how many of its operations may execute at once. */
+  concurrentOperations: z.int().min(1).default(4),
+  /** Likewise: what its images may take up on the node. */
+  imageBytes: z.int().min(0).optional(),
 });
 export type OperationJob = z.infer<typeof operationJobSchema>;
 

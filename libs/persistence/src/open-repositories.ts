@@ -4,6 +4,7 @@ import { Pool } from 'pg';
 import { PostgresApiKeyRepository } from './api-keys.repository.js';
 import { toCodedError, withCodedErrors } from './coded-errors.js';
 import { PrismaClient } from './generated/client.js';
+import { PostgresOperationRepository } from './operations.repository.js';
 import type { Repositories } from './repositories.js';
 import { PostgresRunLogRepository } from './run-logs.repository.js';
 import { PostgresRunRepository } from './runs.repository.js';
@@ -51,6 +52,7 @@ export async function openRepositories({ databaseUrl, logger, poolSize = 10 }: O
     apiKeys: withCodedErrors(new PostgresApiKeyRepository(prisma, pool)),
     runs: withCodedErrors(new PostgresRunRepository(prisma, pool)),
     runLogs: withCodedErrors(new PostgresRunLogRepository(prisma)),
+    operations: withCodedErrors(new PostgresOperationRepository(prisma)),
     ping,
     close: () => (closing ??= close()),
   };

@@ -1,5 +1,5 @@
-import type { CreateRun, ListRunsQuery, LogFrame, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
-import type { ApiKeyId, NodeId, RunId, TenantId } from '#kernel';
+import type { CreateRun, ListRunsQuery, LogFrame, OperationJob, OperationOutcome, OperationView, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
+import type { ApiKeyId, NodeId, OperationId, RunId, TenantId } from '#kernel';
 
 export interface Tenant {
   readonly id: TenantId;
@@ -16,8 +16,27 @@ export interface TenantRepository {
   list(page: { limit: number; cursor?: string | undefined }): Promise<Page<Tenant>>;
   /** @throws CodedError `not_found` */
   updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant>;
-  /** With all its keys, runs and logs. @throws CodedError `not_found`, `failed_precondition` while a run of it is not final */
+  /**
+   * With all its keys, runs, logs and operations; its virtual host is noted in the same step as one to be dropped.
+   * @throws CodedError `not_found`, `failed_precondition` while a run or an operation of it is not final
+   */
   delete(id: TenantId): Promise<void>;
+  /** null until it is assigned. @throws CodedError `not_found` */
+  homeNode(id: TenantId): Promise<NodeId | null>;
+  /**
+   * The home as it is from now on: the one of `candidates` that is home to the fewest tenants, or the one that the tenant has already. Atomic.
+   * @throws CodedError `not_found`, `invalid_argument` (no candidates)
+   */
+  assignHomeNode(id: TenantId, candidates: readonly NodeId[]): Promise<NodeId>;
+  /** Hosts of deleted tenants that are still to be removed, oldest first. */
+  listDrops(limit: number): Promise<HostDrop[]>;
+  /** It is removed. Idempotent. */
+  forgetDrop(id: TenantId): Promise<void>;
+}
+
+export interface HostDrop {
+  readonly tenantId: TenantId;
+  readonly nodeId: NodeId;
 }
 
 export interface ApiKey {
@@ -105,12 +124,57 @@ export interface RunLogRepository {
   load(tenantId: TenantId, runId: RunId): Promise<LogFrame[] | undefined>;
 }
 
+export interface Operation {
+  readonly id: OperationId;
+  readonly tenantId: TenantId;
+  readonly kind: OperationView['kind'];
+  readonly state: OperationView['state'];
+  readonly reference: string;
+  readonly platform: NonNullable<OperationJob['platform']> | null;
+  /** Its credentials are in the job alone. */
+  readonly withAuth: boolean;
+  /** The tenant's home. */
+  readonly nodeId: NodeId;
+  readonly requestId: string;
+  /** How often a lost job of it was made again. */
+  readonly requeued: number;
+  readonly outcome: OperationOutcome | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly cancelRequestedAt: Date | null;
+}
+
+export type NewOperation = Pick<Operation, 'id' | 'kind' | 'reference' | 'platform' | 'withAuth' | 'nodeId' | 'requestId' | 'createdAt'>;
+
+/** Pulls and pushes. A final row never changes again. */
+export interface OperationRepository {
+  /** Inserts it as queued. @throws CodedError `not_found` (no such tenant), `already_exists`, `quota_exceeded` (`maxUnfinished` are not over) */
+  create(tenantId: TenantId, operation: NewOperation, options: { readonly maxUnfinished: number }): Promise<Operation>;
+  find(tenantId: TenantId, id: OperationId): Promise<Operation | undefined>;
+  /** Newest first. @throws CodedError `invalid_argument` (a cursor that is none) */
+  list(tenantId: TenantId, query: { readonly limit: number; readonly cursor?: string | undefined; readonly state?: Operation['state'] | undefined }): Promise<Page<Operation>>;
+  /** Sets `cancelRequestedAt` unless final or set. Gives the row as it is then. @throws CodedError `not_found` */
+  requestCancel(tenantId: TenantId, id: OperationId, at: Date): Promise<Operation>;
+  /** queued → running. False when it was not queued. */
+  markStarted(tenantId: TenantId, id: OperationId, at: Date): Promise<boolean>;
+  /** → final. False when it is final already, or is not there. */
+  markFinished(tenantId: TenantId, id: OperationId, at: Date, outcome: OperationOutcome): Promise<boolean>;
+  /** Counts one more job that was lost, unless final: false. */
+  markRequeued(tenantId: TenantId, id: OperationId): Promise<boolean>;
+  /** For the reconciler: those of all tenants that are not final, oldest first. */
+  listUnfinished(): Promise<Operation[]>;
+  /** Retention: deletes those that finished before, at most `limit`. */
+  deleteFinishedBefore(before: Date, limit: number): Promise<number>;
+}
+
 /** Every method may also throw CodedError `unavailable` (the database cannot be reached just now). */
 export interface Repositories {
   readonly tenants: TenantRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly runs: RunRepository;
   readonly runLogs: RunLogRepository;
+  readonly operations: OperationRepository;
   /** @throws CodedError `unavailable` */
   ping(): Promise<void>;
   /** Idempotent. */

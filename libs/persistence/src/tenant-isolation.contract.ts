@@ -1,8 +1,8 @@
-import type { CreateRun, RunOutcome } from '#contracts';
-import { newId, type ApiKeyId, type NodeId, type RunId, type TenantId } from '#kernel';
-import type { ApiKey, Repositories, Tenant } from './repositories.js';
+import { tenantLimitsSchema, type CreateRun, type RunOutcome } from '#contracts';
+import { newId, type ApiKeyId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
+import type { ApiKey, NewOperation, Repositories, Tenant } from './repositories.js';
 
-type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs'>;
+type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations'>;
 
 /** One tenant, and one of each thing that it owns. */
 export interface Owner {
@@ -11,6 +11,7 @@ export interface Owner {
   readonly queued: RunId;
   readonly running: RunId;
   readonly finished: RunId;
+  readonly operation: OperationId;
 }
 
 interface Attack {
@@ -101,6 +102,35 @@ const CASES: Cases = {
       for (const id of runsOf(victim)) expect(await repositories.runLogs.load(intruder.tenant.id, id)).toBeUndefined();
     },
   },
+  operations: {
+    create: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.operations.create(intruder.tenant.id, operation(victim.operation), { maxUnfinished: 9 })).rejects.toMatchObject({ code: 'already_exists' });
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.operations.find(intruder.tenant.id, victim.operation)).toBeUndefined();
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      for (const filter of [{}, { state: 'queued' as const }, { cursor: Buffer.from(`op_7${'z'.repeat(25)}`).toString('base64url') }]) {
+        const { items } = await repositories.operations.list(intruder.tenant.id, { ...query, ...filter });
+        expect(items.map(({ id }) => id)).toEqual([intruder.operation]);
+        expect(items.map(({ id }) => id)).not.toContain(victim.operation);
+      }
+    },
+    requestCancel: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.operations.requestCancel(intruder.tenant.id, victim.operation, now())).rejects.toMatchObject({ code: 'not_found' });
+    },
+    markStarted: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.operations.markStarted(intruder.tenant.id, victim.operation, now())).toBe(false);
+    },
+    markFinished: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.operations.markFinished(intruder.tenant.id, victim.operation, now(), { state: 'cancelled', result: null, error: null })).toBe(false);
+    },
+    markRequeued: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.operations.markRequeued(intruder.tenant.id, victim.operation)).toBe(false);
+    },
+    listUnfinished: { exempt: 'the reconciler works for all tenants' },
+    deleteFinishedBefore: { exempt: 'retention works for all tenants' },
+  },
 };
 
 /** Two tenants with the same belongings: no method of a tenant-owned repository lets one see or change what is the other's. */
@@ -149,7 +179,7 @@ const IDEMPOTENCY_KEY = 'the same for both';
 
 async function furnish(repositories: Repositories): Promise<Owner> {
   const id = newId('tenant');
-  const limits = { concurrentRuns: 1, queuedRuns: 1, requestsPerSecond: 1, requestBurst: 1, memoryBytes: 67_108_864, cpuMillis: 50, pids: 16 };
+  const limits = tenantLimitsSchema.parse({ concurrentRuns: 1 });
   const tenant: Tenant = { id, name: id.slice(-20), limits, createdAt: now() };
   await repositories.tenants.create(tenant);
   const key = apiKey(id);
@@ -161,7 +191,9 @@ async function furnish(repositories: Repositories): Promise<Owner> {
   await repositories.runs.markStarted([running, finished].map((run) => ({ tenantId: id, id: run, nodeId, epoch: 1, at: now() })));
   await repositories.runs.markFinished([{ tenantId: id, id: finished, epoch: 1, at: now(), outcome: runOutcome() }]);
   await repositories.runLogs.save(id, finished, [{ seq: 1, type: 'end', state: 'succeeded', exitCode: 0, signal: null, time: 0 }]);
-  return { tenant, key, queued, running, finished };
+  const pull = operation(newId('operation'));
+  await repositories.operations.create(id, pull, { maxUnfinished: 1 });
+  return { tenant, key, queued, running, finished, operation: pull.id };
 }
 
 /** All that the owner has, as the owner sees it. */
@@ -171,6 +203,7 @@ async function belongings(repositories: Repositories, owner: Owner): Promise<unk
     tenant: await repositories.tenants.find(id),
     keys: await repositories.apiKeys.list(id),
     runs: await repositories.runs.list(id, query),
+    operations: await repositories.operations.list(id, query),
     logs: await Promise.all(runsOf(owner).map((run) => repositories.runLogs.load(id, run))),
   };
 }
@@ -182,6 +215,10 @@ function runsOf(owner: Owner): RunId[] {
 function apiKey(tenantId: TenantId | null): ApiKey {
   const id: ApiKeyId = newId('apiKey');
   return { id, tenantId, name: 'contract', prefix: 'sbk_', hash: `hash of ${id}`, scopes: ['runs:read'], createdAt: now(), expiresAt: null, lastUsedAt: null, revokedAt: null };
+}
+
+function operation(id: OperationId): NewOperation {
+  return { id, kind: 'image.pull', reference: 'docker.io/library/busybox:latest', platform: null, withAuth: false, nodeId: newId('node'), requestId: newId('request'), createdAt: now() };
 }
 
 function runSpec(): CreateRun {

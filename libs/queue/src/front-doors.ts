@@ -1,5 +1,5 @@
 import type { RedisOptions } from 'ioredis';
-import type { Logger } from '#kernel';
+import type { Logger, NodeId } from '#kernel';
 import { RedisAdmission } from './admission/redis-admission.js';
 import { RedisAuthInvalidation } from './auth/redis-auth-invalidation.js';
 import { RedisRunBell } from './bell/redis-run-bell.js';
@@ -10,9 +10,12 @@ import { coded } from './connections/unavailable.js';
 import { RedisNodeEvents } from './events/redis-node-events.js';
 import { RedisRunLogStream } from './logs/redis-run-log-stream.js';
 import { RedisNodeRegistry } from './nodes/redis-node-registry.js';
-import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, RunBell, RunClaims, RunConsumer, RunLogStream, RunQueue, Tickets } from './queue.js';
+import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, OperationConsumer, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunConsumer, RunLogStream, RunQueue, Tickets } from './queue.js';
 import { BullRunConsumer } from './runs/bull-run-consumer.js';
 import { BullRunQueue } from './runs/bull-run-queue.js';
+import { BullOperationConsumer } from './operations/bull-operation-consumer.js';
+import { BullOperationQueue } from './operations/bull-operation-queue.js';
+import { RedisOperationProgress } from './operations/redis-operation-progress.js';
 import { RedisTickets } from './tickets/redis-tickets.js';
 
 const PREFIX = 'sandbar:';
@@ -33,6 +36,8 @@ export interface ControlQueues {
   readonly nodes: NodeRegistry;
   readonly tickets: Tickets;
   readonly authInvalidation: AuthInvalidation;
+  readonly operations: OperationQueue;
+  readonly progress: OperationProgressStream;
   /** Whether Redis answers, within a second. */
   ping(): Promise<boolean>;
   close(): Promise<void>;
@@ -41,6 +46,9 @@ export interface ControlQueues {
 /** The worker's side of Redis. */
 export interface NodeQueues {
   readonly consumer: RunConsumer;
+  readonly progress: OperationProgressStream;
+  /** Of that node's own queue. The first call opens it. */
+  operations(nodeId: NodeId): OperationConsumer;
   readonly claims: RunClaims;
   readonly logs: RunLogStream;
   readonly events: NodeEvents;
@@ -58,12 +66,15 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
   try {
     const redis = connections.connect('control', 'hasty');
     const subscriber = connections.connect('subscriber', 'patient');
-    const { keys, logs, events } = common(connections, redis, logger, prefix);
+    const { keys, logs, events, progress } = common(connections, redis, logger, prefix);
     const runs = new BullRunQueue(redis, keys, logger);
+    const operations = new BullOperationQueue(redis, keys, logger);
     const bell = await RedisRunBell.open(redis, subscriber, keys);
     const authInvalidation = new RedisAuthInvalidation(redis, subscriber, keys, logger);
     return {
       runs: coded(runs),
+      operations: coded(operations),
+      progress: coded(progress),
       logs: coded(logs),
       events: coded(events),
       bell: coded(bell),
@@ -74,7 +85,7 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
       tickets: coded(new RedisTickets(redis, keys)),
       ping: () => ping(redis),
       close: async () => {
-        await Promise.all([runs.close(), logs.close(), bell.close(), authInvalidation.close()]);
+        await Promise.all([runs.close(), operations.close(), logs.close(), progress.close(), bell.close(), authInvalidation.close()]);
         connections.close();
       },
     };
@@ -88,19 +99,22 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
 export function createNodeQueues(options: RedisOptions, logger: Logger, { prefix = PREFIX, concurrency }: QueuesOptions & { readonly concurrency: number }): NodeQueues {
   const connections = new RedisConnections(options, logger);
   const redis = connections.connect('node', 'patient');
-  const { keys, logs, events } = common(connections, redis, logger, prefix);
+  const { keys, logs, events, progress } = common(connections, redis, logger, prefix);
   // Of its own: BullMQ's scripts carry payloads of megabytes, and a heartbeat must not stand behind one.
   const consumer = new BullRunConsumer({ redis: connections.connect('node-jobs', 'patient'), keys, logger, concurrency });
+  let operations: BullOperationConsumer | undefined;
   return {
     consumer,
+    progress,
+    operations: (nodeId) => (operations ??= new BullOperationConsumer({ redis: connections.connect('node-operations', 'patient'), keys, logger, nodeId })),
     logs,
     events,
     claims: new RedisRunClaims(redis, keys),
     nodes: new RedisNodeRegistry(redis, keys, logger),
     ping: () => ping(redis),
     close: async () => {
-      await consumer.close();
-      await logs.close();
+      await Promise.all([consumer.close(), operations?.close()]);
+      await Promise.all([logs.close(), progress.close()]);
       connections.close();
     },
   };
@@ -112,6 +126,7 @@ function common(connections: RedisConnections, redis: ReturnType<RedisConnection
   return {
     keys,
     logs: new RedisRunLogStream(redis, blocking('logs'), keys, logger),
+    progress: new RedisOperationProgress(redis, blocking('progress'), keys, logger),
     events: new RedisNodeEvents(redis, blocking('events'), keys, logger),
   };
 }

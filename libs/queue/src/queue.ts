@@ -1,5 +1,5 @@
-import type { LogFrame, NodeEvent, NodeHeartbeat, RunJob, TenantLimits } from '#contracts';
-import type { NodeId, RunId, TenantId } from '#kernel';
+import type { LogFrame, NodeEvent, NodeHeartbeat, OperationJob, OperationProgress, ProgressLine, RunJob, TenantLimits } from '#contracts';
+import type { NodeId, OperationId, RunId, TenantId } from '#kernel';
 
 /**
  * What gateway and worker share in Redis. Rows in PostgreSQL are the truth; everything here may be lost or come twice, and the
@@ -107,6 +107,34 @@ export interface RunBell {
   /** Resolves true when it rings, false at the time limit or on `signal`. Arm it before looking at the row. */
   arm(runId: RunId): { wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean>; disarm(): void };
   close(): Promise<void>;
+}
+
+/** Pulls and pushes, a BullMQ queue `operations-<node id>` for each node. */
+export interface OperationQueue {
+  /** Idempotent by operation (the job id). */
+  enqueue(nodeId: NodeId, job: OperationJob): Promise<void>;
+  /** Takes a waiting job away. False when it is not waiting (taken, done, or never there). */
+  remove(nodeId: NodeId, id: OperationId): Promise<boolean>;
+  /** Whether a job of that operation waits or is being worked on. */
+  has(nodeId: NodeId, id: OperationId): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The node's side: 8 at a time, of a tenant at most `concurrentOperations`; in order, except that a tenant with its share running makes room for others. */
+export interface OperationConsumer {
+  /** `signal` fires when the lock on the job is lost or the consumer closes. What `handle` throws makes the job come again, later each time. */
+  start(handle: (job: OperationJob, signal: AbortSignal) => Promise<void>): void;
+  /** Aborts what is in hand (it comes again with the next start); resolves when that is over. */
+  close(): Promise<void>;
+}
+
+/** What an operation says of its progress: numbered from 1, bounded, gone an hour after its end. */
+export interface OperationProgressStream {
+  /** Numbers go on from the last line's. After an end nothing is stored. `end`: the last of these lines is the end. */
+  append(id: OperationId, lines: readonly ProgressLine[], options?: { readonly end?: boolean }): Promise<void>;
+  last(id: OperationId): Promise<OperationProgress | undefined>;
+  /** Lines after `after`, then those to come, until the end (given in any case) or `signal`. Finishes without an end when the stream is gone. */
+  follow(id: OperationId, after: number, signal: AbortSignal): AsyncIterable<OperationProgress>;
 }
 
 export interface NodeRegistry {

@@ -1,5 +1,5 @@
 import { ModulesContainer } from '@nestjs/core';
-import type { ErrorBody, Scope } from '#contracts';
+import { TENANT_SCOPES, type ErrorBody, type Scope } from '#contracts';
 import { newId } from '#kernel';
 import { RouteTable } from '../protocols/rest/route-table.js';
 import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
@@ -20,6 +20,10 @@ const TABLE: Readonly<Record<string, Permission>> = {
   'POST /v1/runs/:id/cancel': 'runs:write',
   'POST /v1/runs/:id/stdin': 'runs:write',
   'GET /v1/runs/:id/logs': 'runs:read',
+  'GET /v1/operations': 'host:read',
+  'GET /v1/operations/:id': 'host:read',
+  'POST /v1/operations/:id/cancel': 'host:write',
+  'GET /v1/operations/:id/progress': 'host:read',
   'POST /v1/tickets': 'runs:read',
   'POST /v1/keys': 'keys:write',
   'GET /v1/keys': 'keys:read',
@@ -44,7 +48,7 @@ describe('who may call what', () => {
 
   beforeAll(async () => {
     gateway = await startFixture();
-    for (const scope of ['runs:read', 'runs:write', 'keys:read', 'keys:write'] as const) keys.set(scope, (await gateway.tenant({}, [scope])).key);
+    for (const scope of TENANT_SCOPES) keys.set(scope, (await gateway.tenant({}, [scope])).key);
     keys.set('admin', gateway.adminKey);
   }, 60_000);
   afterAll(() => gateway.stop());

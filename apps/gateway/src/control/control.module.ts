@@ -3,6 +3,8 @@ import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
 import { TenantDirectoryModule } from '../tenants/tenant-directory.module.js';
 import { NodeEventsConsumer } from './node-events.consumer.js';
 import { NodeEventsService } from './node-events.service.js';
+import { OperationEvents } from './operation-events.service.js';
+import { OperationFinisher } from './operation-finisher.service.js';
 import { RunAbandonment } from './run-abandonment.service.js';
 import { RunDispatcher } from './run-dispatcher.service.js';
 import { RunAftermath, RunFinisher } from './run-finisher.service.js';
@@ -12,7 +14,7 @@ import { SettlementJournal } from './settlement-journal.js';
 
 @Module({
   imports: [HealthMetricsModule, TenantDirectoryModule],
-  providers: [NodeEventsConsumer, NodeEventsService, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, RunMeasurements, SettlementJournal],
-  exports: [NodeEventsService, RunAbandonment, RunDispatcher, RunFinisher],
+  providers: [NodeEventsConsumer, NodeEventsService, OperationEvents, OperationFinisher, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, RunMeasurements, SettlementJournal],
+  exports: [NodeEventsService, OperationFinisher, RunAbandonment, RunDispatcher, RunFinisher],
 })
 export class ControlModule {}

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { NodeEvent, RunOutcome } from '#contracts';
+import type { NodeEvent, RunEvent, RunOutcome } from '#contracts';
 import { isId, type Logger, type NodeId, type RunId, type TenantId } from '#kernel';
 import type { Repositories } from '#persistence';
 import { GatewayMetrics } from '../health/gateway-metrics.js';
 import { LOGGER, REPOSITORIES } from '../platform/platform.js';
+import { OperationEvents } from './operation-events.service.js';
 import { RunFinisher } from './run-finisher.service.js';
 
 const MAX_ATTEMPTS = 5;
@@ -24,13 +25,16 @@ export class NodeEventsService {
   constructor(
     @Inject(REPOSITORIES) private readonly repositories: Repositories,
     private readonly finisher: RunFinisher,
+    private readonly operations: OperationEvents,
     private readonly metrics: GatewayMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Throws when any of it has to come again; the rest is done all the same. */
   async apply(batch: readonly NodeEvent[]): Promise<void> {
-    const events = batch.filter((event) => this.wellFormed(event));
+    const known = batch.filter((event) => this.wellFormed(event));
+    await this.operations.apply(known.filter((event) => 'operationId' in event));
+    const events = known.filter((event) => 'runId' in event);
     await this.applyStarts(events);
     const ends = newestPerRun(events.filter((event) => event.type === 'run.finished'));
     try {
@@ -42,7 +46,7 @@ export class NodeEventsService {
     for (const { id } of ends) this.attempts.delete(id);
   }
 
-  private async applyStarts(events: readonly NodeEvent[]): Promise<void> {
+  private async applyStarts(events: readonly RunEvent[]): Promise<void> {
     const starts = newestPerRun(events.filter((event) => event.type === 'run.started'));
     if (starts.length === 0) return;
     const changed = await this.repositories.runs.markStarted(starts.map(({ tenantId, id, nodeId, epoch, at }) => ({ tenantId, id, nodeId, epoch, at })));
@@ -80,14 +84,15 @@ export class NodeEventsService {
 
   /** A broken-into node can send what it likes; ids that name nothing are dropped, not retried. */
   private wellFormed(event: NodeEvent): boolean {
-    const good = isId('run', event.runId) && isId('tenant', event.tenantId) && isId('node', event.nodeId);
+    const subject = 'runId' in event ? isId('run', event.runId) : isId('operation', event.operationId);
+    const good = subject && isId('tenant', event.tenantId) && isId('node', event.nodeId);
     if (!good) this.logger.warn({ type: event.type }, 'dropped a node event with malformed ids');
     return good;
   }
 }
 
 /** Of several events of one run in a batch, the one of the newest claim; of equals, the first. */
-function newestPerRun<E extends NodeEvent>(events: readonly E[]): (Identified & { event: E })[] {
+function newestPerRun<E extends RunEvent>(events: readonly E[]): (Identified & { event: E })[] {
   const newest = new Map<string, E>();
   for (const event of events) {
     const known = newest.get(event.runId);

@@ -28,6 +28,8 @@ export class PlatformModule {
       [tokens.NODE_REGISTRY, platform.nodes],
       [tokens.TICKETS, platform.tickets],
       [tokens.AUTH_INVALIDATION, platform.invalidation],
+      [tokens.OPERATION_QUEUE, platform.operations],
+      [tokens.OPERATION_PROGRESS, platform.progress],
       [tokens.REDIS, platform.redis],
       [tokens.SETTINGS, settings],
       [tokens.LOGGER, logger],

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Repositories } from '#persistence';
-import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, RunBell, RunClaims, RunLogStream, RunQueue, Tickets } from '#queue';
+import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunLogStream, RunQueue, Tickets } from '#queue';
 
 /** Everything outside the process that the gateway stands on: PostgreSQL behind repositories, Redis behind the queue's nouns. */
 export interface Platform {
@@ -14,6 +14,8 @@ export interface Platform {
   readonly nodes: NodeRegistry;
   readonly tickets: Tickets;
   readonly invalidation: AuthInvalidation;
+  readonly operations: OperationQueue;
+  readonly progress: OperationProgressStream;
   /** For what belongs to gateways alone: rate limits, the reconciler's lease, the settlement journal. */
   readonly redis: Redis;
 }
@@ -29,6 +31,10 @@ export const RUN_BELL = Symbol('RunBell');
 export const NODE_REGISTRY = Symbol('NodeRegistry');
 export const TICKETS = Symbol('Tickets');
 export const AUTH_INVALIDATION = Symbol('AuthInvalidation');
+export const OPERATION_QUEUE = Symbol('OperationQueue');
+export const OPERATION_PROGRESS = Symbol('OperationProgressStream');
+/** Of NodesModule: `TenantHosts`. */
+export const TENANT_HOSTS = Symbol('TenantHosts');
 export const REDIS = Symbol('Redis');
 export const SETTINGS = Symbol('GatewaySettings');
 export const LOGGER = Symbol('Logger');

@@ -4,6 +4,7 @@ import { newId, type Logger } from '#kernel';
 import { pause } from '../platform/deadline.js';
 import { LOGGER, REDIS, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
+import { HostRounds } from './host-rounds.service.js';
 import { Lease } from './lease.js';
 import { Retention } from './retention.service.js';
 import { RunReconciler } from './run-reconciler.service.js';
@@ -21,6 +22,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
   constructor(
     @Inject(REDIS) redis: Redis,
     private readonly runs: RunReconciler,
+    private readonly hosts: HostRounds,
     private readonly retention: Retention,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(SETTINGS) private readonly settings: GatewaySettings,
@@ -53,6 +55,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
         return;
       }
       await this.runs.round();
+      await this.hosts.round();
       await this.retention.sweep();
     } catch (error) {
       this.logger.warn({ err: error }, 'a round of the reconciler failed');

@@ -7,7 +7,7 @@ import type { GatewaySettings } from '../platform/settings.js';
 const INTERVAL_MS = 60_000;
 const BATCH = 500;
 
-/** Deletes finished runs when they are older than the operator keeps them. */
+/** Deletes finished runs and operations when they are older than the operator keeps them. */
 @Injectable()
 export class Retention {
   private sweptAt = -Infinity;
@@ -23,8 +23,10 @@ export class Retention {
   async sweep(): Promise<void> {
     const now = this.clock.now();
     if (now - this.sweptAt < INTERVAL_MS) return;
-    const deleted = await this.repositories.runs.deleteFinishedBefore(new Date(now - this.settings.retentionMs), BATCH);
-    if (deleted > 0) this.logger.info({ deleted }, 'deleted runs that were older than the retention time');
-    if (deleted < BATCH) this.sweptAt = now;
+    const before = new Date(now - this.settings.retentionMs);
+    const runs = await this.repositories.runs.deleteFinishedBefore(before, BATCH);
+    const operations = await this.repositories.operations.deleteFinishedBefore(before, BATCH);
+    if (runs + operations > 0) this.logger.info({ runs, operations }, 'deleted what was older than the retention time');
+    if (runs < BATCH && operations < BATCH) this.sweptAt = now;
   }
 }

@@ -4,6 +4,7 @@ import { CodedError, isCodedError, newId, parseId, type Clock, type TenantId } f
 import type { Repositories } from '#persistence';
 import type { Admission } from '#queue';
 import { KeyAuthenticator } from '../auth/key-authenticator.service.js';
+import { HostDrops } from '../nodes/host-drops.service.js';
 import { ADMISSION, CLOCK, REPOSITORIES } from '../platform/platform.js';
 import { TenantDirectory } from './tenant-directory.service.js';
 import { toTenantView } from './tenant-views.js';
@@ -16,6 +17,7 @@ export class TenantsService {
     @Inject(ADMISSION) private readonly admission: Admission,
     private readonly keys: KeyAuthenticator,
     private readonly directory: TenantDirectory,
+    private readonly drops: HostDrops,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -52,12 +54,16 @@ export class TenantsService {
     return toTenantView(updated);
   }
 
-  /** With its keys, runs and logs. @throws CodedError `not_found`, `failed_precondition` while runs of it are not over: cancel them first */
+  /**
+   * With its keys, runs, logs, operations and virtual host (which its node removes as soon as it is there).
+   * @throws CodedError `not_found`, `failed_precondition` while runs or operations of it are not over: cancel them first
+   */
   async delete(id: string): Promise<void> {
     const tenantId = parseId('tenant', id);
     await this.repositories.tenants.delete(tenantId);
     await this.changed(tenantId);
     await this.admission.forget(tenantId);
+    this.drops.soon();
   }
 
   async find(id: string) {

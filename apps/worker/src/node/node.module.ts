@@ -10,6 +10,7 @@ import { RunLifecycle } from '../runs/run-lifecycle.js';
 import { RunProcessor } from '../runs/run-processor.js';
 import { RunJournal } from '../runs/run-journal.js';
 import type { RunServices } from '../runs/run-services.js';
+import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
 import { NodeRuntimes } from '../runtimes/node-runtimes.js';
@@ -30,7 +31,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
     claims: queues.claims,
     logs: queues.logs,
     events: queues.events,
-    sandboxes: new FreshSandboxSource(engine.runtime, engine.cgroups),
+    sandboxes: new FreshSandboxSource(engine.runtime, new TenantCgroups(engine.cgroups)),
     runtimes,
     active,
     clock: systemClock,

@@ -16,6 +16,7 @@ import { RunLifecycle } from './run-lifecycle.js';
 import { RunProcessor } from './run-processor.js';
 import type { Milestone, RunServices } from './run-services.js';
 import { Grave, type Strike } from './grave.contract.js';
+import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import { FreshSandboxSource, type SandboxSource } from './sandbox-source.js';
 
 const NATIVE = resolve(import.meta.dirname, '../../../../dist/native');
@@ -67,7 +68,7 @@ export class BusyboxNode {
     const engine = await openEngine({ dataDir: this.dataDir, cgroupRoot: this.cgroupRoot, ociRuntime: 'crun', nativeDir: NATIVE, snapshots: this.stores.snapshots, logger: silentLogger });
     const stop = new AbortController();
     const grave = new Grave(strike);
-    const source = new FreshSandboxSource(engine.runtime, engine.cgroups);
+    const source = new FreshSandboxSource(engine.runtime, new TenantCgroups(engine.cgroups));
     const queues = createNodeQueues(this.redis.options, silentLogger, { concurrency: 4 });
     const node = { nodeId: this.nodeId, incarnation: newIncarnation(Date.now()) };
     const services: RunServices = {

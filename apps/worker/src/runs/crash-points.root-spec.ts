@@ -36,7 +36,7 @@ describe('a worker that is killed', () => {
     expect(two.services.active.ids()).toEqual([]);
     expect(await two.engine.runtime.list()).toEqual([]);
     expect(await two.engine.cgroups.list()).toEqual([]);
-    const events = (await node.events()).filter((event) => event.runId === job.runId);
+    const events = (await node.events()).filter((event) => 'runId' in event && event.runId === job.runId);
     const frames = await node.frames(job.runId);
     await two.crash();
     return { adopted, events, frames };
@@ -106,7 +106,7 @@ describe('a worker that is killed', () => {
 
   it('and whose run was declared over meanwhile: the sandbox goes, nothing is said', async () => {
     const { adopted, events } = await liveTwice(output, atFirstFrame(), async () => {
-      for (const event of await node.events()) await node.control.claims.finish(event.runId as Parameters<typeof node.control.claims.finish>[0]);
+      for (const event of await node.events()) if ('runId' in event) await node.control.claims.finish(event.runId as Parameters<typeof node.control.claims.finish>[0]);
     });
     expect(adopted).toBe(0);
     expect(events.filter((event) => event.type === 'run.finished')).toEqual([]);

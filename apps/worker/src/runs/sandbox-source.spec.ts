@@ -1,5 +1,6 @@
 import { tenantLimitsSchema } from '#contracts';
 import { CodedError, digestOf, newId } from '#kernel';
+import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import { FreshSandboxSource } from './sandbox-source.js';
 
 describe('FreshSandboxSource', () => {
@@ -14,7 +15,7 @@ describe('FreshSandboxSource', () => {
     const asked: string[] = [];
     const runtime = { create: () => Promise.resolve(void asked.push('create') as never) };
     const cgroups = { ensureTenant: () => (asked.push('tenant'), failures.length > 0 ? Promise.reject(failures.shift()!) : Promise.resolve(undefined as never)) };
-    return { asked, source: new FreshSandboxSource(runtime, cgroups) };
+    return { asked, source: new FreshSandboxSource(runtime, new TenantCgroups(cgroups)) };
   }
 
   it('gives a tenant its limits once, and again when they change', async () => {

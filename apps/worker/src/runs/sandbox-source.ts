@@ -1,6 +1,7 @@
 import type { TenantLimits } from '#contracts';
-import type { CgroupManager, Sandbox, SandboxLimits, SandboxRuntime } from '#engine';
-import { isCodedError, newId, type Digest, type SandboxId, type TenantId } from '#kernel';
+import type { Sandbox, SandboxLimits, SandboxRuntime } from '#engine';
+import { newId, type Digest, type SandboxId, type TenantId } from '#kernel';
+import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 
 export interface SandboxRequest {
   readonly tenantId: TenantId;
@@ -19,16 +20,13 @@ export interface SandboxSource {
 
 /** Makes each sandbox when it is asked for. */
 export class FreshSandboxSource implements SandboxSource {
-  /** Limits each tenant's cgroup was last given. */
-  private readonly tenants = new Map<TenantId, { limits: string; ready: Promise<unknown> }>();
-
   constructor(
     private readonly runtime: Pick<SandboxRuntime, 'create'>,
-    private readonly cgroups: Pick<CgroupManager, 'ensureTenant'>,
+    private readonly cgroups: Pick<TenantCgroups, 'ensure'>,
   ) {}
 
   async acquire(request: SandboxRequest): Promise<Sandbox> {
-    await this.ensureTenant(request.tenantId, request.tenantLimits);
+    await this.cgroups.ensure(request.tenantId, request.tenantLimits);
     const id: SandboxId = newId('sandbox');
     return this.runtime.create({
       id,
@@ -39,26 +37,5 @@ export class FreshSandboxSource implements SandboxSource {
       network: 'none',
       annotations: request.annotations,
     });
-  }
-
-  private async ensureTenant(tenantId: TenantId, { memoryBytes, cpuMillis, pids }: TenantLimits): Promise<void> {
-    const limits = JSON.stringify([memoryBytes, cpuMillis, pids]);
-    const known = this.tenants.get(tenantId);
-    if (known?.limits === limits) {
-      await known.ready;
-      return;
-    }
-    const ready = this.cgroups.ensureTenant(tenantId, { memoryBytes, cpuMillis, pids }).catch((error: unknown) => {
-      // More is in use at this moment than the new limits allow: the old ones hold until the next run finds less.
-      if (!isCodedError(error, 'failed_precondition')) throw error;
-      this.tenants.delete(tenantId);
-    });
-    this.tenants.set(tenantId, { limits, ready });
-    try {
-      await ready;
-    } catch (error) {
-      this.tenants.delete(tenantId);
-      throw error;
-    }
   }
 }

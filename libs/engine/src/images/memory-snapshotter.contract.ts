@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, finishDigest, type Digest } from '#kernel';
 import { chainIdOf, type LayerSource, type SnapshotInfo, type Snapshotter } from '../snapshots/index.js';
 import { readTar } from '../tar/index.js';
@@ -29,7 +30,7 @@ export class MemorySnapshotter implements Snapshotter {
     const chainId = chainIdOf(parent, diffId);
     const existed = this.layers.get(chainId);
     // As a driver that finds the layer there before it flushes: a removal in between takes it.
-    await new Promise(setImmediate);
+    await sleep(3);
     if (!existed) this.layers.set(chainId, { chainId, parent, diffId, sizeBytes });
     return { chainId, parent, diffId };
   }
@@ -52,7 +53,7 @@ export class MemorySnapshotter implements Snapshotter {
   async remove(chainId: Digest): Promise<void> {
     const child = [...this.layers.values()].find(({ parent }) => parent === chainId);
     if (child) throw new CodedError('failed_precondition', 'another layer stands on this one', { chainId, child: child.chainId });
-    await new Promise(setImmediate);
+    await sleep(2);
     this.layers.delete(chainId);
   }
 

@@ -1,4 +1,4 @@
-import type { NodeId, RunId, TenantId } from '#kernel';
+import type { NodeId, OperationId, RunId, TenantId } from '#kernel';
 
 /** Every key of ours in Redis. The part in braces is the hash tag: keys of one script stand in one slot. */
 export class QueueKeys {
@@ -14,6 +14,7 @@ export class QueueKeys {
   /** The incarnation of a node that lives; gone when it stops beating. */
   nodeAlive = (node: NodeId | string) => `${this.prefix}node-alive:${node}`;
   heartbeat = (node: NodeId | string) => `${this.prefix}node:${node}`;
+  progress = (operation: OperationId) => `${this.prefix}progress:{${operation}}`;
   ticket = (digest: string) => `${this.prefix}ticket:${digest}`;
   wake = (id: string) => `${this.prefix}wake:${id}`;
 

@@ -62,7 +62,7 @@ describe('RedisNodeEvents', () => {
     const got: NodeEvent[] = [];
     await consuming(
       (batch) => {
-        if (!healed && batch.some((event) => event.runId === poison.runId)) return Promise.reject(new Error('poison'));
+        if (!healed && batch.some((event) => 'runId' in event && 'runId' in poison && event.runId === poison.runId)) return Promise.reject(new Error('poison'));
         got.push(...batch);
         return Promise.resolve();
       },

@@ -23,7 +23,7 @@ interface Entry {
 type RawEntry = [id: string, fields: string[] | null];
 
 /**
- * A Redis stream and the consumer group `control`. Events of one run are handled in order, except that a run whose events make the
+ * A Redis stream and the consumer group `control`. Events of one run or operation are handled in order, except that one whose events make the
  * handler throw five times is set aside (it stays pending and comes again after 5 s), so that it does not hold up the others.
  * `blocking` makes the connection that a consumer waits on.
  */
@@ -124,8 +124,8 @@ export class RedisNodeEvents implements NodeEvents {
     let left: readonly Entry[] = entries;
     for (let tries = 1; left.length > 0 && !signal.aborted; tries += 1) {
       const failed: Entry[] = [];
-      // First all together; once that has failed, run by run, so that one bad event costs only its own run.
-      for (const group of tries === 1 ? [left] : groupByRun(left)) {
+      // First all together; once that has failed, run by run, so that one bad event costs only its own.
+      for (const group of tries === 1 ? [left] : groupBySubject(left)) {
         try {
           await handle(group.map((entry) => entry.event));
         } catch (error) {
@@ -160,6 +160,6 @@ function parseEvent(fields: string[] | null): NodeEvent | undefined {
   }
 }
 
-function groupByRun(entries: readonly Entry[]): Entry[][] {
-  return [...Map.groupBy(entries, (entry) => entry.event.runId).values()];
+function groupBySubject(entries: readonly Entry[]): Entry[][] {
+  return [...Map.groupBy(entries, ({ event }) => ('runId' in event ? event.runId : event.operationId)).values()];
 }

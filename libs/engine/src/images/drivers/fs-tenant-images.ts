@@ -1,4 +1,4 @@
-import { CodedError, asError, familiarName, isCodedError, isId, silentLogger, systemClock, type Clock, type Digest, type ImageReference, type Logger } from '#kernel';
+import { CodedError, asError, isCodedError, isId, silentLogger, systemClock, type Clock, type Digest, type ImageReference, type Logger } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
 import type { HostEvents } from '../../events/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
@@ -13,7 +13,7 @@ import { ImageIndex } from './image-index.js';
 import { ImageMaker, type NewImage } from './image-maker.js';
 import { ImageQuota } from './image-quota.js';
 import { Removing, type RemovalPlan } from './image-removal.js';
-import { blobsOf, nameOf, stackOf, type ImageSpace, type StoredImage } from './image-space.js';
+import { blobsOf, familiarText, nameOf, stackOf, type ImageSpace, type StoredImage } from './image-space.js';
 import { KeyedTurns } from './keyed-turns.js';
 import { Layers } from './layers.js';
 import { loadImages } from './load-images.js';
@@ -87,7 +87,7 @@ export class FsTenantImages implements TenantImages {
       this.index.space(namespace).get(target);
       await this.putName(namespace, target, name);
     });
-    this.publish(namespace, 'tag', target, familiarName(name));
+    this.publish(namespace, 'tag', target, familiarText(nameOf(name)));
   }
 
   async resolve(namespace: string, text: string): Promise<ImageRecord> {
@@ -215,7 +215,7 @@ export class FsTenantImages implements TenantImages {
       }
       const plan = await this.maker.make({ ...request, maxBytes: this.quota.streamLimit(namespace, this.index.space(namespace)) }, making);
       const record = await this.keep(namespace, plan, { names, parent: base?.id });
-      for (const name of names) this.publish(namespace, 'tag', record.id, familiarName(name));
+      for (const name of names) this.publish(namespace, 'tag', record.id, familiarText(nameOf(name)));
       return record;
     });
   }

@@ -61,6 +61,7 @@ export class Dialer {
     }
     return new Promise((resolve, reject) => {
       let connected = false;
+      let incoming: http.IncomingMessage | undefined;
       const outgoing = (url.protocol === 'https:' ? https : http).request(url, {
         method,
         agent: this.agentFor(request),
@@ -68,7 +69,11 @@ export class Dialer {
         lookup: this.lookupFor(request),
         signal,
       });
-      outgoing.setTimeout(request.stallMs ?? this.timing.stallMs, () => outgoing.destroy(dropped(`${requestText(method, url)}: the connection stalled`)));
+      outgoing.setTimeout(request.stallMs ?? this.timing.stallMs, () => {
+        const stalled = dropped(`${requestText(method, url)}: the connection stalled`);
+        incoming?.destroy(stalled);
+        outgoing.destroy(stalled);
+      });
       outgoing.once('socket', (socket) => {
         if (outgoing.reusedSocket) {
           connected = true;
@@ -93,8 +98,9 @@ export class Dialer {
       });
       const source = pour(request.body, outgoing);
       outgoing.once('response', (body) => {
-        if (source && !source.readableEnded) {
-          // An answer before the end of the body: nobody reads the rest, and the connection is of no more use.
+        incoming = body;
+        if (source && !source.readableEnded && (body.statusCode ?? 0) >= 300) {
+          // Refused before the end of the body: nobody reads the rest, and the connection is of no more use.
           source.unpipe(outgoing);
           source.destroy();
           body.once('close', () => outgoing.destroy());

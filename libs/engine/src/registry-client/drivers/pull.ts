@@ -1,5 +1,5 @@
 import { CodedError, canonicalName, digestOf, familiarName, familiarRepository, isCodedError, isDigest, repositoryOf, type Clock, type Digest, type ImageReference } from '#kernel';
-import type { ContentStore } from '../../content/index.js';
+import type { ContentStore, Pin } from '../../content/index.js';
 import { ACCEPTED_MANIFEST_TYPES, MAX_DOCUMENT_BYTES, findManifest, hostPlatform, parseImageConfig, type Descriptor, type FoundManifest, type ImageRecord, type TenantImages } from '../../images/index.js';
 import type { PullRequest, PullResult } from '../registry-client.js';
 import type { BlobRequest } from './blob-bytes.js';
@@ -43,13 +43,13 @@ export class Pull {
     this.lines.say(`Pulling from ${reference.path}`, reference.digest ?? reference.tag);
     const pin = await this.stores.content.pin([found.digest, found.manifest.config.digest, ...found.manifest.layers.map((layer) => layer.digest)]);
     try {
-      return await this.take(found, digest);
+      return await this.take(found, digest, pin);
     } finally {
       pin.release();
     }
   }
 
-  private async take(found: FoundManifest, digest: Digest): Promise<PullResult> {
+  private async take(found: FoundManifest, digest: Digest, pin: Pin): Promise<PullResult> {
     const { images, content } = this.stores;
     const { namespace, reference } = this.request;
     const before = await resolveOrNone(images, namespace, canonicalName(reference));
@@ -57,7 +57,8 @@ export class Pull {
     const imageId = found.manifest.config.digest;
     const known = await resolveOrNone(images, namespace, imageId);
     if (known?.id === imageId) {
-      for (const name of names) await images.tag(namespace, imageId, name);
+      await pin.add([known.manifest, ...known.layers.map((layer) => layer.blob)]);
+      await images.register(namespace, { manifest: known.manifest, names });
     } else {
       await this.fetchAll(found);
       await content.write(once(found.bytes), found.digest);

@@ -74,7 +74,7 @@ export class Push {
     const digest = digestOf(document);
     const tag = reference.tag ?? 'latest';
     await this.session.request({ method: 'PUT', target: `/v2/${reference.path}/manifests/${tag}`, scopes: [this.scope], headers: { 'content-type': manifest.mediaType, 'content-length': String(document.length) }, body: document }).then(dismiss);
-    await this.stores.images.tag(namespace, this.record.id, { domain: reference.domain, path: reference.path, digest });
+    await this.stores.images.register(namespace, { manifest: this.record.manifest, names: [{ domain: reference.domain, path: reference.path, digest }] });
     this.lines.say(`${tag}: digest: ${digest} size: ${document.length}`);
     return { tag, digest, sizeBytes: document.length };
   }

@@ -85,7 +85,9 @@ export class Upload {
   }
 
   private async finish(): Promise<GzipLayer> {
-    const { sent, location } = this;
+    const { location } = this;
+    // A registry that was told the length answers at the last byte, before the stream has said that it ends.
+    const sent = this.blob.known ?? this.sent;
     if (!sent || !location) throw new CodedError('protocol_violation', 'the registry answered an upload before its end');
     await this.put(location, sent.digest, {});
     return sent;

@@ -1,0 +1,167 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import * as contracts from '#contracts';
+import { CodedError } from '#kernel';
+import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
+import { linesOf, logChunksOf } from './node-streams.js';
+import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
+
+const removed = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
+const changed = z.object({ changed: z.boolean() });
+const searchResults = z.array(z.object({ name: z.string(), description: z.string(), stars: z.number(), official: z.boolean() }));
+const treeChanges = z.array(z.object({ path: z.string(), kind: z.enum(['modified', 'added', 'deleted']) }));
+const exit = z.object({ exitCode: z.int(), error: z.string().optional() });
+const done = z.unknown();
+
+type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
+type Options<M extends keyof TenantHost> = Parameters<TenantHost[M]>;
+
+/** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
+export class RemoteTenantHost implements TenantHost {
+  constructor(
+    private readonly tenant: HostTenant,
+    private readonly connect: () => Promise<NodeConnection>,
+  ) {}
+
+  images = ({ sharedSize }: { readonly sharedSize?: boolean } = {}) => this.json('GET', '/images', { sharedSize }, z.array(contracts.imageSummarySchema));
+  image = (ref: string) => this.json('GET', '/image', { ref }, contracts.imageDetailSchema);
+  imageHistory = (ref: string) => this.json('GET', '/image/history', { ref }, contracts.imageHistorySchema);
+  tagImage = async (source: string, name: string): Promise<void> => {
+    await this.json('POST', '/image/tag', {}, done, { body: { json: { source, name } } });
+  };
+  removeImage = (ref: string, { force, keepParents }: Options<'removeImage'>[1]) => this.json('DELETE', '/image', { ref, force, keepParents }, contracts.imageRemovalsSchema);
+  pruneImages = (filter: Options<'pruneImages'>[0]) => this.json('POST', '/images/prune', {}, z.object({ removals: contracts.imageRemovalsSchema, reclaimedBytes: z.number() }), { body: { json: filter } });
+  saveImages = (name: readonly string[], signal: AbortSignal): Promise<HostStream> => this.stream('GET', '/images/archive', { name }, { signal });
+  loadImages = (archive: Readable, signal: AbortSignal) => this.progress('/images/load', {}, { body: { stream: archive }, signal });
+
+  importImage(source: Readable | { readonly url: string }, { name, message, changes, platform }: Options<'importImage'>[1], signal: AbortSignal): AsyncIterable<contracts.ProgressLine> {
+    const query = { name, message, change: changes, platform };
+    if ('url' in source) return this.progress('/images/import', { ...query, url: source.url }, { signal });
+    return this.progress('/images/import', query, { body: { stream: source }, signal });
+  }
+
+  commitContainer = (request: contracts.CommitContainerBody) => this.json('POST', '/images/commit', {}, z.object({ imageId: z.string() }), { body: { json: request } });
+
+  async login(serverAddress: string, auth: contracts.RegistryAuthBody): Promise<{ readonly identityToken?: string }> {
+    const { identityToken } = await this.json('POST', '/registry/login', {}, z.object({ identityToken: z.string().optional() }), { body: { json: { serverAddress, auth } } });
+    return identityToken === undefined ? {} : { identityToken };
+  }
+
+  search = (term: string, limit: number) => this.json('GET', '/registry/search', { term, limit }, searchResults);
+
+  volumes = ({ size }: { readonly size?: boolean } = {}) => this.json('GET', '/volumes', { size }, z.array(contracts.volumeViewSchema));
+  volume = (name: string) => this.json('GET', '/volume', { name }, contracts.volumeViewSchema);
+  createVolume = (request: contracts.CreateVolumeBody) => this.json('POST', '/volumes', {}, contracts.volumeViewSchema, { body: { json: request } });
+  removeVolume = async (name: string, { force }: { readonly force: boolean }): Promise<void> => {
+    await this.json('DELETE', '/volume', { name, force }, done);
+  };
+  pruneVolumes = (filter: Options<'pruneVolumes'>[0]) => this.json('POST', '/volumes/prune', {}, removed, { body: { json: filter } });
+  packVolume = (name: string, signal: AbortSignal): Promise<HostStream> => this.stream('GET', '/volume/archive', { name }, { signal });
+  extractVolume = async (name: string, tar: Readable, signal: AbortSignal): Promise<void> => {
+    await this.json('PUT', '/volume/archive', { name }, done, { body: { stream: tar }, signal });
+  };
+
+  containers = ({ size }: { readonly size?: boolean } = {}) => this.json('GET', '/containers', { size }, z.array(contracts.containerViewSchema));
+  container = (ref: string, { size }: { readonly size?: boolean } = {}) => this.json('GET', '/container', { ref, size }, contracts.containerViewSchema);
+  createContainer = (request: contracts.CreateContainerBody) => this.json('POST', '/containers', {}, z.object({ id: z.string(), warnings: z.array(z.string()) }), { body: { json: request } });
+  startContainer = (ref: string) => this.verb('start', ref);
+  stopContainer = (ref: string, options: Options<'stopContainer'>[1]) => this.verb('stop', ref, options);
+  killContainer = async (ref: string, signal?: string): Promise<void> => {
+    await this.verb('kill', ref, { signal });
+  };
+  pauseContainer = async (ref: string): Promise<void> => {
+    await this.verb('pause', ref);
+  };
+  unpauseContainer = async (ref: string): Promise<void> => {
+    await this.verb('unpause', ref);
+  };
+  renameContainer = async (ref: string, name: string): Promise<void> => {
+    await this.verb('rename', ref, { name });
+  };
+  removeContainer = async (ref: string, { force, volumes }: Options<'removeContainer'>[1]): Promise<void> => {
+    await this.json('DELETE', '/container', { ref, force, volumes }, done);
+  };
+  pruneContainers = (filter: Options<'pruneContainers'>[0]) => this.json('POST', '/containers/prune', {}, removed, { body: { json: filter } });
+
+  async waitContainer(ref: string, condition: Options<'waitContainer'>[1], signal: AbortSignal) {
+    const answer = await this.stream('GET', '/container/wait', { ref, condition }, { signal });
+    const ended = exitOf(answer);
+    // A caller that gives up before it looks leaves a rejection that nobody awaits.
+    ended.catch(() => undefined);
+    return { ended };
+  }
+
+  async *logs(ref: string, options: Options<'logs'>[1], signal: AbortSignal): ReturnType<typeof logChunksOf> {
+    yield* logChunksOf(await this.stream('GET', '/container/logs', { ref, ...options }, { signal }));
+  }
+
+  changes = (ref: string) => this.json('GET', '/container/changes', { ref }, treeChanges);
+  exportContainer = (ref: string, signal: AbortSignal): Promise<HostStream> => this.stream('GET', '/container/export', { ref }, { signal });
+
+  diskUsage = () => this.json('GET', '/disk-usage', {}, contracts.diskUsageSchema);
+
+  async *events(since: string | undefined, signal: AbortSignal): AsyncGenerator<contracts.HostEventView, void, undefined> {
+    for await (const line of linesOf(await this.stream('GET', '/events', { since }, { signal }))) {
+      const failure = failureIn(line);
+      if (failure !== undefined) throw failure;
+      yield checked(contracts.hostEventSchema, line);
+    }
+  }
+
+  drop = async (): Promise<void> => {
+    await this.json('DELETE', '/', {}, done);
+  };
+
+  private async *progress(path: string, query: Query, rest: Rest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
+    for await (const line of linesOf(await this.stream('POST', path, query, rest))) yield checked(contracts.progressLineSchema, line);
+  }
+
+  private async verb(name: string, ref: string, body: object = {}): Promise<boolean> {
+    return (await this.json('POST', `/container/${name}`, { ref }, changed, { body: { json: body } })).changed;
+  }
+
+  private async json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest: Rest = {}): Promise<T> {
+    const connection = await this.connect();
+    return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
+  }
+
+  private async stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
+    const connection = await this.connect();
+    return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
+  }
+
+  private path(path: string, query: Query): string {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined || value === false) continue;
+      for (const each of typeof value === 'object' ? value : [value === true ? '1' : String(value)]) search.append(name, each);
+    }
+    return `/tenants/${this.tenant.id}${path}${search.size === 0 ? '' : `?${search.toString()}`}`;
+  }
+
+  private headers(): Record<string, string> {
+    return { 'x-sandbar-limits': JSON.stringify(this.tenant.limits) };
+  }
+}
+
+/** @throws CodedError `protocol_violation`: a node that was broken into may answer what it likes */
+function checked<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new CodedError('protocol_violation', "the node's answer is malformed", { issues: parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.')}: ${message}`) });
+}
+
+async function exitOf(answer: IncomingMessage): Promise<{ readonly exitCode: number; readonly error?: string }> {
+  const value = await oneValue(answer);
+  const failure = failureIn(value);
+  if (failure !== undefined) throw failure;
+  const { exitCode, error } = checked(exit, value);
+  return { exitCode, ...(error === undefined ? {} : { error }) };
+}
+
+async function oneValue(answer: IncomingMessage): Promise<unknown> {
+  for await (const value of linesOf(answer)) return value;
+  return parseJson('');
+}

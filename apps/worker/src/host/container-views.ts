@@ -1,0 +1,36 @@
+import type { ContainerView, CreateContainerBody } from '#contracts';
+import type { Container, CreateContainer } from '#engine';
+
+export function containerView(container: Container, usage: { readonly writableBytes: number; readonly rootfsBytes: number } | undefined): ContainerView {
+  const { id, name, createdAt, imageId, path, args, effective, state, mounts, restartCount } = container;
+  return {
+    id,
+    name,
+    createdAt,
+    imageId,
+    // Readonly and mutable arrays are one on the wire.
+    request: container.request as CreateContainerBody,
+    path,
+    args: [...args],
+    effective: {
+      env: [...effective.env],
+      cmd: effective.cmd === null ? null : [...effective.cmd],
+      entrypoint: effective.entrypoint === null ? null : [...effective.entrypoint],
+      workingDir: effective.workingDir,
+      user: effective.user,
+      labels: { ...effective.labels },
+      volumes: [...effective.volumes],
+      exposedPorts: [...effective.exposedPorts],
+    },
+    state: { ...state, startedAt: state.startedAt ?? null, finishedAt: state.finishedAt ?? null },
+    mounts: mounts.map((mount) => ({ ...mount })),
+    restartCount,
+    writableBytes: usage?.writableBytes ?? null,
+    rootfsBytes: usage?.rootfsBytes ?? null,
+  };
+}
+
+/** Undefined where JSON has nothing is absent for the engine. */
+export function createContainer(body: CreateContainerBody): CreateContainer {
+  return JSON.parse(JSON.stringify(body)) as CreateContainer;
+}

@@ -1,0 +1,33 @@
+import type { TenantLimits } from '#contracts';
+import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { TenantId } from '#kernel';
+import type { TenantCgroups } from '../engine/tenant-cgroups.js';
+
+/** The parts of the engine that a tenant's virtual host is made of. A tenant's name space of images is its id. */
+export interface HostServices {
+  readonly images: TenantImages;
+  readonly archives: ImageArchives;
+  readonly transfers: ImageTransfers;
+  readonly volumes: Volumes;
+  readonly containers: Containers;
+  readonly disks: TenantDisks;
+  readonly events: HostEvents;
+  readonly cgroups: Pick<TenantCgroups, 'ensure'>;
+  /** What is behind an URL, under the registry policy (private addresses are refused). Absent: this node fetches none. */
+  readonly fetchUrl?: (url: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+}
+
+/** Before anything that writes on the tenant's disk. */
+export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantId: TenantId, limits: TenantLimits): Promise<void> {
+  await disks.ensure(tenantId, limits.storageBytes);
+}
+
+/** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
+export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
+  const { containers, volumes, disks, images, events } = services;
+  await containers.drop(tenantId);
+  for (const { name } of await volumes.list(tenantId)) await volumes.remove(tenantId, name, { force: true });
+  await disks.remove(tenantId);
+  await images.drop(tenantId);
+  events.forget(tenantId);
+}
