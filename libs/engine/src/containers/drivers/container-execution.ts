@@ -40,6 +40,7 @@ export class ContainerExecution {
   private exit: FrameHead | undefined;
   private connection: GuestAgent | undefined;
   private letGo = false;
+  private doomed = false;
   private pending: { readonly bytes: Buffer; readonly head: FrameHead }[] = [];
   private pendingBytes = 0;
   private writing: Promise<void> | undefined;
@@ -111,7 +112,10 @@ export class ContainerExecution {
     const killed = (this.connection?.killAll() ?? Promise.reject(new Error('not connected'))).then(() => Promise.race([this.ended, sleep(graceMs, 'late' as const, { signal: quit.signal })]));
     const result = await killed.catch(() => 'late' as const);
     quit.abort();
-    if (result === 'late') await this.parts.sandbox.destroy();
+    if (result === 'late') {
+      this.doomed = true;
+      await this.parts.sandbox.destroy();
+    }
     await this.ended;
   }
 
@@ -132,7 +136,7 @@ export class ContainerExecution {
       if (this.letGo || reason === undefined) return undefined;
       if (this.lastSeq() > before) failures = 0;
       failures += 1;
-      if (!isCodedError(reason, 'unavailable') || failures > RECONNECTS || !(await this.reconnected())) {
+      if (this.doomed || !isCodedError(reason, 'unavailable') || failures > RECONNECTS || !(await this.reconnected())) {
         this.parts.logger.warn({ err: reason, sandbox: this.sandbox.id }, "containers: a container's agent is gone");
         break;
       }
