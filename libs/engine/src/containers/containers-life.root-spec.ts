@@ -14,7 +14,7 @@ describe('the life of containers', () => {
   beforeAll(async () => {
     host = await openContainerHost('life');
     [tenant, other] = [await host.newTenant(), await host.newTenant()];
-    for (const each of [tenant, other]) await host.importImage(each, 'busybox', 'true', { Cmd: ['sh'], Env: ['FROM_IMAGE=1'], Labels: { origin: 'image' } });
+    for (const each of [tenant, other]) await host.importImage(each, 'busybox', 'printf "\\177ELFno" > bin/odd; chmod 755 bin/odd', { Cmd: ['sh'], Env: ['FROM_IMAGE=1'], Labels: { origin: 'image' } });
   }, 120_000);
   afterAll(async () => {
     for (const each of [tenant, other]) await host.containers.drop(each);
@@ -81,6 +81,8 @@ describe('the life of containers', () => {
     ['no such program', ['nothing-here'], {}, 127, 'failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: exec: "nothing-here": executable file not found in $PATH: unknown'],
     ['no such file', ['/bin/none'], {}, 127, 'stat /bin/none: no such file or directory'],
     ['no program', ['/etc/passwd'], {}, 126, 'exec: "/etc/passwd": permission denied'],
+    ['a file for a working directory', ['true'], { workingDir: '/etc/passwd' }, 126, 'chdir to cwd ("/etc/passwd") set in config.json failed: not a directory'],
+    ['a program of another machine', ['/bin/odd'], {}, 126, 'exec: "/bin/odd": exec format error'],
     ['no such user', ['true'], { user: 'ghost' }, 128, 'unable to find user ghost: no matching entries in passwd file'],
   ])('cannot be started with %s', async (_name, command, process, exitCode, message) => {
     const { id } = await host.containers.create(tenant, containerOf(command, { process: { ...containerOf(command).process, ...process } }));

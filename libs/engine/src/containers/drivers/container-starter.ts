@@ -75,7 +75,7 @@ export class ContainerStarter {
       await execution.begin(processOf(record, user));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
-      const { exitCode, message } = startFailure(record.path, user, error);
+      const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
       throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
     }
   }

@@ -50,10 +50,11 @@ describe('the process of a container', () => {
 
   it('tells failed starts in the words by which clients choose their exit code', () => {
     const user = { uid: 0, gid: 0, supplementaryGids: [], home: '/' };
-    expect(startFailure('foo', user, new CodedError('not_found', 'program: No such file or directory'))).toMatchObject({ exitCode: 127, message: expect.stringContaining('exec: "foo": executable file not found in $PATH') });
-    expect(startFailure('/foo', user, new CodedError('not_found', 'program: No such file or directory'))).toMatchObject({ exitCode: 127, message: expect.stringContaining('no such file or directory') });
-    expect(startFailure('/etc', user, new CodedError('permission_denied', 'program: Permission denied'))).toMatchObject({ exitCode: 126, message: expect.stringContaining('permission denied') });
-    expect(startFailure('/etc', undefined, new CodedError('invalid_argument', 'unable to find user x: no matching entries in passwd file'))).toEqual({ exitCode: 128, message: 'unable to find user x: no matching entries in passwd file' });
+    expect(startFailure({ path: 'foo', workingDir: '/' }, user, new CodedError('not_found', 'program: No such file or directory'))).toMatchObject({ exitCode: 127, message: expect.stringContaining('exec: "foo": executable file not found in $PATH') });
+    expect(startFailure({ path: '/foo', workingDir: '/' }, user, new CodedError('not_found', 'program: No such file or directory'))).toMatchObject({ exitCode: 127, message: expect.stringContaining('no such file or directory') });
+    expect(startFailure({ path: '/etc', workingDir: '/' }, user, new CodedError('permission_denied', 'program: Permission denied'))).toMatchObject({ exitCode: 126, message: expect.stringContaining('permission denied') });
+    expect(startFailure({ path: 'x', workingDir: '/a' }, user, new CodedError('not_found', 'working directory: Not a directory'))).toMatchObject({ exitCode: 126, message: expect.stringContaining('chdir to cwd ("/a") set in config.json failed: not a directory') });
+    expect(startFailure({ path: '/etc', workingDir: '/' }, undefined, new CodedError('invalid_argument', 'unable to find user x: no matching entries in passwd file'))).toEqual({ exitCode: 128, message: 'unable to find user x: no matching entries in passwd file' });
   });
 });
 

@@ -98,18 +98,22 @@ export function absolutePath(text: string): string {
 }
 
 /** How a program that could not be started is told: the text is what Docker's clients choose their exit code by. */
-export function startFailure(path: string, user: GuestUser | undefined, failure: CodedError): { readonly exitCode: number; readonly message: string } {
-  const reason = startReason(path, failure);
-  if (reason === undefined || user === undefined) return { exitCode: 128, message: failure.message };
+export function startFailure({ path, workingDir }: { readonly path: string; readonly workingDir: string }, user: GuestUser | undefined, failure: CodedError): { readonly exitCode: number; readonly message: string } {
+  const reason = user === undefined ? undefined : startReason(path, workingDir, failure);
+  if (reason === undefined) return { exitCode: 128, message: failure.message };
   const message = `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${reason.text}: unknown`;
   return { exitCode: reason.exitCode, message };
 }
 
-function startReason(path: string, { code, message }: CodedError): { exitCode: number; text: string } | undefined {
-  if (/working directory/.test(message)) return { exitCode: code === 'permission_denied' ? 126 : 127, text: `${message}: ${code === 'permission_denied' ? 'permission denied' : 'no such file or directory'}` };
+/** The agent says what it was at, and the system's word for what went wrong. */
+const AGENT_WORDS = /^(working directory|program): (.*)$/;
+
+function startReason(path: string, workingDir: string, { code, message }: CodedError): { exitCode: number; text: string } | undefined {
+  const [, stage, error = ''] = AGENT_WORDS.exec(message) ?? [];
+  const words = error.charAt(0).toLowerCase() + error.slice(1);
+  if (stage === 'working directory') return { exitCode: words === 'no such file or directory' ? 127 : 126, text: `chdir to cwd (${JSON.stringify(workingDir)}) set in config.json failed: ${words}` };
   const quoted = JSON.stringify(path);
   if (code === 'not_found') return { exitCode: 127, text: path.includes('/') ? `exec: ${quoted}: stat ${path}: no such file or directory` : `exec: ${quoted}: executable file not found in $PATH` };
-  if (code === 'permission_denied') return { exitCode: 126, text: `exec: ${quoted}: permission denied` };
-  if (code === 'invalid_argument') return { exitCode: 126, text: `exec: ${quoted}: ${/directory/.test(message) ? 'is a directory' : `exec format error (${message})`}` };
+  if (code === 'permission_denied' || code === 'invalid_argument') return { exitCode: 126, text: `exec: ${quoted}: ${words === '' ? 'permission denied' : words}` };
   return undefined;
 }

@@ -58,11 +58,13 @@ export class TenantContainers implements Containers {
     // Of a start that had not come so far as to be recorded: no process of it exists. Or one whose end was recorded and not carried out.
     for (const [id, sandbox] of sandboxes) if (!claimed.has(sandbox.id)) await sandbox.destroy().then(() => sandboxes.delete(id));
     const whole = records.filter(({ phase }) => phase === 'whole');
-    const lives = await Promise.all(whole.map(async (record) => [new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts), sandboxes.get(record.sandboxId ?? '')] as const));
-    for (const [life] of lives) {
+    const lives: (readonly [ContainerLife, Sandbox | undefined])[] = [];
+    await eachOf(whole, AT_ONCE, async (record) => {
+      const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
+      lives.push([life, sandboxes.get(record.sandboxId ?? '')]);
       this.index.add(life);
-      this.storage.hold(life.record, life.running);
-    }
+      this.storage.hold(record, life.running);
+    });
     // After every hold is said: what others hold stays.
     for (const record of records) if (record.phase !== 'whole') await this.sweep(record);
     await eachOf(lives, AT_ONCE, async ([life, sandbox]) => {
