@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
+import { registerDockerContext } from './commands/docker-context.js';
 import { registerKeys } from './commands/keys.js';
 import { registerLogin } from './commands/login.js';
 import { registerLogs } from './commands/logs.js';
@@ -31,6 +32,7 @@ function buildProgram(): Command {
   registerLogin(program);
   registerTenants(program);
   registerKeys(program);
+  registerDockerContext(program);
   registerMachine(program);
   program.command('version').summary('print the version').action(() => {
     process.stdout.write(`sandbar ${version()}\n`);

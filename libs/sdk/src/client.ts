@@ -1,4 +1,4 @@
-import { scopeSchema, tenantViewSchema, ticketViewSchema, type TicketView } from '#contracts';
+import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema, type CertificateView, type TicketView } from '#contracts';
 import { z } from 'zod';
 import { RunsApi, RuntimesApi } from './runs.js';
 import { KeysApi, TenantsApi } from './tenants.js';
@@ -30,6 +30,11 @@ export class SandbarClient {
 
   me(): Promise<Me> {
     return this.#transport.call({ method: 'GET', path: '/v1/me' }, meSchema);
+  }
+
+  /** A client certificate that stands for the key, for a key pair of one's own (PEM). */
+  certify(publicKey: string): Promise<CertificateView> {
+    return this.#transport.call({ method: 'POST', path: '/v1/me/certificate', body: { publicKey } }, certificateViewSchema);
   }
 
   /** A one-use stand-in for the key, for a WebSocket from a browser: `?ticket=`. */

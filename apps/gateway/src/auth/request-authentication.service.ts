@@ -37,7 +37,7 @@ export class RequestAuthentication {
 
   private async identify(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
     try {
-      return await this.keys.authenticate(request.headers.authorization);
+      return await this.keys.authenticateMessage(request.raw);
     } catch (error) {
       if (!isCodedError(error, 'unauthenticated')) throw error;
       void reply.header('www-authenticate', 'Bearer realm="sandbar"');

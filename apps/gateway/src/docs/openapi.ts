@@ -35,6 +35,7 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/tenants': { name: 'acme', limits: { concurrentRuns: 8 } } satisfies Partial<Record<keyof CreateTenant, unknown>>,
   'patch /v1/tenants/{id}': { limits: { requestsPerSecond: 50 } },
   'post /v1/tenants/{id}/keys': { name: 'ci', scopes: ['runs:read', 'runs:write'] } satisfies Partial<CreateApiKey>,
+  'post /v1/me/certificate': {},
   'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
 };
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;

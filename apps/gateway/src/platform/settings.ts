@@ -1,7 +1,11 @@
+import type { TlsIdentity } from '../tls/tls-identity.js';
+
 /** What the gateway's parts need of the configuration; `main.ts` maps libs/config to it. */
 export interface GatewaySettings {
   readonly host: string;
   readonly port: number;
+  /** Serves TLS beside HTTP on the port: the installation's authority, and the names and addresses of this server. */
+  readonly tls: { readonly identity: TlsIdentity; readonly names: readonly string[] } | undefined;
   /** Shown to nodes as `Authorization: Bearer`. */
   readonly nodeRpcToken: string;
   /** With it, GET /metrics answers callers from elsewhere than this machine. */
@@ -25,6 +29,7 @@ export interface GatewaySettings {
 export const DEFAULT_SETTINGS = {
   host: '127.0.0.1',
   port: 8080,
+  tls: undefined,
   metricsToken: undefined,
   bodyLimitBytes: 20 * 1024 * 1024,
   requestTimeoutMs: 30_000,

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { CodedError } from '#kernel';
+import { isDockerRequest } from '../docker/routing.js';
 import type { RequestAuthentication } from '../../auth/request-authentication.service.js';
 
 /** Methods whose bodies Fastify reads. No public route has one of them. */
@@ -13,6 +14,8 @@ export function authenticateBeforeBodies(instance: FastifyInstance, authenticati
   instance.addHook('onRequest', async (request, reply) => {
     if (!WITH_BODY.has(request.method) || request.is404) return;
     await authentication.callerOf(request, reply);
+    // Docker's bodies may have any length: they are streamed, and those that are not have a limit of their own.
+    if (isDockerRequest(request.raw)) return;
     // Fastify would close the connection under a client that still sends, which then sees a reset and not the answer. Node reads on.
     if (Number(request.headers['content-length'] ?? 0) > bodyLimit) throw new CodedError('payload_too_large', 'the body is too large', { bytes: bodyLimit });
   });
