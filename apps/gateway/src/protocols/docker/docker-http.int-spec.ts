@@ -173,4 +173,18 @@ describe("Docker's API over HTTP", () => {
     const query = encodeURIComponent(JSON.stringify({ Env: [`A=${'x'.repeat(20_000)}`] }));
     expect((await call('POST', `/containers/create?name=wide&body=${query}`, { image: 'busybox' })).status).toBe(201);
   });
+
+  it('ends what would last for ever when the gateway goes down, and lets a pull go on', async () => {
+    const other = await startDockerFixture({ settings: { shutdownGraceMs: 8_000 } });
+    const headers = { authorization: `Bearer ${other.key}` };
+    const events = await fetch(`${other.gateway.url}/events`, { headers });
+    const pull = await fetch(`${other.gateway.url}/images/create?fromImage=endless&tag=latest`, { method: 'POST', headers });
+    const began = performance.now();
+    const texts = Promise.all([events.text(), pull.text()]);
+    await other.stop();
+    expect((await texts)[0]).toBe('');
+    expect((await texts)[1]).toContain('"error":"the server goes down, the pull goes on: ask again"');
+    expect(performance.now() - began).toBeLessThan(6_000);
+    expect(other.operations.cancelled).toEqual([]);
+  }, 60_000);
 });
