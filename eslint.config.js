@@ -29,7 +29,7 @@ export default tseslint.config(
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {
-    files: ['libs/config/**/*.ts', 'apps/cli/**/*.ts', '**/*.{spec,int-spec,root-spec,e2e-spec}.ts', 'libs/testing/**/*.ts', 'libs/engine/src/runtime/testing/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['libs/config/**/*.ts', 'apps/cli/**/*.ts', '**/*.{spec,int-spec,root-spec,e2e-spec}.ts', 'libs/testing/**/*.ts', 'libs/engine/src/*/testing/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
   {

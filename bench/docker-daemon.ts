@@ -37,6 +37,11 @@ export class DockerDaemon {
     return self;
   }
 
+  /** For `docker -H`. */
+  get host(): string {
+    return `unix://${join(this.#root, 'sock')}`;
+  }
+
   get version(): string {
     return spawnSync('/usr/sbin/dockerd', ['--version'], { encoding: 'utf8' }).stdout.trim();
   }

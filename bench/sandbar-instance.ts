@@ -21,6 +21,25 @@ export class SandbarInstance {
     return instance;
   }
 
+  /** For `docker -H`. */
+  get dockerHost(): string {
+    return this.#credentials.url.replace(/^http:/, 'tcp:');
+  }
+
+  /** What makes Docker's client speak for the tenant. */
+  get dockerEnvironment(): Readonly<Record<string, string>> {
+    return { DOCKER_CUSTOM_HEADERS: `"Authorization=Bearer ${this.#credentials.apiKey}"` };
+  }
+
+  /** Of an instance on this machine. */
+  pidOf(service: 'gateway' | 'worker'): number {
+    const { SANDBAR_DATA_DIR: dataDir = '/var/lib/sandbar' } = process.env;
+    const status = JSON.parse(readFileSync(join(dataDir, 'run', 'status.json'), 'utf8')) as { services: Record<string, { pid: number } | undefined> };
+    const pid = status.services[service]?.pid;
+    if (pid === undefined) throw new Error(`${service} is not running`);
+    return pid;
+  }
+
   /** One run in a fresh sandbox, from the request to its final result. */
   async run(spec: object): Promise<{ state: string; wallTimeMs: number }> {
     const answer = await fetch(`${this.#credentials.url}/v1/runs?wait=true`, {

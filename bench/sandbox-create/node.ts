@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { connectAgent, createCgroupManager, createSandboxRuntime, crunRuntime, HelperSpawner, type CgroupManager, type RootfsMount, type Sandbox, type SandboxRuntime } from '#engine';
@@ -23,21 +24,24 @@ export class EngineNode {
   readonly #spawner: HelperSpawner;
   readonly #runtime: SandboxRuntime;
   readonly #tenantId: TenantId;
+  readonly #disk: string | undefined;
 
-  private constructor(base: string, cgroups: CgroupManager, spawner: HelperSpawner, runtime: SandboxRuntime) {
+  private constructor(base: string, disk: string | undefined, cgroups: CgroupManager, spawner: HelperSpawner, runtime: SandboxRuntime) {
     this.#base = base;
+    this.#disk = disk;
     this.#cgroups = cgroups;
     this.#spawner = spawner;
     this.#runtime = runtime;
     this.#tenantId = newId('tenant');
   }
 
-  static async open(): Promise<EngineNode> {
+  static async open(writable: 'tmpfs' | 'disk'): Promise<EngineNode> {
     const base = await mkdtemp(join(tmpdir(), 'bench-create-'));
     // Guests' shifted root passes through it.
     await chmod(base, 0o711);
     const native = join(REPOSITORY, 'dist/native');
     const lower = await busyboxLayer(base);
+    const disk = writable === 'disk' ? await mountDisk(base) : undefined;
     const cgroups = await createCgroupManager({ root: `bench-create-${String(process.pid)}` });
     const spawner = new HelperSpawner({ program: join(native, 'sandbar-spawner'), logger: silentLogger });
     const runtime = createSandboxRuntime({
@@ -51,12 +55,16 @@ export class EngineNode {
       connectAgent,
     });
     await runtime.recover();
-    return new EngineNode(base, cgroups, spawner, runtime);
+    return new EngineNode(base, disk, cgroups, spawner, runtime);
   }
 
-  create(): Promise<Sandbox> {
+  async create(): Promise<Sandbox> {
+    const id = newId('sandbox');
+    const layer = this.#disk === undefined ? undefined : { upperDir: join(this.#disk, id, 'upper'), workDir: join(this.#disk, id, 'work') };
+    if (layer !== undefined) for (const dir of [layer.upperDir, layer.workDir]) await mkdir(dir, { recursive: true });
     return this.#runtime.create({
-      id: newId('sandbox'),
+      id,
+      ...(layer === undefined ? {} : { writableLayer: layer }),
       tenantId: this.#tenantId,
       chainId: digestOf('busybox'),
       hostname: 'bench',
@@ -89,8 +97,19 @@ export class EngineNode {
     await this.#runtime.close();
     await this.#cgroups.removeAll();
     await this.#spawner.close();
+    if (this.#disk !== undefined) execFileSync('umount', [this.#disk]);
     await rm(this.#base, { recursive: true, force: true });
   }
+}
+
+async function mountDisk(base: string): Promise<string> {
+  const [image, disk] = [join(base, 'disk.img'), join(base, 'disk')];
+  await mkdir(disk, { mode: 0o700 });
+  await writeFile(image, '');
+  await truncate(image, 512 * MIB);
+  execFileSync('mkfs.ext4', ['-q', '-m', '0', image]);
+  execFileSync('mount', ['-o', 'loop,nosuid,nodev,noexec', image, disk]);
+  return disk;
 }
 
 async function busyboxLayer(base: string): Promise<string> {

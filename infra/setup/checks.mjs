@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { arch, platform, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lockHolder } from './lock.mjs';
+import { findProgram } from './packages.mjs';
 import { dataPaths } from './settings.mjs';
 
 const GiB = 1024 ** 3;
@@ -32,6 +33,7 @@ const CHECKS = [
   ['memory', () => checkMemory()],
   ['data folder', (settings) => checkDataDir(settings)],
   ['disk', (settings) => checkDisk(settings)],
+  ['tenants’ disks', () => checkTenantDisks()],
   ['port', (settings) => checkPort(settings)],
 ];
 
@@ -162,6 +164,25 @@ function checkDisk({ dataDir }) {
   if (free >= 4) return ok(found);
   if (!installed) return fail(found, `The runtimes’ images need room: free 4 GiB on the disk of ${dataDir}, or name another with --data-dir.`);
   return free < 1 ? fail(found, `Free some space on the disk of ${dataDir}.`) : warn(found, 'Less than 4 GiB are left.');
+}
+
+/** What the engine needs to give each tenant a file system with a hard end (docs/adr/0006-tenant-disks.md). */
+function checkTenantDisks() {
+  if (!existsSync('/dev/loop-control')) return warn('no loop devices', 'Images and volumes need them: run modprobe loop; in a container, give it /dev/loop-control and the loop devices.');
+  const hasExt4 = readFileSync('/proc/filesystems', 'utf8').split('\n').some((line) => line.trim() === 'ext4') || existsSync(`/lib/modules/${release()}/kernel/fs/ext4`);
+  if (!hasExt4) return warn('no ext4 in this kernel', 'Images and volumes need it: use a kernel with CONFIG_EXT4_FS.');
+  const driver = 'ext4 images on loop devices';
+  const missing = ['mkfs.ext4', 'resize2fs', 'losetup', 'mount', 'fallocate'].filter((program) => !findProgram(program));
+  if (missing.length > 0) return warn(`${driver}, but no ${missing.join(', ')}`, 'npm start installs them, or: apt-get install e2fsprogs mount util-linux.');
+  return hasCapability(CAP_SYS_RESOURCE) ? ok(driver) : ok(`${driver}, which grow when nothing uses them (no CAP_SYS_RESOURCE)`);
+}
+
+/** capabilities(7): online growth of ext4 asks for it. */
+const CAP_SYS_RESOURCE = 24n;
+
+function hasCapability(number) {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> number) & 1n) === 1n;
 }
 
 async function checkPort({ dataDir, host, port }) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { runProgram } from './run-program.mjs';
 
 /**
@@ -17,10 +17,18 @@ export const PACKAGES = [
   { name: 'gcc', programs: ['gcc', 'cc'], why: 'compiles the guest agent' },
   { name: 'libc6-dev', files: ['/usr/include/stdlib.h'], why: 'compiles the guest agent' },
   { name: 'linux-libc-dev', files: ['/usr/include/linux/mount.h'], why: 'compiles the guest agent' },
-  { name: 'util-linux', programs: ['unshare', 'setpriv'], why: 'starts the services without privileges' },
-  { name: 'mount', programs: ['mount'], why: 'starts the services without privileges' },
+  { name: 'util-linux', programs: ['unshare', 'setpriv', 'fallocate'], why: 'starts the services without privileges; tenants’ disks' },
+  { name: 'mount', programs: ['mount', 'umount', 'losetup'], why: 'starts the services without privileges; tenants’ disks' },
+  { name: 'e2fsprogs', programs: ['mkfs.ext4', 'resize2fs'], why: 'tenants’ disks' },
   { name: 'passwd', programs: ['useradd'], why: 'makes the services’ users' },
   { name: 'tar', programs: ['tar'], why: 'reads root file systems' },
+];
+
+/** What only the tests use. A `service` is one that Debian starts with the package: tests start their own, so it is stopped. */
+export const TEST_PACKAGES = [
+  { name: 'docker-registry', programs: ['docker-registry'], service: 'docker-registry', why: 'tests of pull and push' },
+  { name: 'apache2-utils', programs: ['htpasswd'], why: 'logins of test registries' },
+  { name: 'openssl', programs: ['openssl'], why: 'certificates of test registries' },
 ];
 
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -48,13 +56,14 @@ function isReadable(path) {
 }
 
 /** A program may come from elsewhere than its Debian package (a newer crun in /usr/local): what counts is that it is there. */
-export function missingPackages() {
-  return PACKAGES.filter(({ programs = [], files = [] }) => !programs.every(findProgram) || !files.every(isReadable));
+export function missingPackages(packages = PACKAGES) {
+  return packages.filter(({ programs = [], files = [] }) => !programs.every(findProgram) || !files.every(isReadable));
 }
 
 /** Installs what is missing, and only that. Waits for another apt to finish. */
-export async function installPackages(report) {
-  const missing = missingPackages().map(({ name }) => name);
+export async function installPackages(report, packages = PACKAGES) {
+  const absent = missingPackages(packages);
+  const missing = absent.map(({ name }) => name);
   if (missing.length === 0) return 'nothing missing';
   const options = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', '-o', 'APT::Status-Fd=1', '-q'];
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'a', LC_ALL: 'C' };
@@ -72,6 +81,7 @@ export async function installPackages(report) {
     await runProgram(['apt-get', ...options, 'update'], { env, onLine, mend, title: 'apt-get update' });
     await runProgram(install, { env, onLine, mend, title: 'apt-get install' });
   }
+  for (const { service } of absent) if (service !== undefined && existsSync('/run/systemd/system')) await runProgram(['systemctl', 'disable', '--now', service], { env, title: 'systemctl disable' });
   return `installed ${missing.join(', ')}`;
 }
 

@@ -5,7 +5,7 @@ import { checkMachine, renderCheck } from './checks.mjs';
 import { buildNative, buildPrograms, generateDatabaseClient, installDependencies, installRuntimes } from './build-steps.mjs';
 import { ensureDataFolder } from './data-folder.mjs';
 import { takeLock } from './lock.mjs';
-import { installPackages } from './packages.mjs';
+import { PACKAGES, TEST_PACKAGES, installPackages } from './packages.mjs';
 import { ensureAccount, DATABASE_USER, GATEWAY_USER } from './accounts.mjs';
 import { Progress } from './progress.mjs';
 import { withSystemPath } from './run-program.mjs';
@@ -24,7 +24,7 @@ async function prepare(progress) {
   for (const check of checks) if (check.status !== 'ok') progress.line(renderCheck(check));
   if (checks.some(({ status }) => status === 'fail')) throw new SetupError('this machine cannot run the tests');
   const dependencies = progress.task('npm packages', installDependencies);
-  const system = progress.task('system packages', installPackages);
+  const system = progress.task('system packages', (report) => installPackages(report, [...PACKAGES, ...TEST_PACKAGES]));
   await Promise.all([dependencies, system]);
   await progress.task('database client', generateDatabaseClient);
   await Promise.all([progress.task('programs', buildPrograms), progress.task('guest agent', buildNative)]);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isDataFolder } from './data-folder.mjs';
@@ -23,6 +24,7 @@ function main() {
   if (holder) throw new SetupError(`Sandbar runs on ${dataDir}: process ${holder.pid}`, { mend: 'Stop it first, with Ctrl-C in its terminal.' });
   const alive = Object.entries(readStatus(paths)?.services ?? {}).filter(([, service]) => isAlive(service));
   if (alive.length > 0) throw new SetupError(`still running: ${alive.map(([name, { pid }]) => `${name} (${pid})`).join(', ')}`, { mend: 'They end by themselves in a moment; try again.' });
+  unmountDisks(dataDir);
   const mounts = mountsBelow(dataDir);
   if (mounts.length > 0) throw new SetupError(`file systems are mounted below it: ${mounts.join(', ')}`, { mend: 'Unmount them first: removing would reach into them.' });
   // Out of the way in one step, so that a removal that is cut short leaves no half a data folder under the name.
@@ -32,8 +34,22 @@ function main() {
   process.stdout.write(`${dataDir} removed. The system users sandbar and sandbar-db own nothing any more: userdel removes them.\n`);
 }
 
+/** A worker that was killed leaves its tenants' disks mounted. What still has one open keeps it from being unmounted, and so the data from being removed. */
+function unmountDisks(dataDir) {
+  const disks = mountsBelow(dataDir).filter((path) => path.startsWith(`${dataDir}/engine/disks/`));
+  // Those below come after what they stand on.
+  for (const path of disks.reverse()) {
+    try {
+      execFileSync('umount', ['-n', path], { stdio: 'ignore' });
+    } catch {
+      // Named by the caller, who finds it mounted.
+    }
+  }
+}
+
 function mountsBelow(dataDir) {
-  return readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1]).filter((path) => path?.startsWith(`${dataDir}/`));
+  const paths = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1]?.replaceAll(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))));
+  return paths.filter((path) => path?.startsWith(`${dataDir}/`));
 }
 
 try {

@@ -6,7 +6,7 @@ import { asError } from '#kernel';
 /**
  * `node main-leaks.js --data-dir PATH --cgroup-root NAME [--running] [--json]`: what sandboxes have left on this machine. Exit 0: nothing.
  * Exit 1: each leftover stands on a line (or in the JSON array). `--running`: the node is up, so the cgroups of itself and of its tenants
- * are no leftovers; sandboxes that execute a run at this moment are found all the same.
+ * are no leftovers, nor the tenants' disks; sandboxes that execute a run at this moment are found all the same.
  */
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -14,8 +14,9 @@ async function main(): Promise<number> {
   });
   const { 'data-dir': dataDir, 'cgroup-root': cgroupRoot } = values;
   if (dataDir === undefined || cgroupRoot === undefined) throw new TypeError('--data-dir and --cgroup-root are needed');
-  const found = await findLeaks({ root: join(resolve(dataDir), 'engine'), cgroupRoot });
-  const leaks = values.running ? found.filter((leak) => !isParentCgroup(leak, cgroupRoot)) : found;
+  const root = join(resolve(dataDir), 'engine');
+  const found = await findLeaks({ root, cgroupRoot });
+  const leaks = values.running ? found.filter((leak) => !isParentCgroup(leak, cgroupRoot) && !isDisk(leak, root)) : found;
   if (values.json) process.stdout.write(`${JSON.stringify(leaks, null, 2)}\n`);
   else process.stdout.write(leaks.length === 0 ? 'Nothing is left of any sandbox.\n' : leaks.map(({ kind, what }) => `${kind} ${what}\n`).join(''));
   return leaks.length === 0 ? 0 : 1;
@@ -25,6 +26,10 @@ async function main(): Promise<number> {
 function isParentCgroup({ kind, what }: Leak, cgroupRoot: string): boolean {
   const parts = what.split(`/${cgroupRoot}`);
   return kind === 'cgroup' && /^(\/ten_[0-9a-z]+)?$/.test(parts.at(-1) ?? '');
+}
+
+function isDisk({ kind, what }: Leak, root: string): boolean {
+  return kind === 'device' || (kind === 'mount' && what.startsWith(join(root, 'disks', '/')));
 }
 
 try {

@@ -11,6 +11,8 @@ const jest = (...patterns) => [...JEST, ...patterns.flatMap((pattern) => ['--tes
 const PARTS = [
   ['cgroups, in a unit', () => jest('engine/src/cgroups/')],
   ['sandboxes, in a unit', () => jest('engine/src/runtime/crun.root-spec', 'engine/src/runtime/guest-agent.root-spec', 'engine/src/linux/')],
+  // With CAP_SYS_RESOURCE, so that disks grow while they are used.
+  ['tenants’ disks, in a unit', () => [...jest('engine/src/disks/'), '--testNamePattern', 'grow|gives space|outlive|name space']],
   ['the platform, in a unit', () => ['node', 'infra/vm/guest/platform.mjs']],
   ['cgroups and sandboxes, in a container', () => inContainer(jest('engine/src/cgroups/', 'engine/src/runtime/guest-agent.root-spec'))],
 ];

@@ -31,6 +31,7 @@ export const workerConfigSchema = z.object(workerVariables).transform((env) => (
   nodeConcurrency: env.SANDBAR_NODE_CONCURRENCY,
   ociRuntime: env.SANDBAR_OCI_RUNTIME,
   cgroupRoot: env.SANDBAR_CGROUP_ROOT,
+  registries: { insecure: env.SANDBAR_INSECURE_REGISTRIES, privateHosts: env.SANDBAR_PRIVATE_REGISTRIES, mirrors: env.SANDBAR_REGISTRY_MIRRORS },
   nativeDir: env.SANDBAR_NATIVE_DIR ?? join(installationRoot(), 'dist', 'native'),
   redis: env.REDIS_URL,
   logLevel: env.SANDBAR_LOG_LEVEL,

@@ -90,8 +90,30 @@ export const workerVariables = {
   ),
   SANDBAR_OCI_RUNTIME: describe(z.enum(['crun', 'runc']).default('crun'), { description: 'The OCI runtime: crun or runc.' }),
   SANDBAR_CGROUP_ROOT: describe(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'must be one plain path component').default('sandbar'), { description: "Name of the cgroup all sandboxes stand under." }),
-  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init and sandbar-spawner are. Default: dist/native of this installation.', initial: '' }),
+  SANDBAR_INSECURE_REGISTRIES: hosts('Registries that may be spoken to in plain HTTP, and at a private address: host[:port], with commas between.'),
+  SANDBAR_PRIVATE_REGISTRIES: hosts('Registries that may be spoken to at a private address, over TLS: host[:port], with commas between.'),
+  SANDBAR_REGISTRY_MIRRORS: describe(
+    z
+      .string()
+      .transform((text) => text.split(',').map((url) => url.trim()).filter((url) => url !== ''))
+      .refine((list) => list.every((url) => /^https?:\/\//.test(url) && URL.canParse(url)), 'must be http(s) URLs, with commas between')
+      .prefault(''),
+    { description: "URLs of registries that are asked first for Docker Hub's images, with commas between.", initial: '' },
+  ),
+  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init, sandbar-spawner and sandbar-tree are. Default: dist/native of this installation.', initial: '' }),
 };
+
+/** `host[:port]`, several with commas between. */
+function hosts(description: string) {
+  return describe(
+    z
+      .string()
+      .transform((text) => text.split(',').map((host) => host.trim()).filter((host) => host !== ''))
+      .refine((list) => list.every((host) => /^(?:[\w.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/.test(host)), 'must be host or host:port, with commas between')
+      .prefault(''),
+    { description, initial: '' },
+  );
+}
 
 function parseListen(text: string): NodeRpcListen | undefined {
   // sun_path holds 107 bytes and a NUL (unix(7)).

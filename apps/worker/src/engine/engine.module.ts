@@ -8,7 +8,7 @@ import { openEngine } from './open-engine.js';
 /** The one place where the engine is wired. */
 @Module({
   providers: [
-    { provide: STORES, inject: [WORKER_CONFIG], useFactory: (config: WorkerConfig) => openEngineStores(config.dataDir) },
+    { provide: STORES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => openEngineStores({ ...config, logger }) },
     {
       provide: ENGINE,
       inject: [WORKER_CONFIG, LOGGER, STORES],

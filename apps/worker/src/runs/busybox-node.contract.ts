@@ -56,7 +56,7 @@ export class BusyboxNode {
   static async open(name: string): Promise<BusyboxNode> {
     const dataDir = await mkdtemp(join(tmpdir(), `${name}-`));
     await chmod(dataDir, 0o711);
-    const stores = await openEngineStores(dataDir);
+    const stores = await openEngineStores({ dataDir, nativeDir: NATIVE, logger: silentLogger });
     const { chainId } = await stores.images.importRootfs({ namespace: 'system', name: 'runtime/busybox:1', tar: busyboxTar(dataDir) });
     const redis = await startTestRedis();
     const control = await createControlQueues(redis.options, silentLogger);

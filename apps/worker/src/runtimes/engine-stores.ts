@@ -1,21 +1,36 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FsContentStore, FsImageStore, OverlaySnapshotter, type ContentStore, type ImageStore, type Snapshotter } from '#engine';
+import { FsContentStore, FsTenantImages, HelperTrees, OverlaySnapshotter, RootfsImages, type ContentStore, type FsTenantImagesOptions, type ImageStore, type Snapshotter, type Trees } from '#engine';
+import type { Logger } from '#kernel';
 
 export interface EngineStores {
+  readonly trees: Trees;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
+  /** Root file systems of the runtimes, in the name space `system` of `tenantImages`. */
   readonly images: ImageStore;
+  readonly tenantImages: FsTenantImages;
 }
 
-/** The engine's storage below `<data folder>/engine`, made if need be. What dead processes left half made is swept. */
-export async function openEngineStores(dataDir: string): Promise<EngineStores> {
+export interface EngineStoresOptions extends Pick<FsTenantImagesOptions, 'events' | 'clock' | 'quotaBytesOf'> {
+  readonly dataDir: string;
+  /** Where `sandbar-tree` is. */
+  readonly nativeDir: string;
+  readonly logger: Logger;
+}
+
+/**
+ * The engine's storage below `<data folder>/engine`, made if need be. What dead processes left half made is swept. Garbage is not collected: the one process
+ * that holds containers does that (`TenantImages.collectGarbage`).
+ */
+export async function openEngineStores({ dataDir, nativeDir, ...options }: EngineStoresOptions): Promise<EngineStores> {
   const root = join(dataDir, 'engine');
   await mkdir(root, { recursive: true });
   // Guests' shifted uids pass through on the way to their own folders; they cannot list it.
   await chmod(root, 0o711);
+  const trees = new HelperTrees({ program: join(nativeDir, 'sandbar-tree'), logger: options.logger });
   const content = await FsContentStore.open(join(root, 'content'));
-  const snapshots = await OverlaySnapshotter.open(join(root, 'snapshots'));
-  const images = await FsImageStore.open({ root: join(root, 'images'), content, snapshots });
-  return { content, snapshots, images };
+  const snapshots = await OverlaySnapshotter.open(join(root, 'snapshots'), { trees });
+  const tenantImages = await FsTenantImages.open({ ...options, root: join(root, 'images'), content, snapshots });
+  return { trees, content, snapshots, images: new RootfsImages(tenantImages), tenantImages };
 }

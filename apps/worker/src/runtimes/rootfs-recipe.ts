@@ -21,6 +21,8 @@ export interface RootfsRecipe {
   /** A directory that holds the minimal system, already made; undefined: make it. */
   readonly base: string | undefined;
   readonly packages: readonly string[];
+  /** Without the user `runner` and its working folder: a Debian as others know it. */
+  readonly plain?: boolean;
 }
 
 /** Documentation and translations are not for sandboxes; licences stay. */
@@ -36,7 +38,7 @@ const DPKG_OPTIONS = [
 ];
 
 /** mmdebstrap(1)'s arguments; the tar goes to stdout. Hooks get the root file system's directory as $1. */
-export function mmdebstrapArguments({ sources, aptOptions, base, packages }: RootfsRecipe): string[] {
+export function mmdebstrapArguments({ sources, aptOptions, base, packages, plain = false }: RootfsRecipe): string[] {
   return [
     '--mode=root',
     '--format=tar',
@@ -47,7 +49,7 @@ export function mmdebstrapArguments({ sources, aptOptions, base, packages }: Roo
     ...(packages.length > 0 ? [`--include=${packages.join(',')}`] : []),
     // On top of a finished base, apt adds only what is missing: nothing is fetched or unpacked twice.
     ...(base === undefined ? ['--variant=minbase'] : ['--variant=custom', `--setup-hook=${setupScript(base, sources)}`]),
-    `--customize-hook=${customizeScript(sources)}`,
+    `--customize-hook=${plain ? WITHOUT_RUNNER : WITH_RUNNER}${tidyScript(sources)}`,
     base === undefined ? sources.suite : '',
     '-',
     ...sources.lines,
@@ -58,9 +60,8 @@ function setupScript(base: string, sources: DebianSources): string {
   return ['set -e', `cp --archive --reflink=auto -- ${quote(`${base}/.`)} "$1/"`, `printf '%s\\n' ${sources.lines.map(quote).join(' ')} > "$1/etc/apt/sources.list"`].join('\n');
 }
 
-/** Leaves the root file system the same for every machine and every hour, with the user that programs run as. */
-function customizeScript(sources: DebianSources): string {
-  return `set -e
+/** The user that programs of runs are executed as. */
+const WITH_RUNNER = `set -e
 if ! grep -q '^runner:' "$1/etc/passwd"; then
   chroot "$1" groupadd --gid 1000 runner
   chroot "$1" useradd --uid 1000 --gid 1000 --home-dir /work --no-create-home --shell /bin/bash runner
@@ -68,7 +69,16 @@ fi
 mkdir -p "$1/work"
 chown 1000:1000 "$1/work"
 chmod 0755 "$1/work"
-rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/apt/apt.conf.d/99mmdebstrap"
+`;
+
+const WITHOUT_RUNNER = `set -e
+if grep -q '^runner:' "$1/etc/passwd"; then chroot "$1" userdel runner; fi
+rm -rf "$1/work"
+`;
+
+/** Leaves the root file system the same for every machine and every hour. */
+function tidyScript(sources: DebianSources): string {
+  return `rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/apt/apt.conf.d/99mmdebstrap"
 : > "$1/etc/resolv.conf"
 printf 'sandbox\\n' > "$1/etc/hostname"
 printf '127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n' > "$1/etc/hosts"

@@ -69,7 +69,6 @@ export class RuntimeInstaller {
     const sources = await findDebianSources();
     const aptOptions = await findAptNetworkOptions();
     const staging = await StagingArea.open(join(this.options.dataDir, 'engine', 'rootfs-staging'), 0o711);
-    await this.options.stores.images.collectGarbage();
     const make = (plan: Plan, base?: Image) => this.ensureImage(plan, { staging, sources, aptOptions, base });
 
     const plans = this.plans(sources.suite);
@@ -81,6 +80,29 @@ export class RuntimeInstaller {
     runtimes.sort((a, b) => (a.name < b.name ? -1 : 1));
     await writeInstalledRuntimes(this.options.dataDir, runtimes);
     return runtimes;
+  }
+
+  /** Debian as others know it, without the user that runs are executed as: made from the base that `install` has left. */
+  async debian(): Promise<{ readonly suite: string; readonly rootfs: () => AsyncIterable<Uint8Array> }> {
+    const sources = await findDebianSources();
+    return { suite: sources.suite, rootfs: () => this.plainRootfs(sources) };
+  }
+
+  private async *plainRootfs(sources: DebianSources): AsyncGenerator<Uint8Array, void, void> {
+    const staging = await StagingArea.open(join(this.options.dataDir, 'engine', 'rootfs-staging'), 0o711);
+    const base = await this.find(this.plans(sources.suite).base.image);
+    const [baseDir] = base === undefined ? [] : await this.options.stores.snapshots.layerDirs(base.chainId);
+    yield* buildRootfs({
+      recipe: { sources, aptOptions: await findAptNetworkOptions(), base: baseDir, packages: [], plain: true },
+      workDir: staging.newPath(),
+      sourceDateEpoch: this.today(),
+      signal: this.options.signal,
+      onStep: () => undefined,
+    });
+  }
+
+  private today(): number {
+    return Math.floor((this.options.clock ?? systemClock).now() / 1000 / DAY_SECONDS) * DAY_SECONDS;
   }
 
   /** Images with most packages first: they take longest. */
@@ -103,7 +125,7 @@ export class RuntimeInstaller {
       this.report(plan, 'done', 100, 'is there already');
       return existing;
     }
-    const sourceDateEpoch = Math.floor((this.options.clock ?? systemClock).now() / 1000 / DAY_SECONDS) * DAY_SECONDS;
+    const sourceDateEpoch = this.today();
     const [baseDir] = means.base ? await stores.snapshots.layerDirs(means.base.chainId) : [];
     this.report(plan, 'fetch', 0, 'starts');
     const tar = buildRootfs({

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What guest root may hold at most; other users hold nothing. */
+/* What guest root may hold at most, unless the command line says so; other users hold nothing. */
 #ifndef GUEST_ROOT_CAPABILITIES
 #define BIT(capability) (UINT64_C(1) << (capability))
 #define GUEST_ROOT_CAPABILITIES                                                                                                              \
@@ -30,6 +31,20 @@
 #define OOM_SCORE_ADJ "500"
 
 struct rlimit inherited_nofile;
+struct guest_privileges guest_privileges = {.root_capabilities = GUEST_ROOT_CAPABILITIES, .no_new_privileges = true};
+
+bool privileges_argument(const char *argument) {
+  static const char capabilities[] = "--capabilities=";
+  if (strcmp(argument, "--new-privileges") == 0) {
+    guest_privileges.no_new_privileges = false;
+    return true;
+  }
+  if (strncmp(argument, capabilities, sizeof capabilities - 1) != 0) return false;
+  const char *digits = argument + sizeof capabilities - 1;
+  if (strlen(digits) != 16 || strspn(digits, "0123456789abcdef") != 16) return false;
+  guest_privileges.root_capabilities = guest_privileges.user_bounding = strtoull(digits, NULL, 16);
+  return true;
+}
 
 static int report_fd;
 
@@ -102,15 +117,15 @@ static void limit_capabilities(uint64_t keep) {
 }
 
 static void take_identity(const struct start_request *request) {
-  uint64_t keep = request->uid == 0 ? GUEST_ROOT_CAPABILITIES : 0;
+  const bool root = request->uid == 0;
   gid_t gids[MAX_GIDS];
   for (uint32_t i = 0; i < request->gid_count; i++) gids[i] = request->gids[i];
-  limit_bounding_set(keep);
+  limit_bounding_set(root ? guest_privileges.root_capabilities : guest_privileges.user_bounding);
   if (setgroups(request->gid_count, gids) < 0) fail(STAGE_IDENTITY, errno);
   if (setresgid(request->gid, request->gid, request->gid) < 0) fail(STAGE_IDENTITY, errno);
   if (setresuid(request->uid, request->uid, request->uid) < 0) fail(STAGE_IDENTITY, errno);
-  limit_capabilities(keep);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(STAGE_IDENTITY, errno);
+  limit_capabilities(root ? guest_privileges.root_capabilities : 0);
+  if (guest_privileges.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(STAGE_IDENTITY, errno);
 }
 
 /* A file written a moment ago may still be held for writing by a child that has not reached its own execve. */

@@ -2,6 +2,7 @@
 #ifndef SANDBAR_CHILD_H
 #define SANDBAR_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
@@ -29,6 +30,18 @@ struct child_plan {
   int stderr_fd;
   int report_fd;
 };
+
+/* What processes of this sandbox may have; fixed when it starts. */
+struct guest_privileges {
+  uint64_t root_capabilities;
+  /* The bounding set of users other than root, from which set-id programs take. */
+  uint64_t user_bounding;
+  bool no_new_privileges;
+};
+
+extern struct guest_privileges guest_privileges;
+/* Takes one word of the agent's command line: `--capabilities=HEX` or `--new-privileges`. False when it is neither. */
+bool privileges_argument(const char *argument);
 
 /* Soft and hard limits that the agent was given, before it raised its own. */
 extern struct rlimit inherited_nofile;

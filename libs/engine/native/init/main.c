@@ -91,8 +91,8 @@ static int sooner(int left, int right) {
 }
 
 int main(int argc, char **argv, char **env) {
-  (void)argc;
-  (void)argv;
+  for (int i = 1; i < argc; i++)
+    if (!privileges_argument(argv[i])) give_up("unknown argument");
   /* kill(-1) means "the sandbox" only from here. */
   if (getpid() != 1) give_up("must be process 1 of its name space");
   close_to_guests(env);

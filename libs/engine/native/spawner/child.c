@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "rootfs.h"
+
 #define AGENT_FD 3
 #define AGENT_BACKLOG 8
 
@@ -163,10 +165,10 @@ _Noreturn void run_launch(struct reader *body, int program) {
   char **env = read_list(body, NULL);
   struct rootfs rootfs = {.mount_point = read_string(body)};
   rootfs.lower_dirs = read_list(body, NULL);
-  rootfs.upper_bytes = read_u64(body);
-  rootfs.upper_inodes = read_u64(body);
+  read_upper(body, &rootfs.upper);
   rootfs.id_start = read_u32(body);
   rootfs.id_count = read_u32(body);
+  read_binds(body, &rootfs);
   char **procs_files = read_list(body, NULL);
   const char *socket_path = read_string(body);
   if (body->bad) {

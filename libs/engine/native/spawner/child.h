@@ -17,23 +17,11 @@ _Noreturn void run_exec(struct reader *body);
 /* `program`: a copy of argv[0] to be executed in its place, or -1. */
 _Noreturn void run_launch(struct reader *body, int program);
 
-struct rootfs {
-  const char *mount_point;
-  char **lower_dirs;
-  uint64_t upper_bytes;
-  uint64_t upper_inodes;
-  uint32_t id_start;
-  uint32_t id_count;
-};
-
 /* Reads what of a launch the spawner itself needs; false when the request is malformed. */
 struct launch_head {
   const char *runtime;
   const char *agent;
 };
 bool peek_launch(struct reader body, struct launch_head *out);
-
-/* Moves the process into a mount name space of its own and builds the root file system at `<mount_point>/rootfs`. */
-void build_rootfs(const struct rootfs *rootfs);
 
 #endif

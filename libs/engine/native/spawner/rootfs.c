@@ -1,17 +1,16 @@
 #define _GNU_SOURCE
+#include "rootfs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/securebits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -20,40 +19,6 @@
 #define MAX_LOWERS 128
 /* tmpfs inodes that overlayfs and we take: the root, upper, work, work/work, work/index. */
 #define OWN_INODES 8
-
-static void write_map(pid_t pid, const char *name, const struct rootfs *rootfs) {
-  char path[64], line[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-  int size = snprintf(line, sizeof line, "0 %" PRIu32 " %" PRIu32 "\n", rootfs->id_start, rootfs->id_count);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, line, (size_t)size) != size) fail(name);
-  close(fd);
-}
-
-/* A user name space that only carries the id mapping. It lives as long as the descriptor and the mounts made with it. */
-static int open_userns(const struct rootfs *rootfs) {
-  const pid_t self = getpid();
-  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
-  if (pid < 0) fail("clone user name space");
-  if (pid == 0) {
-    /* It is in no cgroup yet: nobody would find it if its parent were killed now. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (getppid() == self) pause();
-    _exit(0);
-  }
-  write_map(pid, "uid_map", rootfs);
-  write_map(pid, "gid_map", rootfs);
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  int saved = errno;
-  kill(pid, SIGKILL);
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-  }
-  errno = saved;
-  if (fd < 0) fail("open user name space");
-  return fd;
-}
 
 static void make_dir(const char *path, mode_t mode, uint32_t owner) {
   /* chmod, because mkdir obeys the umask. */
@@ -73,7 +38,85 @@ static void mount_lower(const char *dir, const char *target, int userns) {
   close(tree);
 }
 
+/* Two folders of a disk, side by side: overlayfs wants them on one mount, so it is their parent's that is cloned. */
+static void mount_upper_directory(const struct upper *upper, int userns) {
+  int tree = open_tree(AT_FDCWD, upper->parent, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
+  if (tree < 0) fail("open the writable layer");
+  struct mount_attr attr = {
+      /* For whoever sees the overlay, the flags of the overlay's own mount count. */
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+      .propagation = MS_PRIVATE,
+      .userns_fd = (unsigned long long)(unsigned)userns,
+  };
+  if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0) fail("id-map the writable layer");
+  if (move_mount(tree, "", AT_FDCWD, "scratch", MOVE_MOUNT_F_EMPTY_PATH) < 0) fail("mount the writable layer");
+  close(tree);
+}
+
+static void mount_upper_tmpfs(const struct rootfs *rootfs) {
+  char options[160];
+  snprintf(options, sizeof options, "size=%" PRIu64 ",nr_inodes=%" PRIu64 ",mode=0755,uid=%" PRIu32 ",gid=%" PRIu32, rootfs->upper.bytes,
+           rootfs->upper.inodes + OWN_INODES, rootfs->id_start, rootfs->id_start);
+  if (mount("sandbar-upper", "scratch", "tmpfs", MS_NODEV, options) < 0) fail("mount the writable layer");
+  make_dir("scratch/upper", 0755, rootfs->id_start);
+  make_dir("scratch/work", 0755, rootfs->id_start);
+}
+
+/*
+ * Overlayfs makes its files as whoever mounted it. On an id-mapped upper layer the host's root has no id, and the overlay would be read-only:
+ * the mount is made with the guest root's ids for file systems, but with every capability (capabilities(7), SECBIT_NO_SETUID_FIXUP).
+ */
+static void mount_overlay_as(uint32_t id, const char *options) {
+  const int before = prctl(PR_GET_SECUREBITS);
+  if (before < 0 || prctl(PR_SET_SECUREBITS, before | SECBIT_NO_SETUID_FIXUP) < 0) fail("keep capabilities");
+  setfsgid(id);
+  setfsuid(id);
+  if (mount("sandbar-rootfs", "rootfs", "overlay", MS_NODEV, options) < 0) fail("mount the overlay");
+  setfsuid(0);
+  setfsgid(0);
+  if (prctl(PR_SET_SECUREBITS, before) < 0) fail("restore secure bits");
+}
+
+/* Puts their names behind the first `used` bytes of `options`. */
+static void mount_lowers(const struct rootfs *rootfs, int userns, char *options, size_t size, int used) {
+  size_t count = 0;
+  for (; rootfs->lower_dirs[count] != NULL; count++) {
+    if (count == MAX_LOWERS) {
+      errno = E2BIG;
+      fail("more than 128 layers");
+    }
+    char target[32];
+    snprintf(target, sizeof target, "lower/%zu", count);
+    make_dir(target, 0711, 0);
+    mount_lower(rootfs->lower_dirs[count], target, userns);
+    used += snprintf(options + used, size - (size_t)used, "%s%s", count == 0 ? "" : ":", target);
+  }
+  if (count > 0) return;
+  /* An image from nothing: overlayfs needs a lower layer all the same. */
+  make_dir("lower/empty", 0755, rootfs->id_start);
+  snprintf(options + used, size - (size_t)used, "lower/empty");
+}
+
+void read_upper(struct reader *body, struct upper *out) {
+  out->kind = read_u8(body);
+  switch (out->kind) {
+    case UPPER_TMPFS:
+      out->bytes = read_u64(body);
+      out->inodes = read_u64(body);
+      return;
+    case UPPER_DIRECTORY:
+      out->parent = read_string(body);
+      out->upper_name = read_string(body);
+      out->work_name = read_string(body);
+      return;
+    default:
+      body->bad = true;
+  }
+}
+
 void build_rootfs(const struct rootfs *rootfs) {
+  const struct upper *upper = &rootfs->upper;
+  const bool on_disk = upper->kind == UPPER_DIRECTORY;
   if (unshare(CLONE_NEWNS) < 0) fail("unshare mount name space");
   /* Nor do the mounts of one launch reach another, or the spawner. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("make mounts slaves");
@@ -86,33 +129,23 @@ void build_rootfs(const struct rootfs *rootfs) {
   make_dir("lower", 0711, 0);
   make_dir("scratch", 0711, 0);
   make_dir("rootfs", 0711, 0);
+  make_dir("binds", 0711, 0);
 
+  /* Without them the upper layer is a plain difference, which any tool can pack. */
   char options[4096];
-  int used = snprintf(options, sizeof options, "upperdir=scratch/upper,workdir=scratch/work,redirect_dir=off,metacopy=off,index=off,lowerdir=");
-  size_t count = 0;
-  for (; rootfs->lower_dirs[count] != NULL; count++) {
-    if (count == MAX_LOWERS) {
-      errno = E2BIG;
-      fail("more than 128 layers");
-    }
-    char target[32];
-    snprintf(target, sizeof target, "lower/%zu", count);
-    make_dir(target, 0711, 0);
-    mount_lower(rootfs->lower_dirs[count], target, userns);
-    used += snprintf(options + used, sizeof options - (size_t)used, "%s%s", count == 0 ? "" : ":", target);
+  int used = snprintf(options, sizeof options, "upperdir=scratch/%s,workdir=scratch/%s,redirect_dir=off,metacopy=off,index=off%s,lowerdir=",
+                      on_disk ? upper->upper_name : "upper", on_disk ? upper->work_name : "work", on_disk ? ",xino=off" : "");
+  if (used < 0 || (size_t)used > sizeof options / 2) {
+    errno = ENAMETOOLONG;
+    fail("names of the writable layer");
   }
+  mount_lowers(rootfs, userns, options, sizeof options, used);
+  if (on_disk) {
+    mount_upper_directory(upper, userns);
+  } else {
+    mount_upper_tmpfs(rootfs);
+  }
+  mount_overlay_as(on_disk ? rootfs->id_start : 0, options);
+  mount_binds(rootfs, userns);
   close(userns);
-  if (count == 0) {
-    errno = EINVAL;
-    fail("no layers");
-  }
-
-  char upper[160];
-  snprintf(upper, sizeof upper, "size=%" PRIu64 ",nr_inodes=%" PRIu64 ",mode=0755,uid=%" PRIu32 ",gid=%" PRIu32, rootfs->upper_bytes,
-           rootfs->upper_inodes + OWN_INODES, rootfs->id_start, rootfs->id_start);
-  if (mount("sandbar-upper", "scratch", "tmpfs", MS_NODEV, upper) < 0) fail("mount the writable layer");
-  /* Owned by the shifted root: an upper layer that is itself id-mapped makes the overlay read-only. */
-  make_dir("scratch/upper", 0755, rootfs->id_start);
-  make_dir("scratch/work", 0755, rootfs->id_start);
-  if (mount("sandbar-rootfs", "rootfs", "overlay", MS_NODEV, options) < 0) fail("mount the overlay");
 }

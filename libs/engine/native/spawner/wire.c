@@ -15,6 +15,11 @@ static const uint8_t *take(struct reader *r, size_t size) {
   return at;
 }
 
+uint8_t read_u8(struct reader *r) {
+  const uint8_t *at = take(r, sizeof *at);
+  return at == NULL ? 0 : *at;
+}
+
 uint32_t read_u32(struct reader *r) {
   uint32_t value = 0;
   const uint8_t *at = take(r, sizeof value);

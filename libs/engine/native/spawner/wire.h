@@ -14,6 +14,7 @@ struct reader {
   bool bad;
 };
 
+uint8_t read_u8(struct reader *r);
 uint32_t read_u32(struct reader *r);
 uint64_t read_u64(struct reader *r);
 /* A pointer into the frame. "" when bad. */

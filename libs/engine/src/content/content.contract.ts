@@ -7,6 +7,10 @@ export interface ContentStoreUnderTest {
   damage(digest: Digest, bytes: Uint8Array): Promise<void>;
   /** How many things the store holds that are neither whole blobs nor directories. */
   countUnfinished(): Promise<number>;
+  /** Makes all downloads a day older. */
+  age(): Promise<void>;
+  /** The same store as after a restart. */
+  reopen(): Promise<ContentStore>;
   cleanup(): Promise<void>;
 }
 
@@ -27,6 +31,16 @@ async function digests(store: ContentStore): Promise<string[]> {
   const found: string[] = [];
   for await (const info of store.list()) found.push(info.digest);
   return found.sort();
+}
+
+async function settled(promise: Promise<unknown>, afterMs = 50): Promise<boolean> {
+  let done = false;
+  const mark = (): void => {
+    done = true;
+  };
+  void promise.then(mark, mark);
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  return done;
 }
 
 export function describeContentStore(name: string, factory: () => Promise<ContentStoreUnderTest>): void {
@@ -132,6 +146,181 @@ export function describeContentStore(name: string, factory: () => Promise<Conten
       const forged = 'sha256:../../../etc/passwd' as Digest;
       await expect(store.open(forged)).rejects.toMatchObject({ code: 'invalid_argument' });
       await expect(store.delete(forged)).rejects.toMatchObject({ code: 'invalid_argument' });
+    });
+
+    it('deletes nothing that is pinned, and all of it afterwards', async () => {
+      const { digest } = await store.write(chunks('pinned'));
+      const first = await store.pin([digest, digest]);
+      const second = await store.pin([]);
+      await second.add([digest]);
+      await store.delete(digest);
+      first.release();
+      first.release();
+      expect((await store.sweep(() => false)).removed).toEqual([]);
+      expect((await store.read(digest)).toString()).toBe('pinned');
+      second.release();
+      expect((await store.sweep(() => false)).removed).toEqual([{ digest, size: 6 }]);
+      expect(await store.stat(digest)).toBeUndefined();
+    });
+
+    it('protects what comes after the pin', async () => {
+      const digest = digestOf('late');
+      const pin = await store.pin([digest]);
+      await store.write(chunks('late'));
+      await store.delete(digest);
+      expect(await store.stat(digest)).toBeDefined();
+      pin.release();
+    });
+
+    it('answers a pin only when what is then seen stays', async () => {
+      for (let round = 0; round < 30; round += 1) {
+        const { digest } = await store.write(chunks(`round ${round}`));
+        const deletion = round % 2 === 0 ? store.delete(digest) : store.sweep(() => false);
+        const pin = await store.pin([digest]);
+        const seen = await store.stat(digest);
+        await deletion;
+        expect(await store.stat(digest)).toEqual(seen);
+        pin.release();
+      }
+    });
+
+    it('sweeps what is not needed', async () => {
+      const kept = await store.write(chunks('kept'));
+      const loose = await store.write(chunks('loose'));
+      expect(await store.sweep((digest) => digest === kept.digest)).toEqual({ removed: [loose] });
+      expect(await digests(store)).toEqual([kept.digest]);
+    });
+
+    it('takes up a download where another has left it', async () => {
+      const digest = digestOf('hello world');
+      const first = await store.ingest(digest, 11);
+      expect(first.offset).toBe(0);
+      await first.write(Buffer.from('hello '));
+      await first.close();
+      await first.close();
+      await expect(first.write(Buffer.from('x'))).rejects.toMatchObject({ code: 'failed_precondition' });
+      expect(await store.stat(digest)).toBeUndefined();
+      const second = await store.ingest(digest, 11);
+      expect(second.offset).toBe(6);
+      await second.write(Buffer.from('world'));
+      expect(second.offset).toBe(11);
+      expect(await second.commit()).toEqual({ digest, size: 11 });
+      await second.close();
+      expect((await store.read(digest)).toString()).toBe('hello world');
+      expect(await under.countUnfinished()).toBe(0);
+    });
+
+    it('has nothing to download of what is there', async () => {
+      const { digest } = await store.write(chunks('here'));
+      const ingest = await store.ingest(digest, 4);
+      expect(ingest.offset).toBe(4);
+      expect(await ingest.commit()).toEqual({ digest, size: 4 });
+      await ingest.close();
+      expect(await under.countUnfinished()).toBe(0);
+    });
+
+    it('lets one write a download at a time, and shows the next what came of it', async () => {
+      const digest = digestOf('one');
+      const first = await store.ingest(digest, 3);
+      const second = store.ingest(digest, 3);
+      const third = store.ingest(digest);
+      expect(await settled(second)).toBe(false);
+      await first.write(Buffer.from('on'));
+      await first.close();
+      expect((await second).offset).toBe(2);
+      expect(await settled(third)).toBe(false);
+      await (await second).write(Buffer.from('e'));
+      await (await second).commit();
+      expect((await third).offset).toBe(3);
+      await (await third).close();
+    });
+
+    it('forgets a download of other bytes than those announced, and can begin anew', async () => {
+      const digest = digestOf('good');
+      const ingest = await store.ingest(digest, 4);
+      await ingest.write(Buffer.from('evil'));
+      await expect(ingest.commit()).rejects.toMatchObject({ code: 'digest_mismatch' });
+      expect(ingest.offset).toBe(0);
+      await ingest.write(Buffer.from('goo'));
+      await expect(ingest.commit()).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await ingest.write(Buffer.from('goo'));
+      await expect(ingest.write(Buffer.from('dness'))).rejects.toMatchObject({ code: 'digest_mismatch' });
+      expect(ingest.offset).toBe(0);
+      await ingest.write(Buffer.from('bad'));
+      await ingest.restart();
+      await ingest.write(Buffer.from('good'));
+      await ingest.commit();
+      expect((await store.read(digest)).toString()).toBe('good');
+    });
+
+    it('does not believe a kept prefix', async () => {
+      const digest = digestOf('good');
+      const evil = await store.ingest(digest, 4);
+      await evil.write(Buffer.from('ev'));
+      await evil.close();
+      const ingest = await store.ingest(digest, 4);
+      expect(ingest.offset).toBe(2);
+      await ingest.write(Buffer.from('od'));
+      await expect(ingest.commit()).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await ingest.close();
+      expect(await store.stat(digest)).toBeUndefined();
+    });
+
+    it('refuses to download under a digest that would name another file', async () => {
+      await expect(store.ingest('sha256:../../../etc/passwd' as Digest)).rejects.toMatchObject({ code: 'invalid_argument' });
+    });
+
+    it('keeps what a killed download has, for those who come back soon', async () => {
+      const digest = digestOf('hello world');
+      const before = await store.ingest(digest, 11);
+      await before.write(Buffer.from('hello '));
+      store = await under.reopen();
+      await store.sweep(() => false);
+      const after = await store.ingest(digest, 11);
+      expect(after.offset).toBe(6);
+      await after.write(Buffer.from('world'));
+      await after.commit();
+      expect((await store.read(digest)).toString()).toBe('hello world');
+      await before.close();
+    });
+
+    it('keeps whole downloads of a killed holder for an hour, and of one that let go not at all', async () => {
+      const fetch = async (text: string): Promise<Digest> => {
+        const ingest = await store.ingest(digestOf(text));
+        await ingest.write(Buffer.from(text));
+        return (await ingest.commit()).digest;
+      };
+      const pin = await store.pin([digestOf('let go')]);
+      await fetch('let go');
+      pin.release();
+      await store.pin([digestOf('killed')]);
+      const killed = await fetch('killed');
+      store = await under.reopen();
+      expect((await store.sweep(() => false)).removed).toEqual([{ digest: digestOf('let go'), size: 6 }]);
+      await under.age();
+      expect((await store.sweep(() => false)).removed).toEqual([{ digest: killed, size: 6 }]);
+      expect(await digests(store)).toEqual([]);
+    });
+
+    it('sweeps downloads that nobody came back for, except those pinned or being written', async () => {
+      const texts = ['abandoned', 'pinned', 'written'];
+      const [abandoned, pinned, written] = await Promise.all(texts.map((text) => store.ingest(digestOf(text))));
+      for (const ingest of [abandoned!, pinned!, written!]) await ingest.write(Buffer.from('half'));
+      await abandoned!.close();
+      await pinned!.close();
+      const pin = await store.pin([digestOf('pinned')]);
+      await under.age();
+      await store.sweep(() => false);
+      expect(await under.countUnfinished()).toBe(2);
+      const offsets: number[] = [];
+      for (const text of texts.slice(0, 2)) {
+        const ingest = await store.ingest(digestOf(text));
+        offsets.push(ingest.offset);
+        await ingest.close();
+      }
+      expect(offsets).toEqual([0, 4]);
+      pin.release();
+      await written!.close();
     });
   });
 }

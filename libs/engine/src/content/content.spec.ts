@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestHex, digestOf } from '#kernel';
@@ -11,7 +11,12 @@ describeContentStore('FsContentStore', async () => {
   return {
     store: await FsContentStore.open(root),
     damage: (digest, bytes) => writeFile(join(root, 'blobs', 'sha256', digestHex(digest)), bytes),
-    countUnfinished: async () => (await readdir(join(root, 'staging'))).length,
+    countUnfinished: async () => (await readdir(join(root, 'staging'))).length + (await readdir(join(root, 'partial'))).length,
+    age: async () => {
+      const dayAgo = Date.now() / 1000 - 86_400;
+      for (const folder of ['partial', 'arrived']) for (const name of await readdir(join(root, folder))) await utimes(join(root, folder, name), dayAgo, dayAgo);
+    },
+    reopen: () => FsContentStore.open(root),
     cleanup: () => rm(root, { recursive: true, force: true }),
   };
 });

@@ -9,7 +9,11 @@ export interface TenantDisks {
   readonly driver: string;
   /** Finds mounted disks again and mends what a crash left. To be awaited once before all else. */
   recover(): Promise<void>;
-  /** The tenant's disk, made and mounted when need be; brought to that size (within 1 MiB of usable bytes) when it differs. Idempotent. */
+  /**
+   * The tenant's disk, made and mounted when need be; brought to that size (within 1 MiB of usable bytes) when it differs. Idempotent, and free when
+   * nothing differs. A process without CAP_SYS_RESOURCE cannot grow a disk that sandboxes use: it stays as it is (`usage` tells) until an `ensure` finds it idle.
+   * @throws CodedError `failed_precondition` when it holds more than that, `invalid_argument` (below 8 MiB)
+   */
   ensure(tenantId: TenantId, sizeBytes: number): Promise<TenantDisk>;
   /** undefined when the tenant has none yet. */
   find(tenantId: TenantId): Promise<TenantDisk | undefined>;
@@ -22,11 +26,15 @@ export interface TenantDisks {
 
 export interface TenantDisk {
   readonly tenantId: TenantId;
-  /** Mounted there (nosuid, nodev, noexec); root's alone, guests see only subfolders that are mounted into them. */
+  /**
+   * Mounted there (nosuid, nodev, noexec: whoever mounts a part of it for a guest says what holds there); root's alone. On it are `containers/`,
+   * `volumes/`, `host/` and `partitions/`.
+   */
   readonly path: string;
   usage(): Promise<DiskUsage>;
   /**
-   * A folder on the disk with a hard end of its own, its space taken from the disk at once. Idempotent by name; mounted again after a restart.
+   * A folder on the disk with a hard end of its own, its space (and some MiB for its tables) taken from the disk at once. It is the top of a file system:
+   * guests get subfolders. Idempotent by name; mounted again by the first call after a restart.
    * @throws CodedError `resource_exhausted` when the disk has not that much left
    */
   ensurePartition(name: string, sizeBytes: number): Promise<string>;

@@ -1,1 +1,2 @@
 export * from './events.js';
+export { MemoryHostEvents } from './drivers/memory-host-events.js';

@@ -1,3 +1,12 @@
 export * from './images.js';
 export * from './tenant-images.js';
-export { FsImageStore, type FsImageStoreOptions } from './drivers/fs-image-store.js';
+export * from './media-types.js';
+export { MAX_DOCUMENT_BYTES, MAX_INDEX_ENTRIES, MAX_LAYERS, documentKind, parseDescriptor, parseIndex, parseManifest, parseObject } from './documents.js';
+export type { Descriptor, ImageIndex, IndexEntry, Manifest, Platform } from './documents.js';
+export { parseContainerConfig, parseImageConfig } from './image-config.js';
+export * from './platforms.js';
+export { applyChanges } from './changes.js';
+export { FsTenantImages, type FsTenantImagesOptions } from './drivers/fs-tenant-images.js';
+export { decompressed } from './drivers/decompress.js';
+export { RootfsImages } from './drivers/rootfs-images.js';
+export { TarImageArchives, type TarImageArchivesOptions } from './archives/tar-image-archives.js';

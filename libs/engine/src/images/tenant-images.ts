@@ -35,7 +35,11 @@ export interface TenantImages {
   /** Sums each layer once per name space. */
   usage(namespace: string): Promise<ImageUsage>;
 
-  /** Containers that hold an image, and the layers they stand on even when the image is gone. Not kept: `containers` says them again after a restart. Idempotent. */
+  /**
+   * Containers that hold an image, and the layers they stand on even when the image is gone. Not kept: `containers` says them again after a restart, before
+   * the first `collectGarbage`. Idempotent; a new state (`running`) replaces the old. Says nothing of whether the image is there: hold it first, then
+   * `resolve` its ID; what is found then stays.
+   */
   hold(namespace: string, image: Digest, chainId: Digest | undefined, holder: ImageHolder): void;
   release(namespace: string, holderId: string): void;
 
@@ -44,7 +48,10 @@ export interface TenantImages {
   /** An image on top of `base` (absent: of nothing) with one more layer, or only another config when there is no layer. */
   append(namespace: string, request: AppendLayer): Promise<ImageRecord>;
 
-  /** Removes every blob and unpacked layer that nothing needs. Cannot race any of the above, nor pulls and pushes that pin. */
+  /**
+   * Removes every blob and unpacked layer that nothing needs. Cannot race any of the above, nor pulls and pushes that pin. To be called once at start, when
+   * `containers` has said what it holds.
+   */
   collectGarbage(): Promise<{ readonly blobs: number; readonly bytes: number; readonly layers: number }>;
   /** All of a name space, when its tenant is removed. Idempotent. */
   drop(namespace: string): Promise<void>;
@@ -73,11 +80,22 @@ export interface ImageRecord extends Image {
   readonly rawConfig: Readonly<Record<string, unknown>>;
   /** Of all its layers, unpacked. */
   readonly sizeBytes: number;
+  /** Lowest first; the blob of each is the one that its manifest names. */
+  readonly layers: readonly ImageLayer[];
   /** When it came here, and when a name was last given: milliseconds. */
   readonly addedAt: number;
   readonly taggedAt: number | undefined;
   /** Those that use it. */
   readonly containers: readonly string[];
+}
+
+export interface ImageLayer {
+  /** Of the uncompressed tar. */
+  readonly diffId: Digest;
+  readonly chainId: Digest;
+  /** The tar as stored: plain or compressed, as its descriptor in the manifest says. */
+  readonly blob: Digest;
+  readonly sizeBytes: number;
 }
 
 export interface HistoryRow {
@@ -100,11 +118,16 @@ export interface ImageUsage {
 export interface ImportTar {
   readonly tar: AsyncIterable<Uint8Array>;
   readonly name?: ImageReference;
+  /** Absent: `Imported from -`. */
   readonly message?: string;
-  /** Dockerfile instructions (`CMD ["x"]`, `ENV a=b` …). @see parseChanges */
+  /** Dockerfile instructions (`CMD ["x"]`, `ENV a=b` …). @see applyChanges */
   readonly changes: readonly string[];
   /** Absent: the node's. */
   readonly architecture?: string;
+  /** What `changes` are applied to. */
+  readonly config?: ImageConfig['config'];
+  /** RFC 3339; absent: now. */
+  readonly created?: string;
 }
 
 export interface AppendLayer {

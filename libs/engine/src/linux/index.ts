@@ -6,3 +6,4 @@ export * from './remove-folder.js';
 export * from './mountinfo.js';
 export { HelperSpawner, type HelperSpawnerOptions } from './drivers/helper-spawner.js';
 export * from './staging-area.js';
+export * from './keyed-queue.js';

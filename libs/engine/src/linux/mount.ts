@@ -10,7 +10,7 @@ export interface IdRange {
  */
 export interface OverlayRootfs {
   readonly kind: 'overlay';
-  /** Unpacked layers, **topmost first** (the order of overlayfs' `lowerdir`), each mounted id-mapped to `idRange`. */
+  /** Unpacked layers, **topmost first** (the order of overlayfs' `lowerdir`), each mounted id-mapped to `idRange`. None: an empty file system. At most 128. */
   readonly lowerDirs: readonly string[];
   readonly upper: TmpfsUpper | DirectoryUpper;
 }
@@ -23,7 +23,8 @@ export interface TmpfsUpper {
 }
 
 /**
- * Directories of one file system of the host, which outlive the sandbox. Ids on disk are the guest's own (0…65535): the launch mounts them id-mapped
+ * Two directories of the host side by side (in one folder, nothing mounted between), which outlive the sandbox; their names hold none of `,:\\`. One
+ * sandbox at a time: overlayfs does not notice a second. Ids on disk are the guest's own (0…65535): the launch mounts them id-mapped
  * and makes the overlay as the shifted root (setfsuid), whose ids the mapping knows; made as the host's root it would be read-only.
  */
 export interface DirectoryUpper {
@@ -34,10 +35,11 @@ export interface DirectoryUpper {
 
 /**
  * A directory or file of the host that a sandbox sees. The launch opens `base`, resolves `path` inside it (openat2 with RESOLVE_IN_ROOT, no magic
- * links) because guests may change what is below, clones the mount id-mapped, nosuid (not in containers) and nodev, and puts it at `binds/N` below the mount point, from where the OCI
- * runtime binds it to `destination`.
+ * links, no mount below the base) because guests may change what is below, clones the mount id-mapped and nodev, without what is mounted below it, and
+ * puts it at `binds/N` below the mount point, from where the OCI runtime binds it to its destination.
  */
 export interface BindMount {
+  /** An absolute path whose last component is a directory and no link. */
   readonly base: string;
   /** '' for the base itself. */
   readonly path: string;

@@ -1,4 +1,5 @@
-import { decodeAnswer, encodeExec, FrameSplitter } from './spawner-frames.js';
+import { decodeAnswer, encodeExec, encodeLaunch, FrameSplitter } from './spawner-frames.js';
+import type { LaunchRequest } from './spawner.js';
 
 function ended(id: number): Buffer {
   const body = Buffer.alloc(14 + 4 + 2 + 4 + 1);
@@ -16,6 +17,27 @@ describe('spawner frames', () => {
   it('refuses a NUL and a request beyond 16 MiB', () => {
     expect(() => encodeExec(1, { argv: ['/bin/a\0b'], timeoutMs: 1 })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     expect(() => encodeExec(1, { argv: ['/bin/a'], stdin: Buffer.alloc(16 * 1024 * 1024), timeoutMs: 1 })).toThrow(expect.objectContaining({ code: 'payload_too_large' }));
+  });
+
+  it('refuses a writable layer that overlayfs could not be told of', () => {
+    const launch = (upperDir: string, workDir: string): Buffer => {
+      const request: LaunchRequest = {
+        agentProgram: '/a',
+        argv: ['/r'],
+        env: {},
+        rootfs: { kind: 'overlay', lowerDirs: [], upper: { kind: 'directory', upperDir, workDir } },
+        mountPoint: '/m',
+        idRange: { hostStart: 1, size: 1 },
+        cgroupJoinFiles: [],
+        agentSocketPath: '/s',
+        timeoutMs: 1,
+      };
+      return encodeLaunch(1, request);
+    };
+    expect(launch('/d/upper', '/d/work').includes('/d\0\x06\0\0\0upper\0\x05\0\0\0work\0')).toBe(true);
+    for (const [upper, work] of [['/d/upper', '/e/work'], ['/d/a,b', '/d/work'], ['/d/upper', '/d/a:b'], ['/d/a\\b', '/d/work']] as const) {
+      expect(() => launch(upper, work)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    }
   });
 
   it('reads an answer, and none that ends within a field', () => {

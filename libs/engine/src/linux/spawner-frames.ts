@@ -1,10 +1,16 @@
+import { posix } from 'node:path';
 import { CodedError } from '#kernel';
+import type { BindMount, DirectoryUpper, TmpfsUpper } from './mount.js';
 import type { ExecRequest, LaunchRequest } from './spawner.js';
 
 /** The spawner's frames (docs/engine/spawner-protocol.md). Pure: bytes in, values out. */
 
 const OP = { exec: 1, launch: 2 } as const;
+const UPPER = { tmpfs: 1, directory: 2 } as const;
+const BIND = { ensureDirectory: 1, readOnly: 2, setId: 4 } as const;
 const HEAD_BYTES = 4;
+/** In mount options `,` ends one, `:` parts layers and `\\` escapes. */
+const OVERLAY_NAME = /^[^,:\\]+$/;
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
 export type Answer =
@@ -58,6 +64,26 @@ class Writer {
     return this;
   }
 
+  /** @throws CodedError `invalid_argument`: not side by side, or names that overlayfs' options cannot hold. */
+  upper(upper: TmpfsUpper | DirectoryUpper): this {
+    if (upper.kind === 'tmpfs') return this.u8(UPPER.tmpfs).u64(upper.sizeBytes).u64(upper.inodes);
+    const { upperDir, workDir } = upper;
+    const names = [posix.basename(upperDir), posix.basename(workDir)] as const;
+    if (posix.dirname(upperDir) !== posix.dirname(workDir)) throw new CodedError('invalid_argument', 'the writable layer is not side by side with its work folder', { upperDir, workDir });
+    if (names.some((name) => !OVERLAY_NAME.test(name))) throw new CodedError('invalid_argument', 'a name that overlayfs has other meanings for', { upperDir, workDir });
+    return this.u8(UPPER.directory).string(posix.dirname(upperDir)).string(names[0]).string(names[1]);
+  }
+
+  binds(binds: readonly BindMount[], flagsOfAll: number): this {
+    this.u32(binds.length);
+    for (const bind of binds) {
+      this.string(bind.base)
+        .string(bind.path)
+        .u8(flagsOfAll | (bind.ensureDirectory ? BIND.ensureDirectory : 0) | (bind.readOnly ? BIND.readOnly : 0));
+    }
+    return this;
+  }
+
   frame(): Buffer {
     const body = Buffer.concat(this.#parts);
     if (body.length > MAX_FRAME_BYTES) throw new CodedError('payload_too_large', 'a request to the spawner is too long', { bytes: body.length });
@@ -98,10 +124,10 @@ export function encodeLaunch(id: number, request: LaunchRequest): Buffer {
     .list(environment(request.env))
     .string(request.mountPoint)
     .list(rootfs.lowerDirs)
-    .u64(rootfs.upper.sizeBytes)
-    .u64(rootfs.upper.inodes)
+    .upper(rootfs.upper)
     .u32(idRange.hostStart)
     .u32(idRange.size)
+    .binds(request.binds ?? [], request.bindsSetId === true ? BIND.setId : 0)
     .list(request.cgroupJoinFiles)
     .string(request.agentSocketPath)
     .frame();

@@ -21,12 +21,14 @@ export interface LaunchRequest {
   readonly rootfs: RootfsMount;
   /**
    * An existing empty directory of the host. In the launch's own mount name space it becomes a tmpfs in which the spawner makes
-   * `lower/N`, `scratch/` and `rootfs/`; the bundle's `root.path` is `<mountPoint>/rootfs`.
+   * `lower/N`, `scratch/`, `binds/N` and `rootfs/`; the bundle's `root.path` is `<mountPoint>/rootfs`.
    */
   readonly mountPoint: string;
   readonly idRange: IdRange;
-  /** Each appears at `<mountPoint>/binds/<its index>`. */
+  /** Each appears at `<mountPoint>/binds/<its index>`. One that cannot is named by the error: `bind N: ENOENT`, and `step` in its details. */
   readonly binds?: readonly BindMount[];
+  /** Whether set-id programs and file capabilities count in the binds; default no. */
+  readonly bindsSetId?: boolean;
   /** Files of the sandbox's cgroup, one per hierarchy, to which the runtime process writes "0" before it is executed. */
   readonly cgroupJoinFiles: readonly string[];
   /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */

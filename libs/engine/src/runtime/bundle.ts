@@ -1,4 +1,7 @@
 import type { IdRange } from '../linux/index.js';
+import { SHM, type OciMount } from './bundle-mounts.js';
+import { AGENT_CAPABILITIES, capabilityMask } from './capabilities.js';
+import type { SandboxPrivileges } from './runtime.js';
 import { seccompProfile } from './seccomp.js';
 
 /** Where the guest agent's program is in every sandbox. */
@@ -16,33 +19,11 @@ export interface BundleSpec {
   readonly annotations?: Readonly<Record<string, string>>;
   /** RLIMIT_CORE, soft and hard: no program below can raise it. */
   readonly coreLimit: number;
+  /** Mounted behind those that every sandbox has; one at /dev/shm takes its place. */
+  readonly mounts?: readonly OciMount[];
+  /** Absent: that of a run. */
+  readonly privileges?: SandboxPrivileges;
 }
-
-interface OciMount {
-  readonly destination: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options: readonly string[];
-}
-
-/**
- * What the agent needs to become anybody in the sandbox and to manage its files; it hands on less. Not among them: SYS_ADMIN, SYS_PTRACE,
- * NET_ADMIN, NET_RAW, MKNOD, SYS_MODULE, DAC_READ_SEARCH.
- */
-const AGENT_CAPABILITIES = [
-  'CAP_AUDIT_WRITE',
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-] as const;
 
 /** Host-wide facts of proc and sysfs that no name space hides. */
 const MASKED_PATHS = [
@@ -65,38 +46,52 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 const NAMESPACES = ['user', 'pid', 'mount', 'network', 'ipc', 'uts', 'cgroup'] as const;
 const SHM_BYTES = 64 * 1024 * 1024;
 
-function mounts(agentPath: string): OciMount[] {
+function ownMounts(agentPath: string, shmBytes: number): OciMount[] {
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     // Read-only once the devices are in it: nothing can be hidden there from a look at the disk quota.
     { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k', 'nr_inodes=64', 'ro'] },
     { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5', 'max=256'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${SHM_BYTES}`] },
+    { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`] },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
     { destination: AGENT_GUEST_PATH, type: 'bind', source: agentPath, options: ['bind', 'ro', 'nosuid', 'nodev'] },
   ];
 }
 
+/** What the agent may be told of the processes it starts (docs/engine/agent-protocol.md, "What a process gets"). */
+function agentArguments(privileges: SandboxPrivileges | undefined): string[] {
+  if (privileges === undefined) return [];
+  return [`--capabilities=${capabilityMask(privileges.capabilities)}`, ...(privileges.noNewPrivileges ? [] : ['--new-privileges'])];
+}
+
+function allMounts(spec: BundleSpec): OciMount[] {
+  const more = spec.mounts ?? [];
+  const own = ownMounts(spec.agentPath, spec.privileges?.shmBytes ?? SHM_BYTES);
+  return [...own.filter(({ destination }) => destination !== SHM || more.every((mount) => mount.destination !== SHM)), ...more];
+}
+
 /** config.json of the OCI runtime-spec, 1.0. Its one process is the guest agent, PID 1, root of its own user name space. */
 export function ociConfig(spec: BundleSpec): object {
+  const { privileges } = spec;
+  const capabilities = [...new Set<string>([...AGENT_CAPABILITIES, ...(privileges?.capabilities ?? [])])];
   const mapping = { containerID: 0, hostID: spec.idRange.hostStart, size: spec.idRange.size };
   return {
     ociVersion: '1.0.2',
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: [AGENT_GUEST_PATH],
+      args: [AGENT_GUEST_PATH, ...agentArguments(privileges)],
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
       cwd: '/',
-      capabilities: { bounding: AGENT_CAPABILITIES, effective: AGENT_CAPABILITIES, permitted: AGENT_CAPABILITIES, inheritable: [], ambient: [] },
-      noNewPrivileges: true,
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
+      noNewPrivileges: privileges?.noNewPrivileges ?? true,
       rlimits: [{ type: 'RLIMIT_CORE', hard: spec.coreLimit, soft: spec.coreLimit }],
     },
-    root: { path: spec.rootPath, readonly: false },
+    root: { path: spec.rootPath, readonly: privileges?.readOnlyRootfs ?? false },
     hostname: spec.hostname,
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
-    mounts: mounts(spec.agentPath),
+    mounts: allMounts(spec),
     linux: {
       namespaces: NAMESPACES.map((type) => ({ type })),
       uidMappings: [mapping],

@@ -1,4 +1,6 @@
+import { describeContainerSandbox } from './container-sandbox.contract.js';
 import { crunRuntime } from './drivers/crun.js';
 import { describeSandboxRuntime } from './sandbox-runtime.contract.js';
 
 describeSandboxRuntime('crun', () => crunRuntime());
+describeContainerSandbox('crun', () => crunRuntime());

@@ -13,10 +13,11 @@ describe('a sandbox with its agent', () => {
   }, 60_000);
   afterAll(() => world.dispose());
 
-  async function run(agent: GuestAgent, argv: readonly string[], uid: number, id = 1): Promise<string> {
+  async function run(agent: GuestAgent, argv: readonly string[], uid: number, id = 1, seen: (seq: number) => void = () => undefined): Promise<string> {
     await agent.start({ id, argv, env: ['PATH=/bin'], cwd: '/', uid, gid: uid, stdio: { kind: 'pipes', stdin: false } });
     let text = '';
     for await (const event of agent.events()) {
+      seen(event.seq);
       if (event.type === 'started' || event.processId !== id) continue;
       if (event.type === 'output') text += event.data.toString('utf8');
       else break;
@@ -37,6 +38,43 @@ describe('a sandbox with its agent', () => {
     await sandbox.destroy();
     await expect(sandbox.connect(0)).rejects.toMatchObject({ code: 'unavailable' });
     expect((await findLeaks(world)).filter((leak) => leak.kind !== 'cgroup')).toEqual([]);
+  });
+
+  it('hands on to a container\u2019s processes what it is told: root the capabilities, others none but by set-id programs', async () => {
+    const sandbox = await world.runtime.create({
+      ...world.spec(),
+      privileges: { noNewPrivileges: false, capabilities: ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_NET_RAW'], readOnlyRootfs: false, shmBytes: MIB },
+    });
+    let [after, id] = [0, 0];
+    const asUser = async (line: string, uid: number): Promise<string> => {
+      const agent = await sandbox.connect(after);
+      id += 1;
+      const text = await run(agent, ['/bin/sh', '-c', line], uid, id, (seq) => (after = seq));
+      agent.close();
+      return text;
+    };
+    const status = 'identity; sed -n "s/^Cap\\(Inh\\|Bnd\\|Amb\\)://p" /proc/self/status';
+    const set = '0000000000002019';
+    expect(await asUser(status, 0)).toBe(`0 ${set} 0\n\t0000000000000000\n\t${set}\n\t0000000000000000\n`);
+    expect(await asUser(status, 1000)).toBe(`1000 0000000000000000 0\n\t0000000000000000\n\t${set}\n\t0000000000000000\n`);
+    await asUser('cp /bin/identity /bin/setid && chmod 4755 /bin/setid', 0);
+    expect(await asUser('setid', 1000)).toBe(`0 ${set} 0\n`);
+    await sandbox.destroy();
+    const strict = await world.runtime.create({ ...world.spec(), privileges: { noNewPrivileges: true, capabilities: ['CAP_FOWNER'], readOnlyRootfs: false, shmBytes: MIB } });
+    const agent = await strict.connect(0);
+    expect(await run(agent, ['/bin/identity'], 0)).toBe('0 0000000000000008 1\n');
+    agent.close();
+    await strict.destroy();
+  });
+
+  it('gives the processes of a run what it always has', async () => {
+    for (const [uid, expected] of [[0, '0 00000000a00405fb 1\n'], [1000, '1000 0000000000000000 1\n']] as const) {
+      const sandbox = await world.runtime.create(world.spec());
+      const agent = await sandbox.connect(0);
+      expect(await run(agent, ['/bin/identity'], uid)).toBe(expected);
+      agent.close();
+      await sandbox.destroy();
+    }
   });
 
   it('holds the limits of programs and lives on: memory, processes, disk', async () => {

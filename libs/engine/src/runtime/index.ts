@@ -8,3 +8,5 @@ export type { SandboxRuntimeOptions } from './sandbox-runtime-options.js';
 export { findLeaks, type Leak, type LeakSearch } from './leaks.js';
 export { connectAgent } from './agent/connect-agent.js';
 export { AgentConnection } from './agent/agent-connection.js';
+export { CONTAINER_CAPABILITIES, capabilityMask } from './capabilities.js';
+export { mountDestination } from './bundle-mounts.js';

@@ -2,13 +2,14 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#kernel';
 import { cgroupTreeDirs } from '../cgroups/index.js';
+import { listLoopDevices } from '../disks/index.js';
 import { cgroupPathsOf, listPids, readMounts } from '../linux/index.js';
 import { runtimeLayout } from './layout.js';
 
 /** Something that a node that has ended, or that holds no sandbox, must not leave behind. */
 export interface Leak {
-  readonly kind: 'process' | 'cgroup' | 'mount' | 'folder' | 'socket';
-  /** A pid, a cgroup directory, a mount point or a path. */
+  readonly kind: 'process' | 'cgroup' | 'mount' | 'device' | 'folder' | 'socket';
+  /** A pid, a cgroup directory, a mount point, a loop device with the image that it is attached to, or a path. */
   readonly what: string;
 }
 
@@ -19,9 +20,9 @@ export interface LeakSearch {
   readonly cgroupRoot: string;
 }
 
-/** Looks only; [] is what it should find. Sandboxes that live are found too: ask when there should be none. */
+/** Looks only; [] is what it should find. Sandboxes that live and disks that are mounted are found too: ask when there should be none. */
 export async function findLeaks({ root, cgroupRoot }: LeakSearch): Promise<Leak[]> {
-  const found = await Promise.all([processes(cgroupRoot), cgroups(cgroupRoot), mounts(root), folders(root)]);
+  const found = await Promise.all([processes(cgroupRoot), cgroups(cgroupRoot), mounts(root), devices(root), folders(root)]);
   return found.flat();
 }
 
@@ -39,10 +40,15 @@ async function cgroups(cgroupRoot: string): Promise<Leak[]> {
   return (await cgroupTreeDirs(cgroupRoot)).map((what) => ({ kind: 'cgroup', what }));
 }
 
-/** In this process's name space, where Sandbar never mounts anything. */
+/** In this process's name space, where Sandbar mounts nothing but tenants' disks. */
 async function mounts(root: string): Promise<Leak[]> {
   const below = join(root, '/');
   return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(below) || mount.source.startsWith('sandbar-')).map((mount) => ({ kind: 'mount', what: mount.mountPoint }));
+}
+
+async function devices(root: string): Promise<Leak[]> {
+  const below = join(root, '/');
+  return (await listLoopDevices()).filter(({ image }) => image.startsWith(below)).map(({ device, image }) => ({ kind: 'device', what: `${device} ${image}` }));
 }
 
 async function folders(root: string): Promise<Leak[]> {

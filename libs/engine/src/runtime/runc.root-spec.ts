@@ -1,4 +1,6 @@
+import { describeContainerSandbox } from './container-sandbox.contract.js';
 import { runcRuntime } from './drivers/runc.js';
 import { describeSandboxRuntime } from './sandbox-runtime.contract.js';
 
 describeSandboxRuntime('runc', () => runcRuntime());
+describeContainerSandbox('runc', () => runcRuntime());

@@ -9,7 +9,8 @@ import type { SandboxSpec } from './runtime.js';
  * removed: the next start sweeps it.
  */
 export interface SandboxState {
-  readonly version: 2;
+  /** 2 had no mounts, privileges or writable layer, and always a root file system; what it says it says as 3 does. */
+  readonly version: 2 | 3;
   readonly spec: SandboxSpec;
   /** Of the uid range. */
   readonly slot: number;
@@ -51,14 +52,15 @@ function isState(value: unknown): value is SandboxState {
   const state = value as Partial<SandboxState>;
   const spec: Partial<SandboxSpec> | undefined = state.spec;
   return (
-    state.version === 2 &&
+    (state.version === 2 || state.version === 3) &&
     typeof state.slot === 'number' &&
     typeof state.createdAt === 'number' &&
     typeof state.bootId === 'string' &&
     Number.isInteger(state.init?.pid) &&
     isId('sandbox', spec?.id) &&
     isId('tenant', spec.tenantId) &&
-    isDigest(spec.chainId) &&
+    // JSON leaves out what is undefined.
+    (spec.chainId === undefined ? state.version === 3 : isDigest(spec.chainId)) &&
     typeof spec.annotations === 'object'
   );
 }

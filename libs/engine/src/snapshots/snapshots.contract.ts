@@ -3,15 +3,30 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { CodedError, digestOf } from '#kernel';
-import type { Snapshotter } from './snapshots.js';
+import { CodedError, digestOf, type Digest } from '#kernel';
+import { readTar } from '../tar/index.js';
+import type { Snapshotter, WritableLayer } from './snapshots.js';
 
 export interface SnapshotterUnderTest {
   readonly snapshotter: Snapshotter;
   /** How many half-made things the store holds. */
   countUnfinished(): Promise<number>;
+  /** A container's layer on that stack, mounted once for these changes. */
+  writableLayer(chainId: Digest, change: (merged: string) => Promise<void>): Promise<WritableLayer>;
   cleanup(): Promise<void>;
 }
+
+const gather = async (source: AsyncIterable<Buffer>): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks);
+};
+
+const names = async (tar: AsyncIterable<Buffer>): Promise<string[]> => {
+  const paths: string[] = [];
+  for await (const { path } of readTar(tar)) paths.push(path);
+  return paths;
+};
 
 /** A tar of these files, made by the host's tar with the caller as owner. */
 export async function tarOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
@@ -54,7 +69,8 @@ export function describeSnapshotter(name: string, factory: () => Promise<Snapsho
     it('unpacks a layer under its chainID', async () => {
       const tar = await tarOf({ 'etc/motd': 'hello', 'etc/link': '-> motd' });
       const snapshot = await snapshotter.unpack({ diffId: digestOf(tar), tar: streamOf(tar) });
-      expect(snapshot).toEqual({ chainId: digestOf(tar), parent: undefined, diffId: digestOf(tar) });
+      expect(snapshot).toEqual({ chainId: digestOf(tar), parent: undefined, diffId: digestOf(tar), sizeBytes: 5 });
+      expect(await snapshotter.sizeOf(snapshot.chainId)).toBe(5);
       const [dir] = await snapshotter.layerDirs(snapshot.chainId);
       expect(await readFile(join(dir!, 'etc/link'), 'utf8')).toBe('hello');
       expect(await snapshotter.has(snapshot.chainId)).toBe(true);
@@ -105,11 +121,44 @@ export function describeSnapshotter(name: string, factory: () => Promise<Snapsho
       await nothingKept();
     });
 
-    it('refuses whiteouts, which it would have to carry out', async () => {
-      const tar = await tarOf({ 'deep/er/.wh.gone': '' });
-      await expect(snapshotter.unpack({ tar: streamOf(tar) })).rejects.toMatchObject({ code: 'invalid_argument', details: { path: '/deep/er/.wh.gone' } });
-      await nothingKept();
+    it('counts the bytes behind the end of the archive too', async () => {
+      const tar = Buffer.concat([await tarOf({ a: '1' }), Buffer.alloc(70_000, 0xee)]);
+      expect((await snapshotter.unpack({ diffId: digestOf(tar), tar: streamOf(tar) })).diffId).toBe(digestOf(tar));
     });
+
+    it('carries whiteouts out', async () => {
+      const below = await snapshotter.unpack({ tar: streamOf(await tarOf({ 'd/gone': '1', 'd/kept': '2' })) });
+      const above = await snapshotter.unpack({ parent: below.chainId, tar: streamOf(await tarOf({ 'd/.wh.gone': '', 'd/new': '3' })) });
+      expect(await names(snapshotter.packTree(above.chainId, undefined))).toEqual(['./', 'd/', 'd/kept', 'd/new']);
+      expect(await names(snapshotter.packTree(below.chainId, undefined))).toEqual(['./', 'd/', 'd/gone', 'd/kept']);
+      expect(await snapshotter.sizeOf(above.chainId)).toBe(1);
+    });
+
+    it('makes a layer of a container’s changes, which stands for them on any node', async () => {
+      const base = await snapshotter.unpack({ tar: streamOf(await tarOf({ 'd/gone': '1', 'd/edited': '2', 'e/kept': '3' })) });
+      const layer = await under.writableLayer(base.chainId, async (merged) => {
+        await rm(join(merged, 'd/gone'));
+        await writeFile(join(merged, 'd/edited'), 'more than before');
+        await mkdir(join(merged, 'n'));
+      });
+      expect(await snapshotter.changes(base.chainId, layer)).toEqual([
+        { path: '/d', kind: 'modified' },
+        { path: '/d/edited', kind: 'modified' },
+        { path: '/d/gone', kind: 'deleted' },
+        { path: '/n', kind: 'added' },
+      ]);
+      expect(await names(snapshotter.packChanges(layer))).toEqual(['./', 'd/', 'd/edited', 'd/.wh.gone', 'n/']);
+      const made = await snapshotter.unpack({ parent: base.chainId, tar: snapshotter.packChanges(layer) });
+      expect(digestOf(await gather(snapshotter.packTree(made.chainId, undefined)))).toBe(digestOf(await gather(snapshotter.packTree(base.chainId, layer))));
+      expect(await names(snapshotter.packTree(undefined, layer))).toEqual(['./', 'd/', 'd/edited', 'n/']);
+    });
+
+    it('puts no more than 127 layers on each other', async () => {
+      let parent: Digest | undefined;
+      for (let n = 0; n < 127; n += 1) parent = (await snapshotter.unpack({ ...(parent && { parent }), tar: streamOf(Buffer.alloc(1024)) })).chainId;
+      await expect(snapshotter.unpack({ parent: parent!, tar: streamOf(Buffer.alloc(1024)) })).rejects.toMatchObject({ code: 'invalid_argument' });
+      expect(await names(snapshotter.packTree(parent, undefined))).toEqual(['./']);
+    }, 120_000);
 
     it('keeps nothing when the source fails', async () => {
       const tar = await tarOf({ a: 'x'.repeat(100_000) });

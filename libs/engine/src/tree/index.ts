@@ -1,1 +1,2 @@
 export * from './tree.js';
+export { HelperTrees, type HelperTreesOptions } from './drivers/helper-trees.js';

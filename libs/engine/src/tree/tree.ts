@@ -9,7 +9,7 @@ export interface Trees {
    * @throws CodedError `invalid_argument` (not a tar, or hostile: the message names the entry), `resource_exhausted` (ENOSPC, EDQUOT),
    * `not_found` (no such root or `into`). What the source throws, likewise.
    */
-  extract(request: ExtractRequest): Promise<void>;
+  extract(request: ExtractRequest): Promise<ExtractedTree>;
   /** A tar, the same bytes for the same tree: sorted, numeric owners, PAX where needed. Errors end the iteration. Stopping it early ends the helper. */
   pack(request: PackRequest): AsyncIterable<Buffer>;
   /** What `upperDir` changes over `lowerDirs`, sorted by path, parents that only changed by it included (as `docker diff`). Paths are absolute in the tree. */
@@ -51,7 +51,13 @@ export interface ExtractRequest {
   readonly lowerDirs?: readonly string[];
   /** Of `files`: a directory in the tree, default its root. */
   readonly into?: string;
+  /** Of the archive's files together, holes included; `resource_exhausted` beyond. */
   readonly maxBytes?: number;
+}
+
+export interface ExtractedTree {
+  /** The sum of the sizes of the archive's files, holes included. */
+  readonly bytes: number;
 }
 
 export interface PackRequest {

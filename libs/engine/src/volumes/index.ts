@@ -1,1 +1,2 @@
 export * from './volumes.js';
+export { TenantVolumes, type TenantVolumesOptions } from './drivers/tenant-volumes.js';

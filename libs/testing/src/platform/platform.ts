@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { TenantLimits } from '#contracts';
 import { SandbarClient } from '#sdk';
+import { DockerCli } from '../docker/index.js';
 import { CHECKOUT, NODE, TEST_DATA_DIR, runCommand, withoutJest, type CommandResult } from './commands.js';
 
 export const SERVICES = ['postgres', 'redis', 'worker', 'gateway'] as const;
@@ -118,6 +119,11 @@ export class Platform {
   cli(args: readonly string[], options: { stdin?: string; env?: Readonly<Record<string, string>> } = {}): Promise<CommandResult> {
     const env = { SANDBAR_URL: this.url, SANDBAR_API_KEY: this.apiKey, SANDBAR_DATA_DIR: this.dataDir, ...options.env };
     return runCommand([NODE, join(CHECKOUT, 'apps/cli/bin/sandbar.js'), ...args], { env, ...(options.stdin === undefined ? {} : { stdin: options.stdin }) });
+  }
+
+  /** Docker's client with the first tenant's key, or with another. Close it at the end. */
+  docker(apiKey: string = this.apiKey): Promise<DockerCli> {
+    return DockerCli.open(this.url, apiKey);
   }
 
   async status(): Promise<Status | undefined> {

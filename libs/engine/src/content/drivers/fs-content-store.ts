@@ -3,35 +3,52 @@ import { mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs
 import { join } from 'node:path';
 import { CodedError, digestHex, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
 import { StagingArea, removeFile, syncDirectory } from '../../linux/index.js';
-import type { BlobInfo, ContentStore } from '../content.js';
+import type { BlobInfo, ContentStore, Ingest, Pin } from '../content.js';
+import { Arrivals } from './arrivals.js';
+import { syncFile, writeAll } from './blob-files.js';
+import { BlobPins } from './blob-pins.js';
+import { PartialBlobs } from './partial-blobs.js';
 import { VerifiedFileReader } from './verified-file-reader.js';
 
 const DEFAULT_READ_LIMIT = 4 * 1024 * 1024;
+/** A pull that a restart interrupted is asked for again soon; what it had, whole or in part, is given up after so long. */
+const UNUSED_MS = 60 * 60 * 1000;
 
 /**
  * Blobs as files: `blobs/sha256/<hex>` below the root (the layout of an OCI image layout, image-layout.md), made in `staging/` and
- * renamed into place. Two writers of the same bytes do not meet: each renames its own whole copy, the last one stays.
+ * renamed into place. Two writers of the same bytes do not meet: each renames its own whole copy, the last one stays. `partial/<hex>` holds
+ * downloads that can be taken up again. Pins are of this process: one process deletes from a store.
  */
 export class FsContentStore implements ContentStore {
   private constructor(
     private readonly blobs: string,
     private readonly staging: StagingArea,
+    private readonly pins: BlobPins,
+    private readonly partials: PartialBlobs,
+    private readonly arrivals: Arrivals,
   ) {}
 
   /** Creates the directories if need be, and sweeps what dead writers left half written. */
   static async open(root: string): Promise<FsContentStore> {
     const blobs = join(root, 'blobs', 'sha256');
     await mkdir(blobs, { recursive: true, mode: 0o700 });
-    return new FsContentStore(blobs, await StagingArea.open(join(root, 'staging')));
+    const arrivals = await Arrivals.open(join(root, 'arrived'));
+    const pins = new BlobPins((digest) => {
+      // A mark that stays protects its blob for an hour too long.
+      arrivals.forget(digest).catch(() => undefined);
+    });
+    const partials = await PartialBlobs.open({ folder: join(root, 'partial'), blobFolder: blobs, pins, arrivals, stat: (digest) => statBlob(join(blobs, digestHex(digest)), digest) });
+    return new FsContentStore(blobs, await StagingArea.open(join(root, 'staging')), pins, partials, arrivals);
   }
 
-  async write(source: AsyncIterable<Uint8Array>, expected?: Digest): Promise<BlobInfo> {
+  async write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo> {
     const staged = this.staging.newPath();
     try {
       const info = await stage(source, staged);
       if (expected !== undefined && info.digest !== expected) {
         throw new CodedError('digest_mismatch', 'the bytes are not those that were announced', { expected, actual: info.digest, size: info.size });
       }
+      await pin?.add([info.digest]);
       // Also when the blob is there already: the name then points to bytes that were verified just now, so damage heals.
       await rename(staged, this.path(info.digest));
       await syncDirectory(this.blobs);
@@ -69,13 +86,8 @@ export class FsContentStore implements ContentStore {
     return Buffer.concat(chunks);
   }
 
-  async stat(digest: Digest): Promise<BlobInfo | undefined> {
-    try {
-      return { digest, size: (await stat(this.path(digest))).size };
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+  stat(digest: Digest): Promise<BlobInfo | undefined> {
+    return statBlob(this.path(digest), digest);
   }
 
   async *list(): AsyncGenerator<BlobInfo, void, void> {
@@ -87,12 +99,42 @@ export class FsContentStore implements ContentStore {
   }
 
   async delete(digest: Digest): Promise<void> {
-    await removeFile(this.path(digest));
+    const path = this.path(digest);
+    await this.pins.removeUnlessHeld(digest, () => removeFile(path));
+  }
+
+  pin(digests: Iterable<Digest>): Promise<Pin> {
+    return this.pins.pin(digests);
+  }
+
+  async ingest(expected: Digest, size?: number): Promise<Ingest> {
+    this.path(expected);
+    return this.partials.ingest(expected, size);
+  }
+
+  async sweep(isNeeded: (digest: Digest) => boolean): Promise<{ readonly removed: readonly BlobInfo[] }> {
+    const removed: BlobInfo[] = [];
+    for await (const info of this.list()) {
+      if (isNeeded(info.digest)) await this.arrivals.forget(info.digest);
+      if (await this.arrivals.isRecent(info.digest, UNUSED_MS)) continue;
+      if (await this.pins.removeUnlessHeld(info.digest, () => removeFile(this.path(info.digest)), isNeeded)) removed.push(info);
+    }
+    await this.partials.sweep(UNUSED_MS);
+    return { removed };
   }
 
   private path(digest: Digest): string {
     if (!isDigest(digest)) throw new CodedError('invalid_argument', 'not a sha256 digest');
     return join(this.blobs, digestHex(digest));
+  }
+}
+
+async function statBlob(path: string, digest: Digest): Promise<BlobInfo | undefined> {
+  try {
+    return { digest, size: (await stat(path)).size };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
@@ -103,21 +145,12 @@ async function stage(source: AsyncIterable<Uint8Array>, path: string): Promise<B
     let size = 0;
     for await (const chunk of source) {
       hash.update(chunk);
+      await writeAll(file, chunk, size);
       size += chunk.byteLength;
-      await writeAll(file, chunk);
     }
-    await file.sync();
+    await syncFile(file);
     return { digest: finishDigest(hash), size };
   } finally {
     await file.close();
-  }
-}
-
-/** write(2) may take less than it is given. */
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.byteLength) {
-    const { bytesWritten } = await file.write(chunk, offset, chunk.byteLength - offset);
-    offset += bytesWritten;
   }
 }

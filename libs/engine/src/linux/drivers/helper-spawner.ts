@@ -22,6 +22,9 @@ const ERRNO_CODES: Readonly<Record<string, ErrorCode>> = {
   ENOMEM: 'resource_exhausted',
   ENOSPC: 'resource_exhausted',
   EUSERS: 'resource_exhausted',
+  EDQUOT: 'resource_exhausted',
+  ELOOP: 'invalid_argument',
+  ENOTDIR: 'invalid_argument',
   E2BIG: 'invalid_argument',
   ENAMETOOLONG: 'invalid_argument',
 };

@@ -2,8 +2,9 @@ import { chmod, copyFile, mkdir, readdir, readFile, rename, unlink, writeFile } 
 import { join } from 'node:path';
 import { CodedError, errnoOf, isCodedError, isId, type SandboxId } from '#kernel';
 import type { Cgroup } from '../../cgroups/index.js';
-import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type SpawnResult } from '../../linux/index.js';
+import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type RootfsMount, type SpawnResult } from '../../linux/index.js';
 import { ociConfig } from '../bundle.js';
+import { sandboxMounts } from '../bundle-mounts.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
@@ -103,13 +104,14 @@ export class OciSandboxRuntime implements SandboxRuntime {
 
   /** The folder comes first: by its name the next start finds whatever was made until there is a state in it. */
   async #make(spec: SandboxSpec, slot: number, paths: SandboxPaths): Promise<SandboxState> {
-    const { snapshots, spawner, ociRuntime } = this.#options;
+    const { spawner, ociRuntime } = this.#options;
     const createdAt = Date.now();
     const idRange = this.#rangesOrFail().rangeOf(slot);
     await mkdir(paths.dir, { mode: 0o700 });
-    const { diskBytes } = spec.limits;
+    const { mounts = [], privileges } = spec;
+    const setId = privileges?.noNewPrivileges === false;
     // One after the other: nothing may still be in the making when a failure sweeps.
-    const rootfs = await snapshots.rootfs(spec.chainId, { sizeBytes: diskBytes, inodes: Math.max(MIN_INODES, Math.floor(diskBytes / BYTES_PER_INODE)) });
+    const rootfs = await this.#rootfsOf(spec);
     const cgroup = await this.#ensureCgroup(spec);
     await mkdir(paths.mountPoint, { mode: 0o711 });
     const config = ociConfig({
@@ -118,6 +120,8 @@ export class OciSandboxRuntime implements SandboxRuntime {
       agentPath: this.#layout.agentProgram,
       idRange,
       coreLimit: this.#coreLimit,
+      mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
+      ...(privileges === undefined ? {} : { privileges }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
       ...(this.#seccompFilter === undefined ? {} : { annotations: this.#seccompFilter }),
     });
@@ -129,15 +133,24 @@ export class OciSandboxRuntime implements SandboxRuntime {
       rootfs,
       mountPoint: paths.mountPoint,
       idRange,
+      binds: mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.source] : [])),
+      bindsSetId: setId,
       cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);
     this.#seccompFilter ??= await ociRuntime.compiledSeccomp(paths.ociState);
-    const state: SandboxState = { version: 2, spec, slot, createdAt, bootId: this.#bootId, init: await this.#initOf(paths) };
+    const state: SandboxState = { version: 3, spec, slot, createdAt, bootId: this.#bootId, init: await this.#initOf(paths) };
     await writeState(paths.dir, state);
     return state;
+  }
+
+  /** A writable layer that the caller keeps, or a tmpfs that goes with the sandbox. */
+  async #rootfsOf({ chainId, writableLayer, limits }: SandboxSpec): Promise<RootfsMount> {
+    const size = { sizeBytes: limits.diskBytes, inodes: Math.max(MIN_INODES, Math.floor(limits.diskBytes / BYTES_PER_INODE)) };
+    const fresh: RootfsMount = chainId === undefined ? { kind: 'overlay', lowerDirs: [], upper: { kind: 'tmpfs', ...size } } : await this.#options.snapshots.rootfs(chainId, size);
+    return writableLayer === undefined ? fresh : { ...fresh, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {

@@ -17,7 +17,10 @@ import { createSandboxRuntime } from '../sandbox-runtime.js';
 const REPOSITORY = join(import.meta.dirname, '../../../../..');
 const MIB = 1024 * 1024;
 const SHELL_TIMEOUT_MS = 20_000;
-export const CHAIN_ID = digestOf('the only root file system of the test');
+export const CHAIN_ID = digestOf('the root file system of the test');
+/** The same on top of as many empty layers as there may be. */
+export const DEEP_CHAIN_ID = digestOf('the root file system of the test, in 127 layers');
+const DEEP_LAYERS = 127;
 
 export interface World {
   readonly root: string;
@@ -41,9 +44,12 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'st
   await chmod(base, 0o711);
   await makePrograms(base);
   const agentBinary = join(base, agent === 'real' ? 'sandbar-init' : 'stub-agent');
-  const probe = join(base, 'probe');
   const spawner = new HelperSpawner({ program: join(base, 'sandbar-spawner'), logger: silentLogger });
-  const lowerDirs = await makeLayers(base, probe);
+  const lowerDirs = await makeLayers(base);
+  const layers = new Map<string, readonly string[]>([
+    [CHAIN_ID, lowerDirs],
+    [DEEP_CHAIN_ID, [...lowerDirs, ...(await emptyLayers(base, DEEP_LAYERS - lowerDirs.length))]],
+  ]);
   const cgroupRoot = `walls-${name}-${process.pid}`;
   const cgroups = await createCgroupManager({ root: cgroupRoot });
   const root = join(base, 'engine');
@@ -55,8 +61,10 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'st
     agentBinary,
     logger: silentLogger,
     snapshots: {
-      rootfs: (chainId: string, upper: { sizeBytes: number; inodes: number }): Promise<RootfsMount> =>
-        chainId === CHAIN_ID ? Promise.resolve({ kind: 'overlay', lowerDirs, upper: { kind: 'tmpfs', ...upper } }) : Promise.reject(new CodedError('not_found', 'no such snapshot')),
+      rootfs: (chainId: string, upper: { sizeBytes: number; inodes: number }): Promise<RootfsMount> => {
+        const found = layers.get(chainId);
+        return found === undefined ? Promise.reject(new CodedError('not_found', 'no such snapshot')) : Promise.resolve({ kind: 'overlay', lowerDirs: found, upper: { kind: 'tmpfs', ...upper } });
+      },
     },
     connectAgent,
   };
@@ -96,16 +104,23 @@ export async function makeWorld(ociRuntime: OciRuntime, name: string, agent: 'st
 
 /** Compiled, or those of SANDBAR_TEST_PROGRAMS: a machine without a compiler gets them from one that has it. */
 async function makePrograms(base: string): Promise<void> {
+  const own = ['stub-agent', 'probe', 'identity'];
   const made = process.env.SANDBAR_TEST_PROGRAMS;
   if (made !== undefined) {
-    for (const name of ['sandbar-init', 'sandbar-spawner', 'stub-agent', 'probe']) await copyFile(join(made, name), join(base, name));
+    for (const name of ['sandbar-init', 'sandbar-spawner', ...own]) await copyFile(join(made, name), join(base, name));
     return;
   }
   execFileSync(process.execPath, [join(REPOSITORY, 'infra/native/build.mjs'), '--out', base], { stdio: 'pipe' });
-  for (const name of ['stub-agent', 'probe']) execFileSync('cc', ['-O2', '-static', '-o', join(base, name), join(import.meta.dirname, `${name}.c`)]);
+  for (const name of own) execFileSync('cc', ['-O2', '-static', '-o', join(base, name), join(import.meta.dirname, `${name}.c`)]);
 }
 
-async function makeLayers(base: string, probe: string): Promise<string[]> {
+async function emptyLayers(base: string, count: number): Promise<string[]> {
+  const dirs = Array.from({ length: count }, (_, index) => join(base, `empty-${index}`));
+  for (const dir of dirs) await mkdir(dir);
+  return dirs;
+}
+
+async function makeLayers(base: string): Promise<string[]> {
   const [lower, upper] = [join(base, 'layer-0'), join(base, 'layer-1')];
   for (const dir of ['bin', 'proc', 'dev', 'sys', 'tmp', 'root', 'etc']) await mkdir(join(lower, dir), { recursive: true });
   await chmod(join(lower, 'tmp'), 0o1777);
@@ -114,7 +129,7 @@ async function makeLayers(base: string, probe: string): Promise<string[]> {
     if (!existsSync(join(lower, 'bin', applet))) await symlink('busybox', join(lower, 'bin', applet));
   }
   await mkdir(join(upper, 'bin'), { recursive: true });
-  await copyFile(probe, join(upper, 'bin/probe'));
+  for (const name of ['probe', 'identity']) await copyFile(join(base, name), join(upper, 'bin', name));
   return [upper, lower];
 }
 

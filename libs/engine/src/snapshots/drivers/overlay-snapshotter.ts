@@ -1,14 +1,15 @@
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { mkdir, readFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, digestHex, errnoOf, isDigest, type Digest } from '#kernel';
+import { CodedError, digestHex, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
 import { StagingArea, syncDirectory, writeFileDurably, type OverlayRootfs } from '../../linux/index.js';
+import type { OverlaySource, TreeChange, Trees } from '../../tree/index.js';
 import { chainIdOf } from '../chain-id.js';
-import type { LayerSource, SnapshotInfo, Snapshotter } from '../snapshots.js';
-import { extractTar, runTool } from './tar-extraction.js';
+import type { LayerSource, SnapshotInfo, Snapshotter, WritableLayer } from '../snapshots.js';
 
 const HEX = /^[0-9a-f]{64}$/;
-/** overlayfs takes at most 500 lower layers (fs/overlayfs/params.c, OVL_MAX_STACK). */
-const MAX_DEPTH = 500;
+/** Docker's limit. With a writable layer above, that many short names still fit the page of options that mount(2) takes. */
+const MAX_DEPTH = 127;
 
 /**
  * Layers as plain directories: `<chain hex>/fs` holds the files, `<chain hex>/snapshot.json` says what they are. A layer is made in
@@ -21,30 +22,35 @@ export class OverlaySnapshotter implements Snapshotter {
   private constructor(
     private readonly root: string,
     private readonly staging: StagingArea,
+    private readonly trees: Trees,
   ) {}
 
   /** Creates the directories if need be, and sweeps what dead processes left half unpacked or half removed. */
-  static async open(root: string): Promise<OverlaySnapshotter> {
+  static async open(root: string, { trees }: { readonly trees: Trees }): Promise<OverlaySnapshotter> {
     await mkdir(root, { recursive: true, mode: 0o700 });
-    return new OverlaySnapshotter(root, await StagingArea.open(join(root, 'staging')));
+    return new OverlaySnapshotter(root, await StagingArea.open(join(root, 'staging')), trees);
   }
 
   async unpack({ parent, diffId: expected, tar }: LayerSource): Promise<SnapshotInfo> {
-    if (parent !== undefined) await this.info(parent);
+    const lowerDirs = parent === undefined ? [] : await this.layerDirs(parent);
+    if (lowerDirs.length >= MAX_DEPTH) throw new CodedError('invalid_argument', 'max depth exceeded', { parent, max: MAX_DEPTH });
     const staged = this.staging.newPath();
     try {
       await mkdir(join(staged, 'fs'), { recursive: true, mode: 0o755 });
-      const diffId = await extractVerified(tar, join(staged, 'fs'), expected);
-      const snapshot: SnapshotInfo = { chainId: chainIdOf(parent, diffId), parent, diffId };
-      if (!(await this.has(snapshot.chainId))) {
-        await writeFileDurably(join(staged, 'snapshot.json'), `${JSON.stringify(snapshot)}\n`);
-        // One syncfs(2) in place of an fsync for each of thousands of files.
-        await runTool('sync', ['--file-system', staged]);
-        await this.inTurn(() => this.commit(staged, snapshot));
-      }
+      const hash = createHash('sha256');
+      const { bytes } = await this.trees.extract({ root: join(staged, 'fs'), tar: hashed(tar, hash), as: 'layer', lowerDirs });
+      const diffId = finishDigest(hash);
+      if (expected !== undefined && diffId !== expected) throw new CodedError('digest_mismatch', 'the layer is not the one that was announced', { expected, actual: diffId });
+      const snapshot: SnapshotInfo = { chainId: chainIdOf(parent, diffId), parent, diffId, sizeBytes: bytes };
+      const known = await this.find(snapshot.chainId);
+      if (known !== undefined) return known;
+      await writeFileDurably(join(staged, 'snapshot.json'), `${JSON.stringify(snapshot)}\n`);
+      // One syncfs(2) in place of an fsync for each of thousands of files.
+      await this.trees.sync(staged);
+      await this.inTurn(() => this.commit(staged, snapshot));
       return snapshot;
     } finally {
-      await rm(staged, { recursive: true, force: true });
+      await this.discard(staged);
     }
   }
 
@@ -67,6 +73,23 @@ export class OverlaySnapshotter implements Snapshotter {
     return { kind: 'overlay', lowerDirs: await this.layerDirs(chainId), upper: { kind: 'tmpfs', sizeBytes: upper.sizeBytes, inodes: upper.inodes } };
   }
 
+  async *packChanges({ upperDir }: WritableLayer): AsyncGenerator<Buffer, void, void> {
+    yield* this.trees.pack({ source: { kind: 'overlay', lowerDirs: [], upperDir }, as: 'layer' });
+  }
+
+  async *packTree(chainId: Digest | undefined, layer: WritableLayer | undefined): AsyncGenerator<Buffer, void, void> {
+    yield* this.trees.pack({ source: await this.source(chainId, layer), as: 'files' });
+  }
+
+  async changes(chainId: Digest | undefined, layer: WritableLayer): Promise<TreeChange[]> {
+    return this.trees.changes(await this.source(chainId, layer));
+  }
+
+  async sizeOf(chainId: Digest): Promise<number> {
+    const { sizeBytes } = await this.info(chainId);
+    return sizeBytes ?? (await this.trees.usage(join(this.path(chainId), 'fs'))).bytes;
+  }
+
   async list(): Promise<SnapshotInfo[]> {
     const names = (await readdir(this.root)).filter((name) => HEX.test(name)).sort();
     const found = await Promise.all(names.map((name) => this.find(`sha256:${name}` as Digest)));
@@ -85,8 +108,19 @@ export class OverlaySnapshotter implements Snapshotter {
         throw error;
       }
       await syncDirectory(this.root);
-      await rm(doomed, { recursive: true, force: true });
+      await this.trees.remove(doomed);
     });
+  }
+
+  private async source(chainId: Digest | undefined, layer: WritableLayer | undefined): Promise<OverlaySource> {
+    const lowerDirs = chainId === undefined ? [] : await this.layerDirs(chainId);
+    return { kind: 'overlay', lowerDirs, ...(layer && { upperDir: layer.upperDir }) };
+  }
+
+  /** What is left of a layer in the making; nothing when it was committed. */
+  private async discard(staged: string): Promise<void> {
+    const left = (await readdir(this.staging.path)).some((name) => join(this.staging.path, name) === staged);
+    if (left) await this.trees.remove(staged);
   }
 
   private async commit(staged: string, snapshot: SnapshotInfo): Promise<void> {
@@ -130,13 +164,12 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 }
 
-async function extractVerified(tar: AsyncIterable<Uint8Array>, directory: string, expected: Digest | undefined): Promise<Digest> {
-  const actual = await extractTar(tar, directory);
-  if (expected !== undefined && actual !== expected) throw new CodedError('digest_mismatch', 'the layer is not the one that was announced', { expected, actual });
-  // A whiteout of an OCI layer (layer.md, "Whiteouts") left as a file would show what the layer deletes.
-  const whiteout = await runTool('find', [directory, '-name', '.wh.*', '-print', '-quit']);
-  if (whiteout !== '') throw new CodedError('invalid_argument', 'layers with whiteouts are not taken', { path: whiteout.trim().slice(directory.length) });
-  return actual;
+/** The same bytes, all of which the hash has seen when they have been read. */
+async function* hashed(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 function parseSnapshot(text: string, chainId: Digest): SnapshotInfo {
@@ -145,7 +178,9 @@ function parseSnapshot(text: string, chainId: Digest): SnapshotInfo {
   const parent = 'parent' in value ? value.parent : undefined;
   if (parent !== undefined && !isDigest(parent)) throw damaged(chainId);
   if (chainIdOf(parent, value.diffId) !== chainId) throw damaged(chainId);
-  return { chainId, parent, diffId: value.diffId };
+  const sizeBytes = 'sizeBytes' in value ? value.sizeBytes : undefined;
+  if (sizeBytes !== undefined && typeof sizeBytes !== 'number') throw damaged(chainId);
+  return { chainId, parent, diffId: value.diffId, ...(sizeBytes !== undefined && { sizeBytes }) };
 }
 
 function damaged(chainId: Digest): CodedError {

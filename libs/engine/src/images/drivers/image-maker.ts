@@ -1,0 +1,123 @@
+import { CodedError, digestOf, type Clock } from '#kernel';
+import type { ContentStore } from '../../content/index.js';
+import { MAX_DOCUMENT_BYTES, MAX_LAYERS, parseManifest, type Descriptor, type Manifest } from '../documents.js';
+import type { ImageConfig, ImageHistoryEntry } from '../images.js';
+import { layerCompressionOf, MEDIA_TYPES } from '../media-types.js';
+import { ociArchitecture } from '../platforms.js';
+import type { ConfigCache } from './config-cache.js';
+import { EMPTY_DIFF_ID } from './empty-layer.js';
+import { planLayers, type ImagePlan } from './image-documents.js';
+import type { StoredImage } from './image-space.js';
+import type { Layers, NewLayer } from './layers.js';
+import type { Making } from './making.js';
+
+const LAYER_TYPES = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd } as const;
+
+export interface NewImage {
+  /** Pinned by the caller. */
+  readonly base: StoredImage | undefined;
+  /** An uncompressed tar. */
+  readonly layer?: AsyncIterable<Uint8Array>;
+  readonly config: ImageConfig['config'];
+  readonly author?: string;
+  readonly comment?: string;
+  readonly createdBy?: string;
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** Without a base; absent: the node's. */
+  readonly architecture?: string;
+  /** RFC 3339; absent: now. */
+  readonly created?: string;
+  readonly maxBytes: number;
+}
+
+/** Makes the documents and the layer of images that come into being here. */
+export class ImageMaker {
+  constructor(
+    private readonly content: ContentStore,
+    private readonly layers: Layers,
+    private readonly configs: ConfigCache,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Unpacked, stored and pinned; the same request with the same `created` gives the same image. */
+  async make(request: NewImage, making: Making): Promise<ImagePlan> {
+    const below = await this.below(request.base);
+    if (request.layer && below.manifest.length >= MAX_LAYERS) throw new CodedError('invalid_argument', `max depth exceeded: an image may have ${MAX_LAYERS} layers`);
+    const layer = request.layer && (await this.storeLayer(request.layer, request, making));
+    const config = this.describe(request, below.config, layer);
+    const configBytes = Buffer.from(JSON.stringify(config));
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.manifest,
+      config: { mediaType: MEDIA_TYPES.config, digest: digestOf(configBytes), size: configBytes.byteLength },
+      layers: [...below.manifest, ...(layer ? [{ mediaType: MEDIA_TYPES.layerZstd, digest: layer.blob.digest, size: layer.blob.size }] : [])],
+    };
+    const manifestBytes = Buffer.from(JSON.stringify(manifest));
+    // Checks it as any other: what came from a client (`config`, `extra`) must not make an image that cannot be read.
+    this.configs.put(manifest.config.digest, configBytes);
+    const digests = [manifest.config.digest, digestOf(manifestBytes)] as const;
+    await making.pinBlobs(digests);
+    await Promise.all([this.content.write(once(configBytes), digests[0]), this.content.write(once(manifestBytes), digests[1])]);
+    const layers = planLayers(
+      config.rootfs.diff_ids,
+      manifest.layers.map(({ digest }) => digest),
+    );
+    return { id: digests[0], manifest: digests[1], layers, chainId: layers.at(-1)?.chainId ?? EMPTY_DIFF_ID };
+  }
+
+  private async below(base: StoredImage | undefined): Promise<{ readonly config: ImageConfig | undefined; readonly manifest: readonly Descriptor[] }> {
+    if (!base) return { config: undefined, manifest: [] };
+    const { config } = await this.configs.get(base.id);
+    const { layers } = parseManifest(await this.content.read(base.manifest, MAX_DOCUMENT_BYTES));
+    return { config, manifest: layers.map(({ mediaType, digest, size }) => ({ mediaType: LAYER_TYPES[layerCompressionOf(mediaType)], digest, size })) };
+  }
+
+  /** undefined: nothing is in it, which is no layer. */
+  private async storeLayer(tar: AsyncIterable<Uint8Array>, { base, maxBytes }: NewImage, making: Making): Promise<NewLayer | undefined> {
+    const pins = { blobs: await making.blobPin(), chains: await making.chainPin() };
+    const layer = await this.layers.store(tar, base?.layers.at(-1)?.chainId, pins, maxBytes);
+    if (layer.snapshot.diffId !== EMPTY_DIFF_ID) return layer;
+    await making.pinChains([EMPTY_DIFF_ID]);
+    return undefined;
+  }
+
+  /** The fields stand in one order, so that equal configs are equal bytes. */
+  private describe(request: NewImage, base: ImageConfig | undefined, layer: NewLayer | undefined): ImageConfig {
+    const created = request.created ?? new Date(this.clock.now()).toISOString();
+    const { author, comment, createdBy } = request;
+    const entry: ImageHistoryEntry = {
+      created,
+      ...(createdBy === undefined ? {} : { created_by: createdBy }),
+      ...(author === undefined || author === '' ? {} : { author }),
+      ...(comment === undefined || comment === '' ? {} : { comment }),
+      ...(layer ? {} : { empty_layer: true }),
+    };
+    return {
+      ...request.extra,
+      created,
+      ...(author === undefined || author === '' ? {} : { author }),
+      architecture: base?.architecture ?? request.architecture ?? ociArchitecture(),
+      ...(base?.variant === undefined ? {} : { variant: base.variant }),
+      os: base?.os ?? 'linux',
+      config: sorted(request.config),
+      rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...(layer ? [layer.snapshot.diffId] : [])] },
+      history: [...historyBelow(base), entry],
+    };
+  }
+}
+
+/** Rows for layers that the base's own history leaves out: the new row must meet the new layer. */
+function historyBelow(base: ImageConfig | undefined): ImageHistoryEntry[] {
+  const rows = base?.history ?? [];
+  const told = rows.filter(({ empty_layer: isEmpty }) => isEmpty !== true).length;
+  return [...rows, ...Array.from({ length: Math.max(0, (base?.rootfs.diff_ids.length ?? 0) - told) }, () => ({}))];
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+  await Promise.resolve();
+  yield bytes;
+}
+
+function sorted(config: ImageConfig['config']): ImageConfig['config'] {
+  return Object.fromEntries(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

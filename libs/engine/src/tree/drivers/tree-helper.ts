@@ -1,0 +1,129 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { CodedError, asError, errnoOf, type Logger } from '#kernel';
+import { FRAME, encodeRequest, type TreeRequest } from './frames.js';
+import { decodeResult, type TreeResult } from './frame-fields.js';
+
+export interface Frame {
+  readonly kind: number;
+  readonly body: Buffer;
+}
+
+const LENGTH_BYTES = 4;
+const EMPTY = Buffer.alloc(0);
+
+/** One `sandbar-tree` process, which carries out one operation: its request is sent at once. */
+export class TreeHelper {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #exited: Promise<void>;
+  #ahead: Promise<IteratorResult<Buffer>>;
+  #startError: Error | undefined;
+  #pending: Buffer = EMPTY;
+  #returned: Frame | undefined;
+  #result: TreeResult | undefined;
+  #gone = false;
+
+  constructor(options: { program: string; logger: Logger }, request: TreeRequest) {
+    const child = spawn(options.program, [], { stdio: ['pipe', 'pipe', 'pipe'], env: {}, cwd: '/' });
+    this.#child = child;
+    // EPIPE: the helper ended before its input. Its result tells why.
+    child.stdin.on('error', () => undefined);
+    child.stderr.on('data', (chunk: Buffer) => {
+      options.logger.error({ text: chunk.toString('utf8').trim() }, 'tree helper: said on stderr');
+    });
+    this.#exited = new Promise((resolve) => {
+      const end = (error?: Error): void => {
+        this.#startError ??= error;
+        this.#gone = true;
+        resolve();
+      };
+      child.once('error', end);
+      child.once('exit', () => {
+        end();
+      });
+    });
+    this.#chunks = child.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    // Asked for at once: when a child exits, Node throws away what a stream holds that nobody reads yet.
+    this.#ahead = this.#chunks.next();
+    // Whoever wants the chunk sees the failure; after an early stop nobody does.
+    this.#ahead.catch(() => undefined);
+    child.stdin.write(encodeRequest(request));
+  }
+
+  /** Whether what is written still finds a reader. */
+  get gone(): boolean {
+    return this.#gone || this.#child.stdin.destroyed;
+  }
+
+  /** At the reader's pace. Bytes for a helper that is gone go nowhere. */
+  async write(bytes: Uint8Array): Promise<void> {
+    const { stdin } = this.#child;
+    if (this.gone || stdin.write(bytes)) return;
+    const stop = new AbortController();
+    try {
+      await Promise.race([once(stdin, 'drain', { signal: stop.signal }), once(stdin, 'close', { signal: stop.signal })]);
+    } catch {
+      // An 'error' event: the stream is closed, which the next call sees.
+    } finally {
+      stop.abort();
+    }
+  }
+
+  endInput(): void {
+    this.#child.stdin.end();
+  }
+
+  /** The next frame that is none of the result's; undefined when the result is there. @throws CodedError `unavailable` when the helper ended without one */
+  async next(): Promise<Frame | undefined> {
+    for (;;) {
+      const frame = this.#returned ?? this.#split();
+      this.#returned = undefined;
+      if (frame?.kind === FRAME.result) this.#result = decodeResult(frame.body);
+      if (this.#result !== undefined) return undefined;
+      if (frame !== undefined) return frame;
+      const chunk = await this.#ahead;
+      if (chunk.done === true) throw await this.#death();
+      this.#ahead = this.#chunks.next();
+      this.#ahead.catch(() => undefined);
+      this.#pending = this.#pending.length === 0 ? chunk.value : Buffer.concat([this.#pending, chunk.value]);
+    }
+  }
+
+  /** Gives a frame back: it is the next one again. */
+  giveBack(frame: Frame): void {
+    this.#returned = frame;
+  }
+
+  /** Reads on to the result. */
+  async result(): Promise<TreeResult> {
+    while ((await this.next()) !== undefined);
+    if (this.#result === undefined) throw new CodedError('internal', 'the tree helper gave no result');
+    return this.#result;
+  }
+
+  /** Ends it, finished or not, and waits for its end. Idempotent. */
+  async stop(): Promise<void> {
+    if (!this.#gone) this.#child.kill('SIGKILL');
+    this.#child.stdin.destroy();
+    this.#child.stdout.destroy();
+    await this.#exited;
+  }
+
+  #split(): Frame | undefined {
+    if (this.#pending.length < LENGTH_BYTES) return undefined;
+    const end = LENGTH_BYTES + this.#pending.readUInt32LE(0);
+    if (this.#pending.length < end) return undefined;
+    const frame = { kind: this.#pending.readUInt8(LENGTH_BYTES), body: this.#pending.subarray(LENGTH_BYTES + 1, end) };
+    this.#pending = this.#pending.subarray(end);
+    return frame;
+  }
+
+  async #death(): Promise<CodedError> {
+    await this.#exited;
+    const { exitCode, signalCode } = this.#child;
+    const cause = this.#startError;
+    if (cause === undefined) return new CodedError('unavailable', 'the tree helper ended in the middle of its work', { exitCode, signalCode });
+    return new CodedError('internal', `the tree helper cannot be started: ${errnoOf(cause) ?? cause.message}`, {}, { cause: asError(cause) });
+  }
+}

@@ -1,0 +1,82 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface DockerResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Whether the machine has Docker's own client; suites that need it are left out where it is not. */
+export function hasDockerCli(): boolean {
+  return spawnSync('docker', ['--version']).status === 0;
+}
+
+/** Docker's unmodified client with the key of one tenant, its own configuration folder and nothing else of the machine's. */
+export class DockerCli {
+  private constructor(
+    private readonly url: string,
+    private readonly apiKey: string,
+    readonly configDir: string,
+  ) {}
+
+  static async open(url: string, apiKey: string): Promise<DockerCli> {
+    return new DockerCli(url, apiKey, await mkdtemp(join(tmpdir(), 'docker-cli-')));
+  }
+
+  /** Runs to the end, whatever it says. */
+  run(args: readonly string[], options: { readonly stdin?: string | Uint8Array; readonly stdinFile?: string; readonly timeoutMs?: number } = {}): Promise<DockerResult> {
+    const child = spawn('docker', args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env['PATH'],
+        HOME: this.configDir,
+        DOCKER_CONFIG: this.configDir,
+        DOCKER_HOST: this.url.replace(/^http:/, 'tcp:'),
+        DOCKER_CUSTOM_HEADERS: `"Authorization=Bearer ${this.apiKey}"`,
+        // The variable of the builder's plugin, which other machines may have.
+        DOCKER_BUILDKIT: '0',
+      },
+    });
+    // A client that ends before its input: its exit code tells.
+    child.stdin.on('error', () => undefined);
+    if (options.stdinFile === undefined) child.stdin.end(options.stdin);
+    else createReadStream(options.stdinFile).pipe(child.stdin);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    const texts = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (chunk: Buffer) => (texts[name] += chunk.toString()));
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (exitCode) => {
+        clearTimeout(timer);
+        resolve({ exitCode, ...texts });
+      });
+    });
+  }
+
+  /** What it prints, without the closing newline. @throws Error with all it said when it does not end with 0 */
+  async ok(...args: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(args);
+    if (exitCode !== 0) throw new Error(`docker ${args.join(' ')} ended with ${String(exitCode)}: ${stderr}${stdout}`);
+    return stdout.trimEnd();
+  }
+
+  /** What it prints as JSON (`inspect`). */
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args)) as T;
+  }
+
+  /** The error text of a command that must fail. */
+  async fails(...args: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(args);
+    if (exitCode === 0) throw new Error(`docker ${args.join(' ')} succeeded: ${stdout}`);
+    return stderr.trimEnd();
+  }
+
+  async close(): Promise<void> {
+    await rm(this.configDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { hasDockerCli, hasRegistry, REGISTRY_PASSWORD, REGISTRY_USER, RegistryServer, startPlatform, type DockerCli, type Platform } from '#testing';
+import { stopAndExpectNothingLeft } from './nothing-left.js';
+
+const MiB = 1024 * 1024;
+
+/** Pull, push and login against a registry of Debian's, by Docker's own client. */
+(hasDockerCli() && hasRegistry() ? describe : describe.skip)('docker: a registry with authentication', () => {
+  let platform: Platform;
+  let registry: RegistryServer;
+  let anna: DockerCli;
+  let bert: DockerCli;
+  let name: string;
+
+  beforeAll(async () => {
+    registry = await RegistryServer.start();
+    platform = await startPlatform({ env: { SANDBAR_INSECURE_REGISTRIES: registry.host } });
+    anna = await platform.docker();
+    bert = await platform.docker((await platform.newTenant('bert')).apiKey);
+    name = `${registry.host}/team/app`;
+    await anna.ok('pull', '-q', 'busybox');
+  }, 120_000);
+  afterAll(async () => {
+    await Promise.all([anna.close(), bert.close()]);
+    await stopAndExpectNothingLeft(platform);
+    await registry.stop();
+  }, 60_000);
+
+  it('logs in with the right password alone', async () => {
+    expect((await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: 'wrong' })).stderr).toMatch(/unauthorized/);
+    expect((await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: REGISTRY_PASSWORD })).stdout).toMatch(/Login Succeeded/);
+  });
+
+  it('pushes, says what is there already, and pulls the same digest into another tenant', async () => {
+    await anna.ok('tag', 'busybox', `${name}:v1`);
+    const pushed = await anna.ok('push', `${name}:v1`);
+    const digest = /v1: digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(pushed)?.[1];
+    expect(digest).toBeDefined();
+    expect(await anna.ok('push', `${name}:v1`)).toMatch(/Layer already exists/);
+    expect(await bert.fails('pull', `${name}:v1`)).toMatch(/unauthorized|no basic auth credentials|denied/);
+    await bert.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: REGISTRY_PASSWORD });
+    expect(await bert.ok('pull', `${name}:v1`)).toContain(`Digest: ${String(digest)}`);
+    expect(await bert.ok('images', '-q', '--no-trunc', name)).toBe(await anna.ok('images', '-q', '--no-trunc', name));
+    expect(await bert.ok('pull', `${name}@${String(digest)}`)).toContain(`Digest: ${String(digest)}`);
+    expect(await bert.fails('pull', `${name}:absent`)).toMatch(/manifest for .*:absent not found/);
+    // A pulled image goes back as it came.
+    await bert.ok('tag', `${name}:v1`, `${name}:v2`);
+    expect(await bert.ok('push', `${name}:v2`)).toContain(`v2: digest: ${String(digest)}`);
+  });
+
+  it('takes a pull up again where a killed worker left it', async () => {
+    for (const layer of ['one', 'two']) {
+      const id = await anna.ok('create', layer === 'one' ? 'busybox' : `${name}:big`, 'sh', '-c', `head -c ${String(12 * MiB)} /dev/urandom > /${layer}`);
+      await anna.ok('start', id);
+      await anna.ok('wait', id);
+      await anna.ok('commit', id, `${name}:big`);
+      await anna.ok('rm', id);
+    }
+    await anna.ok('push', `${name}:big`);
+    await anna.ok('rmi', `${name}:big`);
+    registry.blobRequests.length = 0;
+    const reached = registry.hold(5 * MiB);
+    const pulling = bert.run(['pull', `${name}:big`]);
+    await reached;
+    // What has come is on its way to the disk.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await platform.kill('worker');
+    registry.release();
+    await pulling;
+    await platform.untilReady();
+    await bert.ok('pull', `${name}:big`);
+    const fetched = new Map<string, number>();
+    for (const { digest, bytes } of registry.blobRequests) fetched.set(digest, (fetched.get(digest) ?? 0) + bytes);
+    const resumed = registry.blobRequests.filter(({ from }) => from > 0);
+    expect(resumed.length).toBeGreaterThan(0);
+    for (const { digest, from } of resumed) expect(fetched.get(digest)).toBeLessThanOrEqual(13 * MiB + (5 * MiB - from));
+    const id = await bert.ok('create', `${name}:big`, 'sh', '-c', 'wc -c < /one; wc -c < /two');
+    await bert.ok('start', id);
+    await bert.ok('wait', id);
+    expect((await bert.ok('logs', id)).split('\n')).toEqual([String(12 * MiB), String(12 * MiB)]);
+    await bert.ok('rm', id);
+  }, 120_000);
+
+  it('stores once what two tenants have', async () => {
+    const bytes = (): number => execFileSync('du', ['-sb', join(platform.dataDir, 'engine', 'content'), join(platform.dataDir, 'engine', 'snapshots')], { encoding: 'utf8' }).split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0);
+    const before = bytes();
+    await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: REGISTRY_PASSWORD });
+    await anna.ok('pull', `${name}:big`);
+    // The names of the second tenant, and nothing else.
+    expect(bytes() - before).toBeLessThan(MiB);
+    for (const docker of [anna, bert]) expect(await docker.ok('images', '--format', '{{.Size}}', `${name}:big`)).toMatch(/^2\d(\.\d+)?MB$/);
+    await bert.ok('rmi', `${name}:big`);
+    expect(await anna.ok('images', '-q', `${name}:big`)).not.toBe('');
+  });
+
+  it('does not speak to private addresses that the operator has not named', async () => {
+    for (const host of ['127.0.0.1:1', '10.0.0.1', '169.254.169.254', '[::1]:5000', 'localhost:5000']) {
+      expect(await anna.fails('pull', `${host}/x`)).toMatch(/not allowed|private/);
+    }
+  });
+});
