@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import { assertVersion, DOCKER_CONTENT, isDockerRequest } from './routing.js';
 import { serverHeaders } from './system-views.js';
+
+const FLOW_MS = 20;
 
 /**
  * What all of Docker's routes have in common, before anything is looked at: the headers by which clients know the engine, the range of versions,
@@ -24,15 +27,7 @@ export function acceptDocker(instance: FastifyInstance, drainMs: number): void {
     }
     void reply.headers(serverHeaders());
     reply.raw.once('finish', () => {
-      if (raw.complete || raw.destroyed) return;
-      const timer = setTimeout(() => raw.socket.destroy(), drainMs);
-      raw.once('end', () => {
-        clearTimeout(timer);
-      });
-      raw.once('close', () => {
-        clearTimeout(timer);
-      });
-      raw.resume();
+      if (!raw.complete && !raw.destroyed) readAway(raw, drainMs);
     });
     try {
       assertVersion(raw);
@@ -41,4 +36,17 @@ export function acceptDocker(instance: FastifyInstance, drainMs: number): void {
       done(error as Error);
     }
   });
+}
+
+function readAway(message: IncomingMessage, limitMs: number): void {
+  const cut = setTimeout(() => message.socket.destroy(), limitMs);
+  // Again and again: a route's reader lets go only with the piece after its end, and nothing flows while it holds on.
+  const flow = setInterval(() => message.resume(), FLOW_MS);
+  const over = (): void => {
+    clearTimeout(cut);
+    clearInterval(flow);
+  };
+  message.once('end', over);
+  message.once('close', over);
+  message.resume();
 }
