@@ -152,6 +152,15 @@ export class MemoryHosts implements TenantHosts {
         return Promise.resolve(Readable.from((function* () { for (const id of ids) yield Buffer.from(`archive of ${id}`.padEnd(512, '\0')); })(), { objectMode: false }));
       },
       loadImages: async function* (archive): AsyncGenerator<ProgressLine> {
+        for await (const chunk of archive.iterator({ destroyOnReturn: false })) {
+          if ((chunk as Buffer).toString('latin1', 0, 6) !== 'REJECT') archive.unshift(chunk);
+          else {
+            archive.destroy();
+            yield { error: { code: 'invalid_argument', message: 'archive/tar: invalid tar header' } };
+            return;
+          }
+          break;
+        }
         await host.receive(archive);
         if (host.received.bytes < 10) {
           yield { error: { code: 'invalid_argument', message: 'invalid tar header' } };

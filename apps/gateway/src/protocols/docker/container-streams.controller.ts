@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { asError } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { Lifecycle } from '../../platform/lifecycle.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter } from './errors.js';
@@ -18,22 +18,27 @@ const TYPED_STREAMS = 42;
 @ApiExcludeController()
 @Controller('docker/containers')
 export class DockerContainerStreamsController {
-  constructor(@Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends) {}
+  constructor(
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
+    private readonly lifecycle: Lifecycle,
+  ) {}
 
   /** The headers say that the node waits: the CLI starts the container only then. */
   @Post(':id/wait')
   @RequirePermission('host:write')
   async wait(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
     const condition = conditionOf(call.query.text('condition'));
-    const { ended } = await this.backends.hosts.of(call.caller.tenant).waitContainer(id, condition, call.signal);
+    const over = AbortSignal.any([call.signal, this.lifecycle.draining]);
+    const { ended } = await this.backends.hosts.of(call.caller.tenant).waitContainer(id, condition, over);
     const answer = call.answer('application/json');
     try {
       const { exitCode, error } = await ended;
       await answer.write(`${JSON.stringify({ StatusCode: exitCode, ...(error === undefined ? {} : { Error: { Message: error } }) })}\n`);
-    } catch (error) {
-      if (!call.signal.aborted) await answer.write(`${JSON.stringify({ StatusCode: 125, Error: { Message: asError(error).message } })}\n`);
+      answer.end();
+    } catch {
+      // How it ended is not known: an answer that breaks off says so, any status would be a lie.
+      answer.cut();
     }
-    answer.end();
   }
 
   @Get(':id/logs')
@@ -52,11 +57,13 @@ export class DockerContainerStreamsController {
     const stamp = query.flag('timestamps') ? new LineStamps() : undefined;
     const answer = call.answer(framed && call.version >= TYPED_STREAMS ? 'application/vnd.docker.multiplexed-stream' : 'application/vnd.docker.raw-stream');
     try {
-      for await (const chunk of host.logs(full, options, call.signal)) {
+      for await (const chunk of host.logs(full, options, AbortSignal.any([call.signal, this.lifecycle.draining]))) {
         const bytes = stamp === undefined ? chunk.bytes : stamp.mark(chunk);
         if (!(await answer.write(framed ? stdcopyFrame(chunk.stream, bytes) : bytes))) return;
       }
-      answer.end();
+      // An end that is ours must not pass for the program's.
+      if (this.lifecycle.draining.aborted) answer.cut();
+      else answer.end();
     } catch {
       answer.cut();
     }

@@ -70,6 +70,9 @@ describe('the docker CLI', () => {
     expect(fixture.host.received.bytes).toBe(40 * 1024 * 1024);
     writeFileSync(file, 'short');
     expect(await docker('load', '-i', file)).toMatchObject({ code: 1, err: expect.stringContaining('invalid tar header') });
+    // Refused at its beginning: the rest is on its way still.
+    writeFileSync(file, Buffer.concat([Buffer.from('REJECT'), Buffer.alloc(60 * 1024 * 1024)]));
+    expect(await docker('load', '-i', file)).toMatchObject({ code: 1, err: 'Error response from daemon: archive/tar: invalid tar header\n' });
     expect((await docker('import', '-c', 'CMD ["x"]', '-m', 'hello', file, 'imported:2')).out).toMatch(/^sha256:[0-9a-f]{64}\n$/);
     expect(fixture.host.calls.at(-1)).toEqual({ name: 'import', given: { name: 'docker.io/library/imported:2', message: 'hello', changes: ['CMD ["x"]'] } });
     expect((await docker('import', 'http://example.invalid/x.tar')).code).toBe(0);
@@ -83,12 +86,13 @@ describe('the docker CLI', () => {
       given: {
         image: 'busybox',
         process: { cmd: ['exit', '3'], entrypoint: null },
-        mounts: [
-          { kind: 'volume', name: 'data', destination: '/data', readOnly: true },
-          { kind: 'bind', hostPath: '/h', create: true, destination: '/host' },
-          { kind: 'tmpfs', destination: '/t', sizeBytes: 1024 * 1024 },
-          { kind: 'volume', destination: '/anon' },
-        ],
+        // The CLI sends -v in no order.
+        mounts: expect.arrayContaining([
+          { kind: 'volume', name: 'data', destination: '/data', readOnly: true, noCopy: false },
+          { kind: 'bind', hostPath: '/h', create: true, destination: '/host', readOnly: false },
+          { kind: 'tmpfs', destination: '/t', sizeBytes: 1024 * 1024, readOnly: false },
+          { kind: 'volume', destination: '/anon', readOnly: false, noCopy: false },
+        ]),
         limits: { memoryBytes: 64 * 1024 * 1024, cpuMillis: 500, pids: 10 },
       },
     });

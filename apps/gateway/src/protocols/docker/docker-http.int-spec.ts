@@ -111,6 +111,17 @@ describe("Docker's API over HTTP", () => {
       expect(fixture.host.received.bytes).toBe(11);
     });
 
+    it('that are refused at their beginning still get their answer, and the connection goes on', async () => {
+      const piece = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+      const answer = await raw([
+        `POST /v1.50/images/load HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${fixture.key}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+        piece(`REJECT${'x'.repeat(100_000)}`), 200, piece('y'.repeat(200_000)), 100, piece('z'.repeat(200_000)), '0\r\n\r\n',
+        100, `GET /_ping HTTP/1.1\r\n${auth()}\r\n`,
+      ]);
+      expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 400', 'HTTP/1.1 200']);
+      expect(answer).toContain('{"message":"archive/tar: invalid tar header"}');
+    });
+
     it('of REST must still come in time', async () => {
       expect(await raw([`POST /v1/runs HTTP/1.1\r\n${auth()}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`])).toMatch(/^HTTP\/1.1 408/);
     });
@@ -127,7 +138,7 @@ describe("Docker's API over HTTP", () => {
     expect(response.status).toBe(200);
     const before = fixture.operations.cancelled.length;
     leave.abort();
-    for (let tries = 0; tries < 100 && fixture.operations.cancelled.length === before; tries += 1) await sleep(20);
+    for (let tries = 0; tries < 500 && fixture.operations.cancelled.length === before; tries += 1) await sleep(20);
     expect(fixture.operations.cancelled.length).toBe(before + 1);
   });
 
@@ -173,4 +184,18 @@ describe("Docker's API over HTTP", () => {
     const query = encodeURIComponent(JSON.stringify({ Env: [`A=${'x'.repeat(20_000)}`] }));
     expect((await call('POST', `/containers/create?name=wide&body=${query}`, { image: 'busybox' })).status).toBe(201);
   });
+
+  it('ends what would last for ever when the gateway goes down, and lets a pull go on', async () => {
+    const other = await startDockerFixture({ settings: { shutdownGraceMs: 8_000 } });
+    const headers = { authorization: `Bearer ${other.key}` };
+    const events = await fetch(`${other.gateway.url}/events`, { headers });
+    const pull = await fetch(`${other.gateway.url}/images/create?fromImage=endless&tag=latest`, { method: 'POST', headers });
+    const began = performance.now();
+    const texts = Promise.all([events.text(), pull.text()]);
+    await other.stop();
+    expect((await texts)[0]).toBe('');
+    expect((await texts)[1]).toContain('"error":"the server goes down, the pull goes on: ask again"');
+    expect(performance.now() - began).toBeLessThan(6_000);
+    expect(other.operations.cancelled).toEqual([]);
+  }, 60_000);
 });

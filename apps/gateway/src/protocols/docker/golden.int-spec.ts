@@ -62,5 +62,5 @@ function differences(expected: unknown, given: unknown, path: string): string[] 
     const free = /\/(Labels|Options|Containers|Networks|Volumes|IndexConfigs)$/.test(path) && !Object.keys(expected).some((key) => key in given);
     return free ? [] : Object.entries(expected).flatMap(([key, value]) => differences(value, (given as Record<string, unknown>)[key], `${path}/${key}`));
   }
-  return typeof given === expected ? [] : [`${path}: ${String(expected)}, not ${typeof given}`];
+  return typeof given === expected ? [] : [`${path}: ${JSON.stringify(expected).replaceAll('"', '')}, not ${typeof given}`];
 }

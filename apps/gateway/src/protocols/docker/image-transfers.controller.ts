@@ -2,6 +2,7 @@ import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { canonicalName, parseReference } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { Lifecycle } from '../../platform/lifecycle.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { objectOf } from './image-views.js';
@@ -16,6 +17,7 @@ import { registryAuthOf } from './registry-auth.js';
 export class DockerImageTransfersController {
   constructor(
     @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** Pull (`fromImage`) and import (`fromSrc`) are one route of Docker's. */
@@ -28,7 +30,7 @@ export class DockerImageTransfersController {
     const platform = platformOf(query.text('platform'));
     const auth = registryAuthOf(call.header('x-registry-auth'));
     const reference = pullReference(query.text('fromImage'), query.text('tag'));
-    await sendMessages(call, followOperation(call, this.backends.operations, 'pull', { reference, ...(platform === undefined ? {} : { platform }), ...(auth === undefined ? {} : { auth }) }));
+    await sendMessages(call, followOperation({ call, operations: this.backends.operations, draining: this.lifecycle.draining }, 'pull', { reference, ...(platform === undefined ? {} : { platform }), ...(auth === undefined ? {} : { auth }) }));
   }
 
   @Post('images/:name/push')
@@ -40,7 +42,7 @@ export class DockerImageTransfersController {
     if (reference.tag === undefined) throw unsupported('pushing all tags of a repository (name one)');
     if (call.query.has('platform')) throw unsupported('pushing one platform of an image');
     const auth = registryAuthOf(call.header('x-registry-auth'));
-    await sendMessages(call, followOperation(call, this.backends.operations, 'push', { reference: canonicalName(reference), ...(auth === undefined ? {} : { auth }) }));
+    await sendMessages(call, followOperation({ call, operations: this.backends.operations, draining: this.lifecycle.draining }, 'push', { reference: canonicalName(reference), ...(auth === undefined ? {} : { auth }) }));
   }
 
   @Post('images/load')

@@ -6,19 +6,26 @@ import { badParameter, unsupported } from './errors.js';
 import { familiar } from './image-views.js';
 import { assertNoError, toMessage, type DockerMessage } from './json-lines.js';
 
+export interface Following {
+  readonly call: DockerCall;
+  readonly operations: ImageOperations;
+  /** The gateway goes down: the operation goes on without it. */
+  readonly draining: AbortSignal;
+}
+
 /** Lets the operation run only as long as somebody reads its progress, as Docker's engine does. */
-export async function* followOperation(call: DockerCall, operations: ImageOperations, kind: 'pull' | 'push', request: OperationRequest): AsyncGenerator<DockerMessage> {
+export async function* followOperation({ call, operations, draining }: Following, kind: 'pull' | 'push', request: OperationRequest): AsyncGenerator<DockerMessage> {
   const { id } = await operations[kind](call.caller, { ...request, requestId: call.requestId });
   let ended = false;
   try {
-    for await (const line of operations.follow(call.caller.tenant.id, id, 0, call.signal)) {
+    for await (const line of operations.follow(call.caller.tenant.id, id, 0, AbortSignal.any([call.signal, draining]))) {
       if (line.end === true) ended = true;
       yield* kind === 'push' ? pushMessages(line) : pullMessages(line);
     }
-    if (!ended && !call.signal.aborted) throw new CodedError('unavailable', 'the progress broke off');
+    if (!ended && !call.signal.aborted) throw new CodedError('unavailable', draining.aborted ? `the server goes down, the ${kind} goes on: ask again` : 'the progress broke off');
   } finally {
     // Idempotent, and the only one who could hear of a failure has gone.
-    if (!ended) await operations.cancel(call.caller, id).catch(() => undefined);
+    if (!ended && !draining.aborted) await operations.cancel(call.caller, id).catch(() => undefined);
   }
 }
 

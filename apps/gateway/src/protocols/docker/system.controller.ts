@@ -2,6 +2,7 @@ import { Controller, Get, Head, HttpCode, Inject, Param, Post } from '@nestjs/co
 import { ApiExcludeController } from '@nestjs/swagger';
 import { CodedError, type Clock } from '#kernel';
 import { Public, RequirePermission } from '../../auth/permission.decorator.js';
+import { Lifecycle } from '../../platform/lifecycle.js';
 import { CLOCK } from '../../platform/platform.js';
 import { toContainerSummary } from './container-views.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
@@ -28,6 +29,7 @@ export class DockerSystemController {
   constructor(
     @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** Asked before every command, also by clients that have no key yet: it says nothing that is not public. */
@@ -102,7 +104,7 @@ export class DockerSystemController {
     const over = new AbortController();
     // Longer than a timer can be is as good as without an end.
     const timer = left === undefined || left > 0x7fffffff ? undefined : setTimeout(() => { over.abort(); }, left);
-    const source = this.backends.hosts.of(call.caller.tenant).events(since?.toString() ?? (left === BACKLOG_MS ? '0' : undefined), AbortSignal.any([call.signal, over.signal]));
+    const source = this.backends.hosts.of(call.caller.tenant).events(since?.toString() ?? (left === BACKLOG_MS ? '0' : undefined), AbortSignal.any([call.signal, over.signal, this.lifecycle.draining]));
     const answer = call.answer('application/json');
     try {
       for await (const event of source) {
@@ -111,7 +113,7 @@ export class DockerSystemController {
       }
       answer.end();
     } catch {
-      if (over.signal.aborted) answer.end();
+      if (over.signal.aborted || this.lifecycle.draining.aborted) answer.end();
       else answer.cut();
     } finally {
       clearTimeout(timer);

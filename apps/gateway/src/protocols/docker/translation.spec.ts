@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { translateCreate } from './container-create.js';
 import { DockerFilters } from './filters.js';
 import { globMatches } from './image-list.js';
@@ -110,7 +111,7 @@ describe('creating a container', () => {
   it('survives any JSON', () => {
     fc.assert(fc.property(fc.dictionary(fc.constantFrom('Image', 'HostConfig', 'Cmd', 'Volumes', 'Labels', 'Healthcheck', 'NetworkingConfig', '__proto__'), fc.jsonValue()), (body) => {
       try {
-        translateCreate(body as Record<string, unknown>, undefined);
+        translateCreate(body, undefined);
       } catch (error) {
         expect(error).toMatchObject({ name: 'CodedError' });
       }
@@ -120,7 +121,7 @@ describe('creating a container', () => {
 
 describe('paths', () => {
   const rewrite = (url: string, method = 'GET') => {
-    const message = { url, method, headers: {} } as IncomingMessage;
+    const message = Object.assign(new IncomingMessage(new Socket()), { url, method });
     return { to: rewriteDockerUrl(message), docker: isDockerRequest(message), version: apiVersionOf(message) };
   };
 
