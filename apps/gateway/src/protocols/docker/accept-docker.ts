@@ -1,13 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-<<<<<<< HEAD
 import { readAway } from '../rest/read-away.js';
-=======
-import type { IncomingMessage } from 'node:http';
->>>>>>> dockerapi
 import { assertVersion, DOCKER_CONTENT, isDockerRequest } from './routing.js';
 import { serverHeaders } from './system-views.js';
-
-const FLOW_MS = 20;
 
 /**
  * What all of Docker's routes have in common, before anything is looked at: the headers by which clients know the engine, the range of versions,
@@ -30,13 +24,7 @@ export function acceptDocker(instance: FastifyInstance, drainMs: number): void {
       return;
     }
     void reply.headers(serverHeaders());
-<<<<<<< HEAD
     readAway(raw, reply.raw, drainMs);
-=======
-    reply.raw.once('finish', () => {
-      if (!raw.complete && !raw.destroyed) readAway(raw, drainMs);
-    });
->>>>>>> dockerapi
     try {
       assertVersion(raw);
       done();
@@ -44,17 +32,4 @@ export function acceptDocker(instance: FastifyInstance, drainMs: number): void {
       done(error as Error);
     }
   });
-}
-
-function readAway(message: IncomingMessage, limitMs: number): void {
-  const cut = setTimeout(() => message.socket.destroy(), limitMs);
-  // Again and again: a route's reader lets go only with the piece after its end, and nothing flows while it holds on.
-  const flow = setInterval(() => message.resume(), FLOW_MS);
-  const over = (): void => {
-    clearTimeout(cut);
-    clearInterval(flow);
-  };
-  message.once('end', over);
-  message.once('close', over);
-  message.resume();
 }
