@@ -60,6 +60,13 @@ import { stopAndExpectNothingLeft } from './nothing-left.js';
     expect(await anna.ok('pull', '-q', image.RepoDigests[0] ?? '')).toMatch(/busybox@sha256:/);
   });
 
+  it('says what is wrong with a name or a registry', async () => {
+    expect(await anna.fails('pull', 'registry.invalid/team/app')).toMatch(/registry\.invalid/);
+    expect(await anna.fails('pull', 'no-such-image-anywhere')).toMatch(/no-such-image-anywhere|registry/);
+    expect(await anna.fails('pull', 'busybox:absent')).toMatch(/./);
+    expect(await anna.ok('images', '-q')).toHaveLength(12);
+  });
+
   it('tags, and removes by the rules', async () => {
     await anna.ok('tag', 'busybox', 'mine/box:1');
     await anna.ok('tag', 'mine/box:1', '127.0.0.1:5000/other/box');
