@@ -16,7 +16,7 @@ export interface TenantContainersOptions {
   readonly volumes: Pick<Volumes, 'create' | 'get' | 'remove' | 'hold' | 'release' | 'source' | 'hostPath' | 'dataDir' | 'markFilled'>;
   /** The tenant's disk is there (`ensure`) before its first container is made. */
   readonly disks: Pick<TenantDisks, 'find'>;
-  readonly trees: Pick<Trees, 'copyUp' | 'usage' | 'remove'>;
+  readonly trees: Pick<Trees, 'copyUp' | 'pack' | 'usage' | 'remove'>;
   readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get'>;
   readonly events: Pick<HostEvents, 'publish'>;
   /** Of a container that asks for none. */

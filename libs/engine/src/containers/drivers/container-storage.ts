@@ -104,6 +104,7 @@ export class ContainerStorage {
     for (const wish of wishes) {
       if (wish.kind === 'ready') {
         if (wish.mount.kind === 'volume') await this.holdExisting(record, wish.mount.name, held);
+        if (wish.mount.kind === 'bind' && !wish.mount.create) await this.mustExist(record.tenantId, wish.mount.hostPath);
         mounts.push(wish.mount);
         continue;
       }
@@ -113,6 +114,20 @@ export class ContainerStorage {
       if (!asked.noCopy) toFill.push({ name, destination: asked.destination });
     }
     return { mounts, toFill };
+  }
+
+  /** @throws CodedError `invalid_argument` when the tenant's host tree has nothing there; it may still go before the start */
+  private async mustExist(tenantId: TenantId, hostPath: string): Promise<void> {
+    const { volumes, trees } = this.services;
+    const source = await volumes.hostPath(tenantId, hostPath, false);
+    if (source.kind !== 'bind' || source.path === '') return;
+    try {
+      // Only its first bytes: they come when the path is there.
+      for await (const chunk of trees.pack({ source: { kind: 'directory', path: source.base }, as: 'files', path: source.path })) if (chunk.length > 0) return;
+    } catch (error) {
+      if (!isCodedError(error, 'not_found')) throw error;
+      throw new CodedError('invalid_argument', `invalid mount config for type "bind": bind source path does not exist: ${hostPath}`, { hostPath }, { cause: error });
+    }
   }
 
   /** Another container held it when we looked, and may have gone since. */
