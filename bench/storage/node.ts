@@ -2,13 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { FsContentStore, FsTenantImages, HelperTrees, OverlaySnapshotter, TarImageArchives, type ImageRecord } from '#engine';
 import { familiarName, parseReference, silentLogger } from '#kernel';
 
 const REPOSITORY = resolve(import.meta.dirname, '../..');
-/** On a real disk, as Docker's data: a tmpfs would hide what fsync(2) costs. */
-const FOLDER = '/var/tmp';
 const NAMESPACE = 'bench';
 
 /** The stores of a node without the product around them. */
@@ -26,7 +25,7 @@ export class StorageNode {
   }
 
   static async open(): Promise<StorageNode> {
-    const folder = await mkdtemp(join(FOLDER, 'bench-storage-'));
+    const folder = await mkdtemp(join(tmpdir(), 'bench-storage-'));
     const content = await FsContentStore.open(join(folder, 'content'));
     const trees = new HelperTrees({ program: join(REPOSITORY, 'dist/native/sandbar-tree'), logger: silentLogger });
     const snapshots = await OverlaySnapshotter.open(join(folder, 'snapshots'), { trees });
