@@ -8,7 +8,7 @@ import { cpuOf, memory, resetPeak, StorageNode } from './node.ts';
 /**
  * The engine's storage without the product around it: import, save, load and commit, with CPU time (helpers included) and peak memory; the
  * best of the rounds, since a shared machine only ever adds. Needs root and a build.
- * Usage: npm run bench:storage -- [rounds] [--docker] [--big]
+ * Memory as the worker has it: the script starts it with the services' settings. Usage: npm run bench:storage -- [rounds] [--docker] [--big]
  * Works in TMPDIR (/tmp), as the daemon does, which should be a file system with a journal: ext4 without one searches long for an inode
  * where many were freed a minute ago, and a bench frees many. `--docker`: the same by a Docker daemon, in turn. `--big`: also an image of 2 GB.
  */
