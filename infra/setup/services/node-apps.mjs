@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -54,7 +55,13 @@ function gatewayEnv({ paths, settings, databaseUrl, redisUrl }) {
     SANDBAR_HOST: settings.host,
     SANDBAR_PORT: String(settings.port),
     SANDBAR_NODE_RPC_TOKEN: ensureSecret(paths, 'node-rpc-token'),
+    SANDBAR_TLS_AUTHORITY: ensureValue(paths, 'tls-authority', newAuthority),
   });
+}
+
+/** The certificate authority of this installation: clients know its servers by it, for as long as it stays. */
+function newAuthority() {
+  return execFileSync(node(CHECKOUT), [main(CHECKOUT, 'gateway', 'main-authority')], { encoding: 'utf8' });
 }
 
 /** The public edge, as a user that owns nothing. */
