@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, digestHex, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
-import { StagingArea, removeFile, syncDirectory } from '../../linux/index.js';
+import { DoubleBuffer, StagingArea, removeFile, syncDirectory } from '../../linux/index.js';
 import type { BlobInfo, ContentStore, Ingest, Pin } from '../content.js';
 import { Arrivals } from './arrivals.js';
 import { syncFile, writeAll } from './blob-files.js';
@@ -10,6 +10,8 @@ import { BlobPins } from './blob-pins.js';
 import { PartialBlobs } from './partial-blobs.js';
 import { VerifiedFileReader } from './verified-file-reader.js';
 
+/** Each write is a round trip to a thread. */
+const BATCH_BYTES = 512 * 1024;
 const DEFAULT_READ_LIMIT = 4 * 1024 * 1024;
 /** A pull that a restart interrupted is asked for again soon; what it had, whole or in part, is given up after so long. */
 const UNUSED_MS = 60 * 60 * 1000;
@@ -143,11 +145,17 @@ async function stage(source: AsyncIterable<Uint8Array>, path: string): Promise<B
   try {
     const hash = createHash('sha256');
     let size = 0;
+    let written = 0;
+    const batches = new DoubleBuffer(BATCH_BYTES, async (batch) => {
+      await writeAll(file, batch, written);
+      written += batch.byteLength;
+    });
     for await (const chunk of source) {
       hash.update(chunk);
-      await writeAll(file, chunk, size);
       size += chunk.byteLength;
+      await batches.add(chunk);
     }
+    await batches.finish();
     await syncFile(file);
     return { digest: finishDigest(hash), size };
   } finally {

@@ -1,13 +1,16 @@
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdCompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
-import { CodedError, errnoOf } from '#kernel';
+import { CodedError, asError, errnoOf } from '#kernel';
+import { DoubleBuffer } from '../../linux/index.js';
 import { compressionOf, peeked } from '../compression.js';
 import { zstdFrames } from './zstd-frames.js';
 
 /** Level 1 keeps up with the unpacking on one core; higher levels save a tenth of the size for several times the time. */
 const ZSTD_LEVEL = 1;
 const CHUNK_BYTES = 128 * 1024;
+/** Each write is a round trip to a thread. */
+const BATCH_BYTES = 512 * 1024;
 
 /**
  * The bytes, decompressed if their first ones are those of gzip or zstd.
@@ -22,8 +25,10 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
 }
 
 /** As blobs made here are stored. */
-export function compressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  return through(source, createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }), 'zstd');
+export async function* compressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const transform = createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
+  void feed(source, transform);
+  yield* translated(transform as AsyncIterable<Uint8Array>, 'zstd');
 }
 
 function through(source: AsyncIterable<Uint8Array>, transform: Transform, format: string): AsyncGenerator<Uint8Array, void, void> {
@@ -39,4 +44,35 @@ async function* translated(stream: AsyncIterable<Uint8Array>, format: string): A
     if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(errnoOf(error) ?? '')) throw new CodedError('invalid_argument', `not a whole and undamaged ${format} stream`, {}, { cause: error });
     throw error;
   }
+}
+
+/** As `pipeline`, in large batches. */
+async function feed(source: AsyncIterable<Uint8Array>, transform: Transform): Promise<void> {
+  const batches = new DoubleBuffer(BATCH_BYTES, (batch) => taken(transform, batch));
+  try {
+    for await (const chunk of source) await batches.add(chunk);
+    await batches.finish();
+    transform.end();
+  } catch (error) {
+    transform.destroy(asError(error));
+  }
+}
+
+/** Resolves when the transform needs the bytes no longer. @throws CodedError `cancelled` when its reader has left */
+function taken(transform: Transform, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const left = (): void => {
+      reject(new CodedError('cancelled', 'the reader of the stream has left'));
+    };
+    if (transform.destroyed) {
+      left();
+      return;
+    }
+    transform.once('close', left);
+    transform.write(bytes, (error) => {
+      transform.off('close', left);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
