@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { STATUS_OF } from '#contracts';
-import { CodedError, isCodedError } from '#kernel';
+import { CodedError, isCodedError, type ErrorCode } from '#kernel';
 import { toRestError } from '../rest/rest-error.js';
 
 /** Docker's statuses where they differ from REST's: its clients branch on them. */
@@ -29,13 +29,15 @@ export function toDockerError(thrown: unknown): DockerError {
   return { status: error.status, message: error.message };
 }
 
+const STATUS_CODES: Partial<Record<number, ErrorCode>> = { 500: 'internal', 503: 'unavailable' };
+
 /** A refusal with a status that none of our codes has. */
 export class DockerStatusError extends CodedError {
   constructor(
     readonly status: number,
     message: string,
   ) {
-    super(status === 503 ? 'unavailable' : 'unsupported', message);
+    super(STATUS_CODES[status] ?? 'unsupported', message);
   }
 }
 

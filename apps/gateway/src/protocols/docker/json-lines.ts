@@ -1,7 +1,7 @@
 import type { ProgressLine } from '#contracts';
 import { CodedError, isErrorCode } from '#kernel';
 import type { DockerCall } from './docker-call.js';
-import { toDockerError } from './errors.js';
+import { DockerStatusError, toDockerError } from './errors.js';
 
 const BAR_WIDTH = 50;
 
@@ -59,6 +59,8 @@ export function toMessage(line: ProgressLine): DockerMessage | undefined {
 export function assertNoError(line: ProgressLine): void {
   if (line.error === undefined) return;
   const { code, message } = line.error;
+  // Docker's client takes 401 for a question and asks for a password; that a registry refuses is, as with Docker's engine, the engine's failure.
+  if (code === 'unauthenticated') throw new DockerStatusError(500, message);
   throw new CodedError(isErrorCode(code) ? code : 'internal', message);
 }
 
