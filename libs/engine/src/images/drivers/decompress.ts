@@ -3,6 +3,7 @@ import { constants, createGunzip, createZstdCompress, createZstdDecompress } fro
 import type { Transform } from 'node:stream';
 import { CodedError, errnoOf } from '#kernel';
 import { compressionOf, peeked } from '../compression.js';
+import { cutAtFrames } from './zstd-frames.js';
 
 /** Frames that want more memory are refused: 128 MiB, as zstd(1) does. */
 const ZSTD_WINDOW_LOG_MAX = 27;
@@ -19,7 +20,7 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
   const compression = compressionOf(head);
   if (compression === 'none') yield* whole;
   else if (compression === 'gzip') yield* through(whole, createGunzip({ chunkSize: CHUNK_BYTES }), 'gzip');
-  else yield* through(whole, createZstdDecompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }), 'zstd');
+  else yield* through(cutAtFrames(whole), createZstdDecompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }), 'zstd');
 }
 
 /** As blobs made here are stored. */
