@@ -448,4 +448,14 @@ describe('a pull', () => {
     };
     expect(await transfers().listTags(reference(), undefined, AbortSignal.timeout(5000))).toEqual(['a', 'b', 'c']);
   });
+
+  it('takes no more tags than anyone can use, on however few pages', async () => {
+    const tags = Array.from({ length: 100_001 }, (_, n) => n.toString(36));
+    registry.trick = (request, response) => {
+      if (!request.url!.includes('/tags/list')) return false;
+      response.writeHead(200).end(JSON.stringify({ name: 'x', tags }));
+      return true;
+    };
+    await expect(transfers().listTags(reference(), undefined, AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 'protocol_violation', message: expect.stringContaining('more than 100000 tags') });
+  });
 });
