@@ -98,7 +98,7 @@ int main(void) {
     case OP_WRITE:
       open_lowers(&request);
       enter_directory(request.root);
-      write_tree(layer, strict, request.path);
+      bytes = write_tree(layer, strict, request.path);
       break;
     case OP_READ:
       if (request.root[0] != '\0') enter_directory(request.root);

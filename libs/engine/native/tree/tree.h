@@ -74,7 +74,8 @@ void copy_metadata(int from, const struct stat *st, int to, const char *path);
 void copy_lower(int from, const struct stat *st, int parent, const char *name, const char *path);
 
 /* The modes of the program. */
-void write_tree(bool layer, bool only_if_empty, const char *into);
+/* Answers with the bytes that hard links brought up from the layers below. */
+uint64_t write_tree(bool layer, bool only_if_empty, const char *into);
 void read_tree(bool layer, bool only_directory, const char *path);
 void list_changes(void);
 void measure(uint64_t *bytes, uint64_t *inodes);

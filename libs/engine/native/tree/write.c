@@ -15,6 +15,10 @@ static struct entry file;
 static int file_fd = -1;
 static uint64_t file_end;
 
+/* An entry of a hard link costs its archive nothing, and may be said again and again: Docker copies nothing up at all. */
+#define MAX_COPIED ((uint64_t)4 << 30)
+static uint64_t copied;
+
 static struct entry read_entry(struct reader *r) {
   struct entry entry = {.type = read_u8(r), .mode = read_u32(r) & 07777, .uid = read_u32(r), .gid = read_u32(r), .size = read_u64(r)};
   entry.seconds = (int64_t)read_u64(r);
@@ -135,6 +139,8 @@ static void put_hardlink(const struct entry *entry) {
     const char *place = join(canonical, target);
     int lower = stack_open(place, &st);
     if (lower < 0) fail(ENOENT, "link", entry->path);
+    if (S_ISREG(st.st_mode)) copied += (uint64_t)st.st_size;
+    if (copied > MAX_COPIED) fail(E2BIG, "copy so much of the layers below", entry->path);
     copy_lower(lower, &st, from, target, entry->path);
     close(lower);
     if (fstatat(from, target, &st, AT_SYMLINK_NOFOLLOW) < 0) fail(errno, "link", entry->path);
@@ -220,7 +226,7 @@ static void imply_root(void) {
   close(to);
 }
 
-void write_tree(bool layer, bool only_if_empty, const char *into) {
+uint64_t write_tree(bool layer, bool only_if_empty, const char *into) {
   layer_mode = layer;
   base_fd = open_in_root(root_fd, into, O_PATH | O_DIRECTORY);
   if (base_fd < 0) fail(errno, "open the path", into);
@@ -244,4 +250,5 @@ void write_tree(bool layer, bool only_if_empty, const char *into) {
   }
   if (root_opaque) each_lower_name("", hide_in_root, NULL);
   apply_times();
+  return copied;
 }

@@ -29,7 +29,7 @@ export interface ContentStore {
   open(digest: Digest): Promise<BlobReader>;
   /** Whole, verified content of a small blob (a config, a manifest). @throws CodedError `not_found`, `payload_too_large`, `digest_mismatch` */
   read(digest: Digest, maxBytes?: number): Promise<Buffer>;
-  /** undefined when there is none. */
+  /** undefined when there is none, or one that a reader has found damaged. */
   stat(digest: Digest): Promise<BlobInfo | undefined>;
   list(): AsyncIterable<BlobInfo>;
   /** Idempotent. Nobody may still need it; a blob that is pinned stays, and is the next sweep's. */

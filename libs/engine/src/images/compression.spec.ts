@@ -1,4 +1,5 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { randomBytes } from 'node:crypto';
+import { constants, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { compressionOf, peeked } from './compression.js';
 import { decompressed } from './drivers/decompress.js';
 
@@ -25,6 +26,18 @@ describe('compression', () => {
       if (size === 1 && name === 'none') continue;
       expect((await all(decompressed(chunksOf(bytes, size)))).equals(TEXT)).toBe(true);
     }
+  });
+
+  it('reads a stream of several members or frames to its end, whatever a skippable one between them holds', async () => {
+    const skippable = Buffer.concat([Buffer.from([0x53, 0x2a, 0x4d, 0x18, 5, 0, 0, 0]), Buffer.from('index')]);
+    const [checksummed, empty] = [{ params: { [constants.ZSTD_c_checksumFlag]: 1 } }, Buffer.alloc(0)];
+    const zstd = [skippable, zstdCompressSync(TEXT), skippable, zstdCompressSync(randomBytes(300_000), checksummed), zstdCompressSync(empty), zstdCompressSync(Buffer.alloc(400_000)), skippable];
+    const plain = Buffer.concat(zstd.filter((part) => part !== skippable).map((part) => zstdDecompressSync(part)));
+    for (const size of [1000, 65_536, 10_000_000]) {
+      expect((await all(decompressed(chunksOf(Buffer.concat(zstd), size)))).equals(plain)).toBe(true);
+      expect((await all(decompressed(chunksOf(Buffer.concat([gzipSync(TEXT), gzipSync(TEXT)]), size)))).equals(Buffer.concat([TEXT, TEXT]))).toBe(true);
+    }
+    await expect(all(decompressed(chunksOf(Buffer.concat([zstdCompressSync(TEXT), Buffer.from('rubbish')]), 65_536)))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('gives back streams that are shorter than a magic number', async () => {

@@ -27,6 +27,8 @@ export function compressionOf(head: Uint8Array): LayerCompression {
   const starts = (...magic: number[]): boolean => magic.every((byte, index) => head[index] === byte);
   if (starts(0x1f, 0x8b)) return 'gzip';
   if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  // A skippable frame may come first (RFC 8878, 3.1.2).
+  if (((head[0] ?? 0) & 0xf0) === 0x50 && head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18) return 'zstd';
   if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) throw new CodedError('unsupported', 'archives compressed by xz are not taken: send it as gzip, zstd or uncompressed');
   if (starts(0x42, 0x5a, 0x68)) throw new CodedError('unsupported', 'archives compressed by bzip2 are not taken: send it as gzip, zstd or uncompressed');
   return 'none';

@@ -172,6 +172,15 @@ export function describeTenantImages(name: string, factory: (environment: Tenant
         expect(await images.list(ours)).toEqual([]);
       });
 
+      it('unpacks no further layer of an image that is over the quota already', async () => {
+        quota = 160;
+        const before = under.unpackedLayers?.() ?? 0;
+        const fat = await Promise.all([1, 2, 3, 4].map(async (n) => ({ tar: await layerTar(`fat-${n}`, 'f'.repeat(100)) })));
+        await expect(registerIn(ours, fat, ['fat'])).rejects.toMatchObject({ code: 'quota_exceeded' });
+        if (under.unpackedLayers) expect(under.unpackedLayers() - before).toBe(2);
+        expect(await images.list(ours)).toEqual([]);
+      });
+
       it('counts distinct layers against the quota', async () => {
         quota = 160;
         await registerIn(ours, [low], ['one']);

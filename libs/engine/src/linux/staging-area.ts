@@ -13,13 +13,14 @@ export class StagingArea {
   private constructor(
     readonly path: string,
     private readonly self: string,
+    private readonly remove: (path: string) => Promise<void>,
   ) {}
 
-  /** Creates the directory if need be, with that mode, and sweeps it. */
-  static async open(path: string, mode = 0o700): Promise<StagingArea> {
+  /** Creates the directory if need be, with that mode, and sweeps it. `remove`: for entries whose paths get longer than rm's may be. */
+  static async open(path: string, mode = 0o700, remove: (path: string) => Promise<void> = removeAll): Promise<StagingArea> {
     await mkdir(path, { recursive: true, mode });
     const start = await startTime(process.pid);
-    const area = new StagingArea(path, `${process.pid}-${start ?? '0'}`);
+    const area = new StagingArea(path, `${process.pid}-${start ?? '0'}`, remove);
     await area.sweep();
     return area;
   }
@@ -32,9 +33,13 @@ export class StagingArea {
   private async sweep(): Promise<void> {
     for (const name of await readdir(this.path)) {
       if (await hasLivingMaker(name)) continue;
-      await rm(join(this.path, name), { recursive: true, force: true });
+      await this.remove(join(this.path, name));
     }
   }
+}
+
+function removeAll(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true });
 }
 
 async function hasLivingMaker(name: string): Promise<boolean> {

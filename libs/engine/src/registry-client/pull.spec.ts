@@ -1,4 +1,6 @@
-import { digestOf, parseReference, type ImageReference } from '#kernel';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { digestOf, newId, parseReference, type ImageReference } from '#kernel';
 import { MEDIA_TYPES } from '../images/index.js';
 import { HostileRegistry } from './testing/hostile-registry.contract.js';
 import { sampleImage, type SampleImage } from './testing/sample-image.contract.js';
@@ -52,6 +54,54 @@ describe('a pull', () => {
     expect((await transfers().pull({ ...bench.request(), reference: reference() })).changed).toBe(false);
     expect(registry.requestsFor('/blobs/')).toHaveLength(3);
     expect(bench.said()).toEqual(['latest: Pulling from team/app', `Digest: ${image.digest}`, `Status: Image is up to date for ${registry.host}/team/app:latest`]);
+  });
+
+  it('takes nothing from another tenant, and tells nothing of it', async () => {
+    const other = newId('tenant');
+    await transfers().pull({ ...bench.request(), namespace: other, reference: reference() });
+    bench.lines.length = 0;
+    const blobs = new Map(registry.blobs);
+    registry.blobs.clear();
+    await expect(transfers().pull({ ...bench.request(), reference: reference() })).rejects.toMatchObject({ code: 'not_found' });
+    for (const [digest, bytes] of blobs) registry.blobs.set(digest, bytes);
+    await transfers().pull({ ...bench.request(), reference: reference() });
+    expect(bench.said().join()).not.toContain('Already exists');
+    expect(await bench.images.list(bench.tenant)).toHaveLength(1);
+    const more = await sampleImage();
+    const shared = { ...JSON.parse(more.manifest.toString()) as { layers: object[] }, layers: (JSON.parse(image.manifest.toString()) as { layers: object[] }).layers };
+    const config = Buffer.from(image.config.toString().replace('{', '{"author":"x",'));
+    const manifest = Buffer.from(JSON.stringify({ ...shared, config: { mediaType: MEDIA_TYPES.config, digest: digestOf(config), size: config.length } }));
+    registry.manifests.set('more', { bytes: manifest });
+    registry.blobs.set(digestOf(config), config);
+    bench.lines.length = 0;
+    await transfers().pull({ ...bench.request(), reference: reference(':more') });
+    expect(bench.said().filter((line) => line.endsWith(': Already exists'))).toHaveLength(2);
+  });
+
+  it.each(['cut', 'changed'])('heals what is %s on disk', async (how) => {
+    await transfers().pull({ ...bench.request(), reference: reference() });
+    const [layer] = image.layers;
+    for (const digest of [layer!.digest, image.configDigest, image.digest]) {
+      const path = join(bench.root, 'content/blobs/sha256', digest.slice(7));
+      const bytes = readFileSync(path);
+      writeFileSync(path, how === 'cut' ? bytes.subarray(1) : bytes.fill(0, 5, 10));
+    }
+    // As whoever saves or pushes it.
+    if (how === 'changed') await expect(bench.content.open(layer!.digest).then(async (reader) => { for await (const chunk of reader) expect(chunk).toBeDefined(); })).rejects.toMatchObject({ code: 'digest_mismatch' });
+    await transfers().pull({ ...bench.request(), reference: reference() });
+    for (const { digest, bytes } of [layer!, { digest: image.configDigest, bytes: image.config }, { digest: image.digest, bytes: image.manifest }]) {
+      const path = join(bench.root, 'content/blobs/sha256', digest.slice(7));
+      expect(readFileSync(path).equals(bytes)).toBe(true);
+    }
+  });
+
+  it('fetches no layer of an image that cannot fit', async () => {
+    const manifest = JSON.parse(image.manifest.toString()) as { layers: { size: number }[] };
+    manifest.layers[0]!.size = 2 ** 40;
+    registry.manifests.set('huge', { bytes: Buffer.from(JSON.stringify(manifest)) });
+    const limited = bench.transfers({ insecure: [registry.host] }, { quotaBytesOf: () => 2 ** 30 });
+    await expect(limited.pull({ ...bench.request(), reference: reference(':huge') })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    expect(registry.requestsFor('/blobs/')).toEqual([]);
   });
 
   it('gives no tag to what was asked for by digest', async () => {
@@ -424,5 +474,15 @@ describe('a pull', () => {
       return true;
     };
     expect(await transfers().listTags(reference(), undefined, AbortSignal.timeout(5000))).toEqual(['a', 'b', 'c']);
+  });
+
+  it('takes no more tags than anyone can use, on however few pages', async () => {
+    const tags = Array.from({ length: 100_001 }, (_, n) => n.toString(36));
+    registry.trick = (request, response) => {
+      if (!request.url!.includes('/tags/list')) return false;
+      response.writeHead(200).end(JSON.stringify({ name: 'x', tags }));
+      return true;
+    };
+    await expect(transfers().listTags(reference(), undefined, AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 'protocol_violation', message: expect.stringContaining('more than 100000 tags') });
   });
 });

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chmod, chown, link, lstat, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, lstat, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { writeTar } from '../tar/index.js';
 import { realTrees } from '../tree/testing/trees.js';
 import { OverlaySnapshotter } from './index.js';
 import { streamOf } from './snapshots.contract.js';
@@ -27,6 +28,22 @@ function paxRecord(keyword: string, value: Buffer): Buffer {
   const length = [1, 2, 3].map((digits) => rest.length + digits).find((total) => String(total).length === total - rest.length)!;
   return Buffer.concat([Buffer.from(String(length)), rest]);
 }
+
+describe('a layer that a dead process left half unpacked', () => {
+  it('is swept however deep it is', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'snapshots-deep-'));
+    try {
+      const left = join(root, 'staging', '1-1-0123456789abcdef');
+      await mkdir(left, { recursive: true });
+      const deep = Array.from({ length: 17 }, () => 'd'.repeat(240)).join('/');
+      await realTrees().extract({ root: left, tar: writeTar([{ path: deep.slice(0, 4090), type: 'directory', mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n }]), as: 'layer' });
+      await OverlaySnapshotter.open(root, { trees: realTrees() });
+      expect(await readdir(join(root, 'staging'))).toEqual([]);
+    } finally {
+      await run('rm', ['-rf', root]);
+    }
+  });
+});
 
 describe('a layer unpacked by root', () => {
   let folder: string;

@@ -3,12 +3,15 @@ import { decodeName } from './names.js';
 import { type PaxRecord, parsePaxRecords } from './pax-records.js';
 import { xattrOf } from './xattr-records.js';
 
+/** Said once, they cost every entry: a comment and a few attributes fit. */
+const MAX_GLOBAL_BYTES = 16_384;
 /** What one entry alone may say: said for all entries, implementations differ on what it means. */
 const NEVER_GLOBAL = /^(path|linkpath|size|GNU\.sparse\..*)$/;
 
 /** What stands before an entry's own header: GNU's long names, its extended header, and the global ones so far. */
 export class ExtendedHeaders {
   readonly #global = new Map<string, Buffer>();
+  #globalXattrs: ReadonlyMap<string, Buffer> = new Map();
   #records: readonly PaxRecord[] | undefined;
   #local = new Map<string, Buffer>();
   #longName: Buffer | undefined;
@@ -44,7 +47,11 @@ export class ExtendedHeaders {
     }
     let standing = 0;
     for (const [key, value] of this.#global) standing += key.length + value.length;
-    if (standing > this.maxHeaderBytes) throw this.fault(`global headers hold more than ${this.maxHeaderBytes} bytes`);
+    const most = Math.min(this.maxHeaderBytes, MAX_GLOBAL_BYTES);
+    if (standing > most) throw this.fault(`global headers hold more than ${most} bytes`);
+    const xattrs = new Map<string, Buffer>();
+    for (const [key, value] of this.#global) this.#addXattr(xattrs, key, value);
+    this.#globalXattrs = xattrs;
   }
 
   addLong(typeflag: 'L' | 'K', body: Buffer): void {
@@ -102,9 +109,9 @@ export class ExtendedHeaders {
   }
 
   /** By name. An attribute in two notations is one attribute, if they agree. */
-  xattrs(): Map<string, Buffer> {
-    const xattrs = new Map<string, Buffer>();
-    for (const [key, value] of this.#global) this.#addXattr(xattrs, key, value);
+  xattrs(): ReadonlyMap<string, Buffer> {
+    if (this.#local.size === 0) return this.#globalXattrs;
+    const xattrs = new Map(this.#globalXattrs);
     const local = new Map<string, Buffer>();
     for (const [key, value] of this.#local) this.#addXattr(local, key, value);
     for (const [name, value] of local) xattrs.set(name, value);

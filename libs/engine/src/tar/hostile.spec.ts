@@ -65,6 +65,7 @@ describe('an archive that is', () => {
     ['a path too long', archive(pax(['path', 'a/'.repeat(2049)]), good), /longer than 4096 bytes/],
     ['of too many entries', archive(good, good, good), /more than 2 entries/, { maxEntries: 2 }],
     ['of too many global headers', archive(...[1, 2, 3].map(() => rawEntry({ typeflag: 'g', body: paxBody(['comment', 'c']) }))), /more than 2 entries/, { maxEntries: 2 }],
+    ['a global header that costs every entry', archive(rawEntry({ typeflag: 'g', body: paxBody(['SCHILY.xattr.a', 'v'.repeat(17_000)]) }), good), /global headers hold more than 16384/],
     [
       'a bomb of many global headers',
       archive(...[1, 2, 3].map((n) => rawEntry({ typeflag: 'g', body: paxBody([`k${n}`, 'v'.repeat(400)]) }))),

@@ -157,6 +157,8 @@ describe('trees', () => {
     expect([one.ino, one.nlink, one.uid, (one.mode & 0o7777).toString(8)]).toEqual([other.ino, 2, 1, '4755']);
     expect(readFileSync(join(top, 'link'), 'utf8')).toBe('below');
     expect(lstatSync(join(top, 'd')).uid).toBe(3);
+    // What is copied takes room, which is counted.
+    expect(await extract(newDir(), [{ ...BASE, type: 'hardlink', path: 'link', linkname: '/d/file' }, fileEntry('own', 'x')], 'layer', [low])).toEqual({ bytes: 'below'.length + 1 });
     await expect(layer([low], { ...BASE, type: 'hardlink', path: 'link', linkname: 'd/none' })).rejects.toMatchObject({ code: 'invalid_argument', details: { path: 'link', errno: 'ENOENT' } });
   });
 
@@ -173,6 +175,22 @@ describe('trees', () => {
       await trees.extract({ root, tar: inChunks(tar), as });
       expect((await readAll(trees.pack({ source: { kind: 'directory', path: root }, as: 'files' }))).map(({ path }) => path)).toEqual(wanted);
     }
+  });
+
+  it('copies no more up than a bound, however often the archive says so', async () => {
+    const low = newDir();
+    mkdirSync(join(low, 'd'));
+    execFileSync('truncate', ['-s', '1G', join(low, 'd/holes')]);
+    const again = (): TarEntryInput[] => [{ ...BASE, type: 'hardlink', path: 'd/link', linkname: 'd/holes' }, fileEntry('d', 'in the way'), dirEntry('d')];
+    await expect(layer([low], ...Array.from({ length: 5 }, again).flat())).rejects.toMatchObject({ code: 'invalid_argument', details: { errno: 'E2BIG', path: 'd/link' } });
+  });
+
+  it('takes a layer without closing blocks, or without anything at all, as Docker does', async () => {
+    const tar = (await writeAll([fileEntry('a', 'x')])).subarray(0, 1024);
+    for (const bytes of [tar, Buffer.concat([tar, Buffer.alloc(512)]), Buffer.alloc(0)]) {
+      await trees.extract({ root: newDir(), tar: inChunks(bytes), as: 'layer' });
+    }
+    await expect(trees.extract({ root: newDir(), tar: inChunks(tar.subarray(0, 700)), as: 'layer' })).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('breaks a hard link when a later entry replaces one of its names', async () => {

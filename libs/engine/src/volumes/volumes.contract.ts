@@ -64,6 +64,15 @@ export function describeVolumes(name: string, factory: () => Promise<VolumesUnde
       expect(await onDisk()).toHaveLength(1);
     });
 
+    it('keeps only so many with large labels, which lie in memory', async () => {
+      const large = { text: 'x'.repeat(3000) };
+      for (let n = 0; n < 100; n += 1) await volumes.create(tenant, { name: `large-${n}`, labels: large });
+      await expect(volumes.create(tenant, { name: 'one-more', labels: large })).rejects.toMatchObject({ code: 'quota_exceeded' });
+      await volumes.create(tenant, { name: 'small' });
+      await volumes.remove(tenant, 'large-7');
+      await volumes.create(tenant, { name: 'one-more', labels: large });
+    });
+
     it('keeps two tenants apart', async () => {
       const other = newId('tenant');
       await under.giveDisk(other);

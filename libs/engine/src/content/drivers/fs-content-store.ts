@@ -24,6 +24,7 @@ const UNUSED_MS = 60 * 60 * 1000;
 export class FsContentStore implements ContentStore {
   private constructor(
     private readonly blobs: string,
+    private readonly damaged: Set<Digest>,
     private readonly staging: StagingArea,
     private readonly pins: BlobPins,
     private readonly partials: PartialBlobs,
@@ -39,8 +40,16 @@ export class FsContentStore implements ContentStore {
       // A mark that stays protects its blob for an hour too long.
       arrivals.forget(digest).catch(() => undefined);
     });
-    const partials = await PartialBlobs.open({ folder: join(root, 'partial'), blobFolder: blobs, pins, arrivals, stat: (digest) => statBlob(join(blobs, digestHex(digest)), digest) });
-    return new FsContentStore(blobs, await StagingArea.open(join(root, 'staging')), pins, partials, arrivals);
+    const damaged = new Set<Digest>();
+    const partials = await PartialBlobs.open({
+      folder: join(root, 'partial'),
+      blobFolder: blobs,
+      pins,
+      arrivals,
+      stat: (digest) => statWhole(join(blobs, digestHex(digest)), digest, damaged),
+      onWhole: (digest) => damaged.delete(digest),
+    });
+    return new FsContentStore(blobs, damaged, await StagingArea.open(join(root, 'staging')), pins, partials, arrivals);
   }
 
   async write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo> {
@@ -53,6 +62,7 @@ export class FsContentStore implements ContentStore {
       await pin?.add([info.digest]);
       // Also when the blob is there already: the name then points to bytes that were verified just now, so damage heals.
       await rename(staged, this.path(info.digest));
+      this.damaged.delete(info.digest);
       await syncDirectory(this.blobs);
       return info;
     } catch (error) {
@@ -70,7 +80,7 @@ export class FsContentStore implements ContentStore {
       throw error;
     }
     try {
-      return new VerifiedFileReader(digest, (await file.stat()).size, file);
+      return new VerifiedFileReader(digest, (await file.stat()).size, file, () => this.damaged.add(digest));
     } catch (error) {
       await file.close();
       throw error;
@@ -89,13 +99,13 @@ export class FsContentStore implements ContentStore {
   }
 
   stat(digest: Digest): Promise<BlobInfo | undefined> {
-    return statBlob(this.path(digest), digest);
+    return statWhole(this.path(digest), digest, this.damaged);
   }
 
   async *list(): AsyncGenerator<BlobInfo, void, void> {
     for await (const entry of await opendir(this.blobs)) {
       const digest = `sha256:${entry.name}`;
-      const info = isDigest(digest) ? await this.stat(digest) : undefined;
+      const info = isDigest(digest) ? await statBlob(this.path(digest), digest) : undefined;
       if (info) yield info;
     }
   }
@@ -129,6 +139,11 @@ export class FsContentStore implements ContentStore {
     if (!isDigest(digest)) throw new CodedError('invalid_argument', 'not a sha256 digest');
     return join(this.blobs, digestHex(digest));
   }
+}
+
+/** A blob that was read and found damaged is as good as none: whoever needs it fetches it again, over the bad one. */
+async function statWhole(path: string, digest: Digest, damaged: ReadonlySet<Digest>): Promise<BlobInfo | undefined> {
+  return damaged.has(digest) ? undefined : statBlob(path, digest);
 }
 
 async function statBlob(path: string, digest: Digest): Promise<BlobInfo | undefined> {

@@ -17,6 +17,8 @@ export interface PartialBlobsOptions {
   readonly pins: BlobPins;
   readonly arrivals: Arrivals;
   readonly stat: (digest: Digest) => Promise<BlobInfo | undefined>;
+  /** It was verified and has its place. */
+  readonly onWhole: (digest: Digest) => void;
 }
 
 /** Downloads that are not whole yet: a file each, named by the digest it is to have, that only ever grows or starts anew. */
@@ -180,6 +182,7 @@ class PartialBlob implements Ingest {
     await this.roomGuarded(() => syncFile(file));
     if (pins.isPinned(expected)) await arrivals.mark(expected);
     await rename(path, join(blobFolder, digestHex(expected)));
+    this.state.onWhole(expected);
     await syncDirectory(blobFolder);
     await this.close();
     return { digest: expected, size: this.length };

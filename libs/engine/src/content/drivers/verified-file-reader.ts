@@ -13,6 +13,7 @@ export class VerifiedFileReader implements BlobReader {
     readonly digest: Digest,
     readonly size: number,
     private readonly file: FileHandle,
+    private readonly onDamage: () => void,
   ) {}
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
@@ -33,6 +34,7 @@ export class VerifiedFileReader implements BlobReader {
       }
       const actual = finishDigest(hash);
       if (total !== this.size || actual !== this.digest) {
+        this.onDamage();
         throw new CodedError('digest_mismatch', 'a stored blob is damaged', { digest: this.digest, actual, size: total });
       }
     } finally {

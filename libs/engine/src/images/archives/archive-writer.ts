@@ -32,7 +32,8 @@ export async function* writeArchive(content: ContentStore, images: readonly Save
   const documents = new Map<Digest, Buffer>();
   const index: object[] = [];
   const docker: object[] = [];
-  const repositories: Record<string, Record<string, string>> = {};
+  // Without a prototype: `constructor` is a name of a repository, `__proto__` one of a tag.
+  const repositories = Object.create(null) as Record<string, Record<string, string>>;
   for (const { image, tags } of images) {
     const own = await layersOf(content, image);
     for (const layer of own) layers.set(layer.diffId, layer);
@@ -54,7 +55,7 @@ export async function* writeArchive(content: ContentStore, images: readonly Save
     for (const tag of tags) index.push({ ...entry, annotations: { 'io.containerd.image.name': canonicalName(tag), 'org.opencontainers.image.ref.name': tag.tag ?? '' } });
     docker.push({ Config: blobPath(image.id), RepoTags: tags.length === 0 ? null : tags.map(familiarName), Layers: own.map(({ diffId }) => blobPath(diffId)) });
     const top = own.at(-1);
-    for (const tag of tags) if (top !== undefined && tag.tag !== undefined) (repositories[familiarRepository(tag)] ??= {})[tag.tag] = digestHex(top.diffId);
+    for (const tag of tags) if (top !== undefined && tag.tag !== undefined) (repositories[familiarRepository(tag)] ??= Object.create(null) as Record<string, string>)[tag.tag] = digestHex(top.diffId);
   }
   yield* writeTar(
     (async function* (): AsyncGenerator<TarEntryInput, void, void> {

@@ -63,6 +63,23 @@ describe('TarImageArchives', () => {
     await expect(bytesOf(archives.save('a', ['absent']))).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('takes a name for a name, whatever it is to JavaScript', async () => {
+    const keys = (value: object): string[] => Reflect.ownKeys(value).map(String);
+    const before = keys(Object);
+    const constructors = { ...Object.getOwnPropertyDescriptors(Object) };
+    try {
+      await made('constructor:owned');
+      await images.tag('a', (await images.resolve('a', 'constructor:owned')).id, parseReference('constructor:__proto__'));
+      const saved = await bytesOf(archives.save('a', ['constructor']));
+      expect(keys(Object)).toEqual(before);
+      const texts = new Map<string, string>();
+      for await (const entry of readTar(stream(saved))) texts.set(entry.path, (await bytesOf(entry.content)).toString('latin1'));
+      expect(texts.get('repositories')).toMatch(/^\{"constructor":\{"(__proto__|owned)":"[0-9a-f]{64}","(__proto__|owned)":"[0-9a-f]{64}"\}\}$/);
+    } finally {
+      for (const name of keys(Object)) if (!(name in constructors)) Reflect.deleteProperty(Object, name);
+    }
+  });
+
   it('says how far it is', async () => {
     await made();
     const seen: number[] = [];

@@ -3,7 +3,7 @@ import type { ContentStore } from '../../content/index.js';
 import type { HostEvents } from '../../events/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
 import { applyChanges } from '../changes.js';
-import type { AppendLayer, HistoryRow, ImageHolder, ImageRecord, ImageUsage, ImportTar, RegisterImage, Removal, TenantImages } from '../tenant-images.js';
+import type { AppendLayer, HistoryRow, ImageHolder, ImageLayer, ImageRecord, ImageUsage, ImportTar, RegisterImage, Removal, TenantImages } from '../tenant-images.js';
 import { ConfigCache } from './config-cache.js';
 import { decompressed } from './decompress.js';
 import { readImageDocuments, type ImagePlan } from './image-documents.js';
@@ -225,14 +225,21 @@ export class FsTenantImages implements TenantImages {
     const space = this.index.space(namespace);
     if (plan.layers.length === 0) await this.layers.ensureEmpty();
     const sizes = space.layerSizes();
-    for (const [place, layer] of plan.layers.entries()) {
-      await this.layers.ensure({ ...layer, parent: plan.layers[place - 1]?.chainId }, sizes.has(layer.chainId) ? Number.POSITIVE_INFINITY : this.quota.streamLimit(namespace, space));
+    const layers: ImageLayer[] = [];
+    for (const layer of plan.layers) {
+      const pendingBytes = layers.reduce((sum, { chainId, sizeBytes }) => sum + (sizes.has(chainId) ? 0 : sizeBytes), 0);
+      const limit = sizes.has(layer.chainId) ? Number.POSITIVE_INFINITY : this.quota.streamLimit(namespace, space, pendingBytes);
+      await this.layers.ensure({ ...layer, parent: layers.at(-1)?.chainId }, limit);
+      layers.push({ ...layer, sizeBytes: await this.layers.sizeOf(layer.chainId) });
+      // Before the next one takes room.
+      if (!space.images.has(plan.id)) this.quota.check(namespace, space, layers);
     }
-    const layers = await Promise.all(plan.layers.map(async (layer) => ({ ...layer, sizeBytes: await this.layers.sizeOf(layer.chainId) })));
+    const documentsBytes = await this.documentsBytes(plan);
     await this.turns.take(namespace, async () => {
       if (!this.index.space(namespace).images.has(plan.id)) {
         this.quota.check(namespace, this.index.space(namespace), layers);
-        const image: StoredImage = { id: plan.id, manifest: plan.manifest, parent: parent === plan.id ? undefined : parent, addedAt: this.clock.now(), chainId: plan.chainId, layers };
+        this.quota.checkDocuments(this.index.space(namespace), documentsBytes);
+        const image: StoredImage = { id: plan.id, manifest: plan.manifest, parent: parent === plan.id ? undefined : parent, addedAt: this.clock.now(), chainId: plan.chainId, layers, documentsBytes };
         await this.files.putImage(namespace, image);
         this.index.add(namespace, image);
       }
@@ -242,8 +249,14 @@ export class FsTenantImages implements TenantImages {
     return this.record(now, now.get(plan.id));
   }
 
+  private async documentsBytes({ id, manifest }: ImagePlan): Promise<number> {
+    const documents = await Promise.all([id, manifest].map((digest) => this.options.content.stat(digest)));
+    return documents.reduce((sum, document) => sum + (document?.size ?? 0), 0);
+  }
+
   private async putName(namespace: string, image: Digest, reference: ImageReference): Promise<void> {
     const stored = { name: nameOf(reference), image, taggedAt: this.clock.now() };
+    this.quota.checkName(this.index.space(namespace), stored.name);
     await this.files.putName(namespace, stored);
     this.index.space(namespace).names.set(stored.name, stored);
   }

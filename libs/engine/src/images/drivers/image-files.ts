@@ -131,7 +131,7 @@ function parseStoredImage(value: unknown): StoredImage {
     layers.push({ diffId: layer.diffId, chainId: chainIdOf(layers.at(-1)?.chainId, layer.diffId), blob: layer.blob, sizeBytes: layer.sizeBytes });
   }
   const parent = isDigest(value.parent) ? value.parent : undefined;
-  return { id: value.id, manifest: value.manifest, parent, addedAt: value.addedAt, chainId: layers.at(-1)?.chainId ?? EMPTY_DIFF_ID, layers };
+  return { id: value.id, manifest: value.manifest, parent, addedAt: value.addedAt, chainId: layers.at(-1)?.chainId ?? EMPTY_DIFF_ID, layers, ...(typeof value.documentsBytes === 'number' && { documentsBytes: value.documentsBytes }) };
 }
 
 function parseStoredName(value: unknown): StoredName {

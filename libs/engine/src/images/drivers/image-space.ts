@@ -12,6 +12,8 @@ export interface StoredImage {
   readonly chainId: Digest;
   /** Lowest first. */
   readonly layers: readonly ImageLayer[];
+  /** Of its manifest and config; absent in what older versions wrote. */
+  readonly documentsBytes?: number;
 }
 
 export interface StoredName {

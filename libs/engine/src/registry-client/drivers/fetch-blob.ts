@@ -5,10 +5,20 @@ import { blobBytes, type BlobRequest } from './blob-bytes.js';
 import { cancelled } from './dialer.js';
 import type { RegistrySession } from './registry-session.js';
 
-/** Brings a blob, which the caller has pinned, into the content store. `onBytes` hears how much of it is here. */
-export async function fetchBlob(session: RegistrySession, content: ContentStore, blob: BlobRequest, onBytes: (current: number) => void): Promise<void> {
+/**
+ * Brings a blob, which the caller has pinned, into the content store. `onBytes` hears how much of it is here. One that others have brought is
+ * fetched all the same unless `mayHave`: the registry must have it for us, a digest alone opens nothing.
+ */
+export async function fetchBlob(session: RegistrySession, content: ContentStore, blob: BlobRequest, mayHave: () => boolean, onBytes: (current: number) => void): Promise<void> {
   try {
-    const ingest = await claim(content, blob, session.timing.layerWaitMs);
+    let ingest = await claim(content, blob, session.timing.layerWaitMs);
+    const here = ingest && (await content.stat(blob.digest));
+    const isOthers = ingest && ingest.offset > 0 && ingest.offset >= blob.size && !mayHave();
+    // One of another size is cut: it is written anew.
+    if (ingest && (isOthers || (here && here.size !== blob.size))) {
+      await ingest.close();
+      ingest = undefined;
+    }
     if (ingest) await fill(session, ingest, blob, onBytes);
     else await content.write(counted(blobBytes(session, blob, 0), onBytes), blob.digest);
   } catch (error) {

@@ -1,21 +1,27 @@
-import { CodedError, canonicalName, digestOf, familiarName, familiarRepository, isCodedError, isDigest, repositoryOf, type Clock, type Digest, type ImageReference } from '#kernel';
+import { CodedError, asError, canonicalName, digestOf, familiarName, familiarRepository, isCodedError, isDigest, repositoryOf, type Clock, type Digest, type ImageReference } from '#kernel';
 import type { ContentStore, Pin } from '../../content/index.js';
 import { ACCEPTED_MANIFEST_TYPES, MAX_DOCUMENT_BYTES, findManifest, hostPlatform, parseImageConfig, type Descriptor, type FoundManifest, type ImageRecord, type TenantImages } from '../../images/index.js';
 import type { PullRequest, PullResult } from '../registry-client.js';
 import type { BlobRequest } from './blob-bytes.js';
 import { wholeBody } from './dialer.js';
 import { fetchBlob } from './fetch-blob.js';
+import type { KnownBlobs } from './known-blobs.js';
 import { inLanes } from './lanes.js';
 import { ProgressLines, shortId } from './progress-lines.js';
 import { faultError, faultOf, type RegistryFault } from './registry-errors.js';
 import type { RegistrySession } from './registry-session.js';
 
 const PARALLEL_LAYERS = 3;
+/** A tar of many small files is larger than their sum. */
+const QUOTA_SLACK_BYTES = 256 * 1024 * 1024;
 
 export interface PullStores {
   readonly images: TenantImages;
   readonly content: ContentStore;
   readonly clock: Clock;
+  readonly known: KnownBlobs;
+  /** What the images of a name space may take up: no more is fetched for one. */
+  readonly quotaBytesOf?: (namespace: string) => number | undefined;
 }
 
 /** One image from one registry. The request's reference has a tag or a digest. */
@@ -56,16 +62,29 @@ export class Pull {
     const names = namesFor(reference, digest);
     const imageId = found.manifest.config.digest;
     const known = await resolveOrNone(images, namespace, imageId);
-    if (known?.id === imageId) {
-      await pin.add([known.manifest, ...known.layers.map((layer) => layer.blob)]);
-      await images.register(namespace, { manifest: known.manifest, names });
-    } else {
+    if (known?.id === imageId) await pin.add([known.manifest, ...known.layers.map((layer) => layer.blob)]);
+    if (known?.id !== imageId || !(await this.isGiven(known.manifest, names))) {
       await this.fetchAll(found);
       await content.write(once(found.bytes), found.digest);
-      await images.register(namespace, { manifest: found.digest, names });
+      if (!(await this.isGiven(found.digest, names))) {
+        // What was found damaged counts as missing now.
+        await this.fetchAll(found);
+        await images.register(namespace, { manifest: found.digest, names });
+      }
       for (const layer of distinct(found.manifest.layers).filter(({ digest: each }) => this.fetched.has(each))) this.lines.say('Pull complete', shortId(layer.digest));
     }
     return finish(this.lines, { imageId, digest, changed: before?.id !== imageId }, reference);
+  }
+
+  /** false when a blob that is kept is damaged or missing: fetched once more, it heals. */
+  private async isGiven(manifest: Digest, names: readonly ImageReference[]): Promise<boolean> {
+    try {
+      await this.stores.images.register(this.request.namespace, { manifest, names });
+      return true;
+    } catch (error) {
+      if (isCodedError(error, 'digest_mismatch') || isCodedError(error, 'not_found') || isCodedError(error, 'invalid_argument')) return false;
+      throw error;
+    }
   }
 
   /** Layers that came now, as opposed to those that were here. */
@@ -75,13 +94,19 @@ export class Pull {
     const { content } = this.stores;
     const { config } = manifest;
     if (config.size > MAX_DOCUMENT_BYTES) throw new CodedError('invalid_argument', `the config of an image has ${config.size} bytes, at most ${MAX_DOCUMENT_BYTES} are allowed`);
-    if (!(await content.stat(config.digest))) await fetchBlob(this.session, content, this.blob(config, this.request.signal), () => undefined);
-    const { rootfs } = parseImageConfig(await content.read(config.digest, MAX_DOCUMENT_BYTES));
+    this.checkQuota(manifest.layers);
+    const mayHave = await this.stores.known.of(this.request.namespace);
+    const isHere = async ({ digest, size }: Descriptor): Promise<boolean> => mayHave(digest) && (await content.stat(digest))?.size === size;
+    const readConfig = async (): Promise<Buffer> => {
+      if (!(await isHere(config))) await this.fetch(config, this.request.signal, mayHave, () => undefined);
+      return content.read(config.digest, MAX_DOCUMENT_BYTES);
+    };
+    const { rootfs } = parseImageConfig(await readConfig().catch(onceMoreIfDamaged(readConfig)));
     if (rootfs.diff_ids.length !== manifest.layers.length) throw new CodedError('invalid_argument', `the image's config names ${rootfs.diff_ids.length} layers, its manifest ${manifest.layers.length}`);
     const layers = distinct(manifest.layers);
     const missing: Descriptor[] = [];
     for (const layer of layers) {
-      if (await content.stat(layer.digest)) {
+      if (await isHere(layer)) {
         this.lines.say('Already exists', shortId(layer.digest));
         continue;
       }
@@ -89,14 +114,26 @@ export class Pull {
       missing.push(layer);
     }
     for (const layer of missing.slice(PARALLEL_LAYERS)) this.lines.say('Waiting', shortId(layer.digest));
-    await inLanes(missing, PARALLEL_LAYERS, this.request.signal, (layer, signal) => this.fetchLayer(layer, signal));
+    await inLanes(missing, PARALLEL_LAYERS, this.request.signal, (layer, signal) => this.fetchLayer(layer, signal, mayHave));
     for (const layer of missing) this.lines.say('Extracting', shortId(layer.digest));
   }
 
-  private async fetchLayer(layer: Descriptor, signal: AbortSignal): Promise<void> {
+  /** Before a hostile registry's layer fills the disk of all: they are weighed when they are unpacked, and packed they are not larger. */
+  private checkQuota(layers: readonly Descriptor[]): void {
+    const quota = this.stores.quotaBytesOf?.(this.request.namespace);
+    const needed = distinct(layers).reduce((sum, { size }) => sum + size, 0);
+    if (quota !== undefined && needed > quota + QUOTA_SLACK_BYTES) throw new CodedError('quota_exceeded', `no space left for images: the layers of this one have ${needed} bytes, ${quota} are allowed`, { quotaBytes: quota, neededBytes: needed });
+  }
+
+  private async fetch(blob: Descriptor, signal: AbortSignal, mayHave: (digest: Digest) => boolean, onBytes: (current: number) => void): Promise<void> {
+    await fetchBlob(this.session, this.stores.content, this.blob(blob, signal), () => mayHave(blob.digest), onBytes);
+    this.stores.known.note(this.request.namespace, blob.digest);
+  }
+
+  private async fetchLayer(layer: Descriptor, signal: AbortSignal, mayHave: (digest: Digest) => boolean): Promise<void> {
     const id = shortId(layer.digest);
     this.lines.bytes('Downloading', id, 0, layer.size);
-    await fetchBlob(this.session, this.stores.content, this.blob(layer, signal), (current) => {
+    await this.fetch(layer, signal, mayHave, (current) => {
       this.lines.bytes('Downloading', id, current, layer.size);
     });
     this.fetched.add(layer.digest);
@@ -129,6 +166,11 @@ export class Pull {
 
 export function pullScope({ path }: ImageReference): string {
   return `repository:${path}:pull`;
+}
+
+/** What was found damaged counts as missing now. */
+function onceMoreIfDamaged<T>(action: () => Promise<T>): (error: unknown) => Promise<T> {
+  return (error) => (isCodedError(error, 'digest_mismatch') ? action() : Promise.reject(asError(error)));
 }
 
 /** A tag moves, and the digest is remembered with it; who asked for a digest gets no tag. */

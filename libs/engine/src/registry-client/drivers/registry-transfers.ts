@@ -7,6 +7,7 @@ import { AddressPolicy } from './address-policy.js';
 import { Dialer } from './dialer.js';
 import { DOCKER_HUB, Reachability, endpointOf, endpointOfAddress, mirrorsOf, type DockerHub, type Endpoint } from './endpoints.js';
 import { isUnreachable } from './failures.js';
+import { KnownBlobs } from './known-blobs.js';
 import { checkLogin } from './login.js';
 import { GzipLayers } from './gzip-layers.js';
 import { Pull } from './pull.js';
@@ -29,6 +30,8 @@ export interface RegistryTransfersOptions {
   readonly clock?: Clock;
   readonly timing?: Partial<TransferTiming>;
   readonly hub?: DockerHub;
+  /** What the images of a name space may take up, bytes. undefined: no limit. */
+  readonly quotaBytesOf?: (namespace: string) => number | undefined;
 }
 
 /** Over HTTP, as the distribution specification and Docker's registries have it. */
@@ -40,6 +43,7 @@ export class RegistryTransfers implements ImageTransfers {
   private readonly addresses: AddressPolicy;
   private readonly reachability: Reachability;
   private readonly gzipLayers: GzipLayers;
+  private readonly known: KnownBlobs;
 
   constructor(private readonly options: RegistryTransfersOptions) {
     this.clock = options.clock ?? systemClock;
@@ -48,6 +52,7 @@ export class RegistryTransfers implements ImageTransfers {
     this.hub = options.hub ?? DOCKER_HUB;
     this.addresses = new AddressPolicy(options.policy);
     this.reachability = new Reachability(this.clock);
+    this.known = new KnownBlobs(options.images);
     this.gzipLayers = new GzipLayers(options.root);
   }
 
@@ -102,7 +107,7 @@ export class RegistryTransfers implements ImageTransfers {
   private async pullAnywhere(request: PullRequest): Promise<PullResult> {
     const { reference, auth, signal } = request;
     try {
-      return await this.anywhere(reference, auth, signal, (session) => new Pull(session, { ...this.options, clock: this.clock }, request).run());
+      return await this.anywhere(reference, auth, signal, (session) => new Pull(session, { ...this.options, clock: this.clock, known: this.known }, request).run());
     } catch (error) {
       // Also when it was not this time that the host could not be reached.
       const standIn = isHubSilent(error) ? await pullStandIn({ ...this.options, clock: this.clock }, request) : undefined;

@@ -8,7 +8,7 @@ import { distinct, finish, namesFor, resolveOrNone, type PullStores } from './pu
 const PROVIDER = 'system';
 
 /** The node's own image of docker.io's name, given to the name space as if it had been pulled; undefined when there is none. */
-export async function pullStandIn(stores: PullStores, request: PullRequest): Promise<PullResult | undefined> {
+export async function pullStandIn(stores: Pick<PullStores, 'images' | 'content' | 'clock'>, request: PullRequest): Promise<PullResult | undefined> {
   const { images, content } = stores;
   const { namespace, reference } = request;
   const provided = await findProvided(images, reference);

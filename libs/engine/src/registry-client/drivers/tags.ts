@@ -13,13 +13,20 @@ export async function readTags(session: RegistrySession, reference: ImageReferen
   const tags = new Set<string>();
   let target: string | URL | undefined = `/v2/${reference.path}/tags/list?n=${PAGE}`;
   for (let page = 0; target !== undefined; page += 1) {
-    if (page === MAX_PAGES) throw new CodedError('protocol_violation', `the registry lists more than ${MAX_PAGES * PAGE} tags`);
+    if (page === MAX_PAGES) throw tooMany();
     const reply = await session.send({ method: 'GET', target, scopes: [pullScope(reference)] });
     if (reply.status !== 200) throw pullError(reply.status, faultOf(reply.status, await session.bodyOf(reply)), reference, session.credentials.scheme === 'bearer');
-    for (const tag of tagsOf(await wholeBody(reply, MAX_ANSWER, session.signal))) if (isTag(tag, reference)) tags.add(tag);
+    const listed = tagsOf(await wholeBody(reply, MAX_ANSWER, session.signal));
+    // A page may hold more than it was asked for.
+    if (tags.size + listed.length > MAX_PAGES * PAGE) throw tooMany();
+    for (const tag of listed) if (isTag(tag, reference)) tags.add(tag);
     target = nextPage(reply.headers.link, reply.url, session);
   }
   return [...tags].sort();
+}
+
+function tooMany(): CodedError {
+  return new CodedError('protocol_violation', `the registry lists more than ${MAX_PAGES * PAGE} tags`);
 }
 
 function tagsOf(body: Buffer): string[] {

@@ -1,12 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, digestHex, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
+import { CodedError, digestHex, digestOf, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
 import { StagingArea, syncDirectory, writeFileDurably, type OverlayRootfs } from '../../linux/index.js';
 import type { OverlaySource, TreeChange, Trees } from '../../tree/index.js';
 import { chainIdOf } from '../chain-id.js';
 import type { LayerSource, SnapshotInfo, Snapshotter, WritableLayer } from '../snapshots.js';
 
+const NOTHING = digestOf('');
 const HEX = /^[0-9a-f]{64}$/;
 /** Docker's limit. With a writable layer above, that many short names still fit the page of options that mount(2) takes. */
 const MAX_DEPTH = 127;
@@ -28,7 +29,7 @@ export class OverlaySnapshotter implements Snapshotter {
   /** Creates the directories if need be, and sweeps what dead processes left half unpacked or half removed. */
   static async open(root: string, { trees }: { readonly trees: Trees }): Promise<OverlaySnapshotter> {
     await mkdir(root, { recursive: true, mode: 0o700 });
-    return new OverlaySnapshotter(root, await StagingArea.open(join(root, 'staging')), trees);
+    return new OverlaySnapshotter(root, await StagingArea.open(join(root, 'staging'), 0o700, (path) => trees.remove(path)), trees);
   }
 
   async unpack({ parent, diffId: expected, tar }: LayerSource): Promise<SnapshotInfo> {
@@ -40,6 +41,8 @@ export class OverlaySnapshotter implements Snapshotter {
       const hash = createHash('sha256');
       const { bytes } = await this.trees.extract({ root: join(staged, 'fs'), tar: hashed(tar, hash), as: 'layer', lowerDirs });
       const diffId = finishDigest(hash);
+      // Some builders make such a layer, but nobody imports one.
+      if (expected === undefined && diffId === NOTHING) throw new CodedError('invalid_argument', 'the archive is empty');
       if (expected !== undefined && diffId !== expected) throw new CodedError('digest_mismatch', 'the layer is not the one that was announced', { expected, actual: diffId });
       const snapshot: SnapshotInfo = { chainId: chainIdOf(parent, diffId), parent, diffId, sizeBytes: bytes };
       const known = await this.find(snapshot.chainId);

@@ -24,6 +24,9 @@ export interface TenantVolumesOptions {
 
 const MOST_VOLUMES = 10_000;
 const MOST_RECORD_BYTES = 64 * 1024;
+/** All records lie in memory: only so many may be large ones. */
+const MOST_LARGE_RECORDS = 100;
+const LARGE_RECORD_BYTES = 2 * 1024;
 
 /** Records in memory and in small files, content on the tenants' disks. One process per root. */
 export class TenantVolumes implements Volumes {
@@ -70,6 +73,9 @@ export class TenantVolumes implements Volumes {
       const known = volumes.get(record.volume.name);
       if (known !== undefined) return sameOrConflict(known.volume, record.volume);
       if (volumes.size >= MOST_VOLUMES) throw new CodedError('quota_exceeded', `a tenant has at most ${MOST_VOLUMES} volumes`);
+      if (isLarge(record) && [...volumes.values()].filter(isLarge).length >= MOST_LARGE_RECORDS) {
+        throw new CodedError('quota_exceeded', `a tenant has at most ${MOST_LARGE_RECORDS} volumes whose labels and options take more than ${LARGE_RECORD_BYTES} bytes`);
+      }
       await this.#make(tenantId, record);
       volumes.set(record.volume.name, record);
       this.#publish(tenantId, 'create', record.volume.name, { driver: 'local' });
@@ -276,6 +282,11 @@ export class TenantVolumes implements Volumes {
 /** Nothing of it lies among the volumes. */
 function isElsewhere(kind: VolumeKind | undefined): boolean {
   return kind?.kind === 'tmpfs' || kind?.kind === 'bind';
+}
+
+function isLarge({ volume: { labels, options } }: VolumeRecord): boolean {
+  const texts = [labels, options].flatMap((map) => Object.entries(map).flat());
+  return texts.reduce((sum, text) => sum + text.length, 0) > LARGE_RECORD_BYTES;
 }
 
 function sameOrConflict(known: Volume, asked: Volume): Volume {
