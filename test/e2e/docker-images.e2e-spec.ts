@@ -60,6 +60,13 @@ import { stopAndExpectNothingLeft } from './nothing-left.js';
     expect(await anna.ok('pull', '-q', image.RepoDigests[0] ?? '')).toMatch(/busybox@sha256:/);
   });
 
+  it('says what is wrong with a name or a registry', async () => {
+    expect(await anna.fails('pull', 'registry.invalid/team/app')).toMatch(/registry\.invalid/);
+    expect(await anna.fails('pull', 'no-such-image-anywhere')).toMatch(/no-such-image-anywhere|registry/);
+    expect(await anna.fails('pull', 'busybox:absent')).toMatch(/./);
+    expect(await anna.ok('images', '-q')).toHaveLength(12);
+  });
+
   it('tags, and removes by the rules', async () => {
     await anna.ok('tag', 'busybox', 'mine/box:1');
     await anna.ok('tag', 'mine/box:1', '127.0.0.1:5000/other/box');
@@ -67,7 +74,7 @@ import { stopAndExpectNothingLeft } from './nothing-left.js';
     expect(await anna.ok('rmi', 'mine/box:1')).toBe('Untagged: mine/box:1');
     const id = await anna.ok('images', '-q', 'busybox');
     expect(await anna.fails('rmi', id)).toMatch(/conflict: unable to delete [0-9a-f]{12} \(must be forced\) - image is referenced in multiple repositories/);
-    expect(await anna.fails('tag', 'busybox', 'UPPER')).toMatch(/repository name must be lowercase/);
+    expect(await anna.fails('tag', 'busybox', 'UPPER')).toMatch(/must be lowercase/);
     expect(await anna.fails('rmi', 'absent')).toMatch(/No such image: absent:latest/);
     await anna.ok('rmi', '127.0.0.1:5000/other/box');
     const container = await ran(anna, '--name', 'user', 'busybox', 'true');
@@ -77,7 +84,7 @@ import { stopAndExpectNothingLeft } from './nothing-left.js';
     expect(removed).toMatch(/^Untagged: busybox:latest\n/);
     expect(removed).toMatch(/Deleted: sha256:[0-9a-f]{64}/);
     // The other tenant's is as it was.
-    expect(await ran(bert, '--rm', 'busybox', 'true')).toHaveLength(64);
+    expect(await ran(bert, 'busybox', 'true')).toHaveLength(64);
     await anna.ok('pull', '-q', 'busybox');
   });
 

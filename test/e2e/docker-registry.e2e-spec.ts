@@ -28,7 +28,7 @@ const MiB = 1024 * 1024;
   }, 60_000);
 
   it('logs in with the right password alone', async () => {
-    expect((await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: 'wrong' })).stderr).toMatch(/unauthorized/);
+    expect((await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: 'wrong' })).stderr).toMatch(/401 Unauthorized/);
     expect((await anna.run(['login', registry.host, '-u', REGISTRY_USER, '--password-stdin'], { stdin: REGISTRY_PASSWORD })).stdout).toMatch(/Login Succeeded/);
   });
 
@@ -96,7 +96,7 @@ const MiB = 1024 * 1024;
 
   it('does not speak to private addresses that the operator has not named', async () => {
     for (const host of ['127.0.0.1:1', '10.0.0.1', '169.254.169.254', '[::1]:5000', 'localhost:5000']) {
-      expect(await anna.fails('pull', `${host}/x`)).toMatch(/not allowed|private/);
+      expect(await anna.fails('pull', `${host}/x`)).toMatch(/not a public one/);
     }
   });
 });

@@ -77,9 +77,9 @@ const peer = (program: string) => (has(program) ? it : it.skip);
     await writeFile(join(folder, 'bundle', 'rootfs', 'third'), 'umoci\n');
     tool('umoci', 'repack', '--image', `${join(folder, 'layout')}:v2`, 'bundle');
     execFileSync('tar', ['-C', join(folder, 'layout'), '-cf', join(folder, 'umoci.tar'), 'oci-layout', 'index.json', 'blobs']);
-    const loaded = await docker.ok('load', '-i', join(folder, 'umoci.tar'));
-    const [repacked] = [...loaded.matchAll(/sha256:[0-9a-f]{64}/g)].map(([digest]) => digest).filter((digest) => digest !== id);
-    const container = await docker.ok('create', repacked ?? '', 'cat', '/third');
+    await docker.ok('load', '-i', join(folder, 'umoci.tar'));
+    // umoci copies the annotation with the name: the newer image of the two has it.
+    const container = await docker.ok('create', 'interop:v1', 'cat', '/third');
     await docker.ok('start', container);
     await docker.ok('wait', container);
     expect(await docker.ok('logs', container)).toBe('umoci');
@@ -88,7 +88,7 @@ const peer = (program: string) => (has(program) ? it : it.skip);
 
   peer('oci-image-tool')('the validator of the image specification finds nothing', () => {
     const layout = join(folder, 'layout');
-    const validated = spawnSync('oci-image-tool', ['validate', '--type', 'imageLayout', '--ref', 'name=v1', layout], { encoding: 'utf8' });
+    const validated = spawnSync('oci-image-tool', ['validate', '--type', 'image', '--ref', 'name=v1', layout], { encoding: 'utf8' });
     expect({ status: validated.status, output: `${validated.stdout}${validated.stderr}` }).toMatchObject({ status: 0 });
   });
 

@@ -21,6 +21,7 @@ const image: ImageRecord = {
   manifest: digestOf('manifest'),
   chainId: digestOf('chain'),
   config: { architecture: 'amd64', os: 'linux', created: '2026-01-01T00:00:00Z', config: { Labels: { a: 'b' } }, rootfs: { type: 'layers', diff_ids: [] } },
+  layers: [],
   tags: ['docker.io/library/busybox:latest'],
   digests: [],
   parent: undefined,
@@ -57,12 +58,13 @@ function anEngine() {
     disks: { ensure: (id: string, bytes: number) => Promise.resolve(asked.push(['disk', id, bytes])), remove: () => Promise.resolve(asked.push('disks.remove')) },
     cgroups: { ensure: () => Promise.resolve(asked.push('cgroup')) },
     images: { list: () => Promise.resolve([image]), resolve: (_: string, ref: string) => (ref === 'busybox' ? Promise.resolve(image) : Promise.reject(new CodedError('not_found', `No such image: ${ref}`))), drop: () => Promise.resolve(asked.push('images.drop')) },
-    volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], remove: () => Promise.resolve(asked.push('volumes.remove')) },
+    volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     archives: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
-  } as Record<keyof HostServices, Record<string, unknown>>;
+    quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },
+  } as Record<Exclude<keyof HostServices, 'fetchUrl'>, Record<string, unknown>>;
   return { asked, engine };
 }
 
@@ -285,7 +287,7 @@ describe("a tenant's host over node RPC", () => {
 
   it('drops everything of a tenant', async () => {
     await host().drop();
-    expect(asked).toEqual(['containers.drop', 'volumes.remove', 'disks.remove', 'images.drop', 'events.forget']);
+    expect(asked).toEqual(['containers.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'events.forget', 'quotas.forget']);
   });
 });
 

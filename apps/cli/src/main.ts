@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
+import { registerDockerContext } from './commands/docker-context.js';
+import { registerImages } from './commands/images.js';
 import { registerKeys } from './commands/keys.js';
 import { registerLogin } from './commands/login.js';
 import { registerLogs } from './commands/logs.js';
@@ -9,6 +11,7 @@ import { registerMachine } from './commands/machine.js';
 import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
 import { registerTenants } from './commands/tenants.js';
+import { registerVolumes } from './commands/volumes.js';
 import { CliError, EXIT, describeFailure } from './failure.js';
 import { OutputClosed } from './frame-writer.js';
 
@@ -29,8 +32,11 @@ function buildProgram(): Command {
   registerLogs(program);
   registerRuns(program);
   registerLogin(program);
+  registerImages(program);
+  registerVolumes(program);
   registerTenants(program);
   registerKeys(program);
+  registerDockerContext(program);
   registerMachine(program);
   program.command('version').summary('print the version').action(() => {
     process.stdout.write(`sandbar ${version()}\n`);

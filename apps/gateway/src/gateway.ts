@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Logger } from '#kernel';
+import { systemClock, type Logger } from '#kernel';
 import { assertEveryRouteDecides, listRoutePermissions } from './auth/route-permissions.js';
 import { RequestAuthentication } from './auth/request-authentication.service.js';
 import { serveDocs } from './docs/openapi.js';
@@ -11,6 +11,12 @@ import { Lifecycle } from './platform/lifecycle.js';
 import { SETTINGS } from './platform/platform.js';
 import type { GatewaySettings } from './platform/settings.js';
 import type { Surroundings } from './platform/platform.module.js';
+import { acceptDocker } from './protocols/docker/accept-docker.js';
+import type { DockerBackends } from './protocols/docker/docker-backends.js';
+import { DockerErrorFilter } from './protocols/docker/docker-error.filter.js';
+import { isDockerRequest } from './protocols/docker/routing.js';
+import { ProtocolErrorFilter } from './protocols/protocol-error.filter.js';
+import { limitBodyTime } from './protocols/rest/body-deadline.js';
 import { authenticateBeforeBodies } from './protocols/rest/body-gate.js';
 import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { fastifyOptions } from './protocols/rest/fastify-server.js';
@@ -19,11 +25,13 @@ import { logRequests } from './protocols/rest/request-log.js';
 import { RestErrorFilter } from './protocols/rest/rest-error.filter.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { cutStalledAnswers } from './protocols/rest/stalled-answers.js';
+import { acceptTarBodies, takesTar } from './protocols/rest/tar-body.js';
 import { validationPipe } from './protocols/rest/validation.pipe.js';
 import { RoutedWebSocketAdapter } from './streams/websocket.adapter.js';
+import { TlsListener } from './tls/tls-listener.js';
 
 /** The gateway, ready to listen. The platform stays the caller's: close it after the application. */
-export async function createGateway(surroundings: Surroundings): Promise<NestFastifyApplication> {
+export async function createGateway(surroundings: Surroundings & { readonly docker?: DockerBackends }): Promise<NestFastifyApplication> {
   const { settings, logger } = surroundings;
   const routes = new RouteTable();
   const adapter = new FastifyAdapter(fastifyOptions(settings, logger));
@@ -32,6 +40,10 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
     for (const one of [method].flat()) routes.add(one, url);
   });
   const drain = new ConnectionDrain(instance);
+  if (settings.tls !== undefined) {
+    const listener = new TlsListener(instance.server, { ...settings.tls, logger, now: () => (surroundings.clock ?? systemClock).now() });
+    drain.closeAlso(() => { listener.closeUndecided(); });
+  }
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class that it never constructs
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(surroundings, routes, drain), adapter, {
     bodyParser: false,
@@ -41,9 +53,12 @@ export async function createGateway(surroundings: Surroundings): Promise<NestFas
   const authentication = app.get(RequestAuthentication, { strict: false });
   acceptJsonBodies(instance, settings.bodyLimitBytes, (request, bytes) => authentication.countUnannounced(request, bytes));
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
+  acceptDocker(instance, settings.requestTimeoutMs);
+  acceptTarBodies(instance, settings.requestTimeoutMs);
+  limitBodyTime(instance, settings.requestTimeoutMs, (request) => isDockerRequest(request.raw) || takesTar(request));
   authenticateBeforeBodies(instance, authentication, settings.bodyLimitBytes);
   cutStalledAnswers(instance, settings.stallMs);
-  app.useGlobalFilters(new RestErrorFilter(logger, routes));
+  app.useGlobalFilters(new ProtocolErrorFilter(new RestErrorFilter(logger, routes), new DockerErrorFilter(logger)));
   app.useGlobalPipes(validationPipe());
   app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger));
   serveDocs(app);

@@ -5,12 +5,14 @@ import { createLogger } from '#observability';
 import { closeGateway, createGateway } from './gateway.js';
 import { openPlatform } from './platform/open-platform.js';
 import { DEFAULT_SETTINGS, type GatewaySettings } from './platform/settings.js';
+import { TlsIdentity } from './tls/tls-identity.js';
 
 function settingsOf(config: GatewayConfig): GatewaySettings {
   return {
     ...DEFAULT_SETTINGS,
     host: config.host,
     port: config.port,
+    tls: config.tlsAuthority === undefined ? undefined : { identity: TlsIdentity.parse(config.tlsAuthority), names: [...new Set([...config.tlsNames, ...ownName(config.host)])] },
     nodeRpcToken: config.nodeRpcToken,
     metricsToken: config.metricsToken,
     bodyLimitBytes: config.bodyLimitBytes,
@@ -18,6 +20,11 @@ function settingsOf(config: GatewayConfig): GatewaySettings {
     logGraceSeconds: Math.ceil(config.logGraceMs / 1000),
     shutdownGraceMs: config.shutdownGraceMs,
   };
+}
+
+/** The address that it listens on, where that is one. */
+function ownName(host: string): string[] {
+  return host === '0.0.0.0' || host === '::' ? [] : [host];
 }
 
 async function main(): Promise<void> {

@@ -3,3 +3,4 @@ export const WORKER_CONFIG = Symbol('WorkerConfig');
 export const LOGGER = Symbol('Logger');
 export const STORES = Symbol('EngineStores');
 export const ENGINE = Symbol('Engine');
+export const HOST = Symbol('Host');

@@ -7,6 +7,8 @@ import { gatewayVariables, workerVariables } from './variables.js';
 export const gatewayConfigSchema = z.object(gatewayVariables).transform((env) => ({
   host: env.SANDBAR_HOST,
   port: env.SANDBAR_PORT,
+  tlsAuthority: env.SANDBAR_TLS_AUTHORITY,
+  tlsNames: env.SANDBAR_TLS_NAMES,
   databaseUrl: env.DATABASE_URL,
   redis: env.REDIS_URL,
   nodeRpcToken: env.SANDBAR_NODE_RPC_TOKEN,

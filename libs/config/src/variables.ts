@@ -45,6 +45,14 @@ export const commonVariables = {
 export const gatewayVariables = {
   SANDBAR_HOST: describe(z.string().regex(/^[0-9A-Za-z.:_-]+$/, 'must be an address or a host name').default('127.0.0.1'), { description: 'Address the API listens on.' }),
   SANDBAR_PORT: describe(range(0, 65_535).prefault('8080'), { description: 'Port the API listens on.' }),
+  SANDBAR_TLS_AUTHORITY: describe(
+    z.string().regex(/-----BEGIN CERTIFICATE-----[^]+PRIVATE KEY-----/, 'must hold a certificate and a private key in PEM').optional(),
+    { description: 'Certificate authority of this installation, certificate and private key in PEM (main-authority.js makes one). With it the port serves TLS beside HTTP, and client certificates stand for keys. Optional.', secret: true },
+  ),
+  SANDBAR_TLS_NAMES: describe(
+    z.string().regex(/^[0-9A-Za-z.:*-]+(,[0-9A-Za-z.:*-]+)*$/, 'must be host names and addresses with commas between').transform((text) => text.split(',')).prefault('localhost,127.0.0.1,::1'),
+    { description: "Names and addresses by which clients reach this server: they stand in its certificate." },
+  ),
   DATABASE_URL: describe(
     z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), 'must be a postgresql:// URL'),
     { description: 'PostgreSQL: postgresql://user:password@host:port/database.', secret: true },

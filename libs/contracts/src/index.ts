@@ -1,3 +1,4 @@
+export * from './certificates.js';
 export * from './errors.js';
 export * from './host-containers.js';
 export * from './host.js';

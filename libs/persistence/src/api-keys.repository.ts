@@ -31,7 +31,15 @@ export class PostgresApiKeyRepository implements ApiKeyRepository {
   }
 
   async findByHash(hash: string): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined> {
-    const row = await this.#prisma.apiKey.findUnique({ where: { hash }, include: { tenant: true } });
+    return this.#find({ hash });
+  }
+
+  async findById(id: ApiKeyId): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined> {
+    return this.#find({ id });
+  }
+
+  async #find(where: { hash: string } | { id: ApiKeyId }): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined> {
+    const row = await this.#prisma.apiKey.findUnique({ where, include: { tenant: true } });
     return row === null ? undefined : { key: apiKeyOf(row), tenant: row.tenant === null ? null : tenantOf(row.tenant) };
   }
 

@@ -89,6 +89,8 @@ describe('API keys', () => {
     await repositories.apiKeys.create(null, operators);
     expect(await repositories.apiKeys.findByHash(operators.hash)).toEqual({ key: operators, tenant: null });
     expect(await repositories.apiKeys.findByHash('none')).toBeUndefined();
+    expect(await repositories.apiKeys.findById(key.id)).toEqual({ key, tenant: await repositories.tenants.find(tenantId) });
+    expect(await repositories.apiKeys.findById(newId('apiKey'))).toBeUndefined();
     expect(await repositories.apiKeys.list(tenantId)).toEqual([key]);
     expect(await repositories.apiKeys.list(null)).toEqual([operators]);
   });

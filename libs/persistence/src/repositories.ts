@@ -57,8 +57,10 @@ export interface ApiKey {
 export interface ApiKeyRepository {
   /** @throws CodedError `not_found` (no such tenant), `already_exists` (id or hash taken), `invalid_argument` (the key names another tenant) */
   create(tenantId: TenantId | null, key: ApiKey): Promise<void>;
-  /** The key and, when it has one, its tenant. The only read without a tenant: it is what finds the tenant. */
+  /** The key and, when it has one, its tenant. Reads without a tenant: it is what finds the tenant. */
   findByHash(hash: string): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined>;
+  /** As `findByHash`, for one that a client certificate names. */
+  findById(id: ApiKeyId): Promise<{ key: ApiKey; tenant: Tenant | null } | undefined>;
   /** Oldest first, the revoked ones too. */
   list(tenantId: TenantId | null): Promise<ApiKey[]>;
   /** Idempotent. @throws CodedError `not_found` when it is not that tenant's */

@@ -1,8 +1,11 @@
-import { scopeSchema, tenantViewSchema, ticketViewSchema, type TicketView } from '#contracts';
+import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema, type CertificateView, type TicketView } from '#contracts';
 import { z } from 'zod';
+import { ImagesApi } from './images.js';
+import { OperationsApi } from './operations.js';
 import { RunsApi, RuntimesApi } from './runs.js';
 import { KeysApi, TenantsApi } from './tenants.js';
 import { Transport, type ClientOptions } from './transport.js';
+import { VolumesApi } from './volumes.js';
 
 const meSchema = z.object({ keyId: z.string(), tenant: tenantViewSchema.nullable(), scopes: z.array(scopeSchema) });
 /** Who the key is: its tenant (null for the operator's) and what it may do. */
@@ -14,6 +17,9 @@ export class SandbarClient {
   readonly runtimes: RuntimesApi;
   readonly tenants: TenantsApi;
   readonly keys: KeysApi;
+  readonly images: ImagesApi;
+  readonly operations: OperationsApi;
+  readonly volumes: VolumesApi;
   readonly #transport: Transport;
 
   constructor(options: ClientOptions) {
@@ -22,6 +28,9 @@ export class SandbarClient {
     this.runtimes = new RuntimesApi(this.#transport);
     this.tenants = new TenantsApi(this.#transport);
     this.keys = new KeysApi(this.#transport);
+    this.images = new ImagesApi(this.#transport);
+    this.operations = new OperationsApi(this.#transport);
+    this.volumes = new VolumesApi(this.#transport);
   }
 
   get url(): string {
@@ -30,6 +39,11 @@ export class SandbarClient {
 
   me(): Promise<Me> {
     return this.#transport.call({ method: 'GET', path: '/v1/me' }, meSchema);
+  }
+
+  /** A client certificate that stands for the key, for a key pair of one's own (PEM). */
+  certify(publicKey: string): Promise<CertificateView> {
+    return this.#transport.call({ method: 'POST', path: '/v1/me/certificate', body: { publicKey } }, certificateViewSchema);
   }
 
   /** A one-use stand-in for the key, for a WebSocket from a browser: `?ticket=`. */

@@ -4,3 +4,6 @@ export { type FollowOptions } from './logs.js';
 export * from './runs.js';
 export * from './tenants.js';
 export { type ClientOptions } from './transport.js';
+export * from './images.js';
+export * from './operations.js';
+export * from './volumes.js';

@@ -1,10 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
 import { CodedError, type ApiKeyId, type Clock, type Logger } from '#kernel';
 import type { ApiKey, Repositories, Tenant } from '#persistence';
 import { EVERY_SUBJECT, type AuthInvalidation } from '#queue';
 import { AUTH_INVALIDATION, CLOCK, LOGGER, REPOSITORIES } from '../platform/platform.js';
 import { bearerKey, hashKeySecret } from './api-key-secret.js';
 import type { Caller } from './caller.js';
+import { certifiedKeyOf } from './client-certificate.js';
 
 const CACHE_TTL_MS = 5_000;
 const CACHE_SIZE = 10_000;
@@ -55,9 +57,28 @@ export class KeyAuthenticator implements OnModuleInit, OnApplicationShutdown {
     return this.authenticateHash(hashKeySecret(secret));
   }
 
+  /**
+   * By the request's header, or else by the client's certificate. Browsers show a certificate with whatever any page asks of them: what comes from
+   * one needs the header.
+   */
+  async authenticateMessage({ headers, socket }: IncomingMessage): Promise<Caller> {
+    const fromBrowser = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
+    const keyId = headers.authorization === undefined && !fromBrowser ? certifiedKeyOf(socket) : undefined;
+    if (keyId === undefined) return this.authenticate(headers.authorization);
+    return this.admit(await this.lookUp(keyId, () => this.repositories.apiKeys.findById(keyId)));
+  }
+
+  /** When the key ends by itself. @throws CodedError `unauthenticated` */
+  async expiryOf(keyId: ApiKeyId): Promise<Date | null> {
+    return (await this.lookUp(keyId, () => this.repositories.apiKeys.findById(keyId))).key.expiresAt;
+  }
+
   /** As `authenticate`, for a ticket that stands for the key with this hash. */
   async authenticateHash(hash: string): Promise<Caller> {
-    const { key, tenant } = await this.lookUp(hash);
+    return this.admit(await this.lookUp(hash, () => this.repositories.apiKeys.findByHash(hash)));
+  }
+
+  private admit({ key, tenant }: Entry): Caller {
     const now = this.clock.now();
     if (key.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= now)) throw unauthenticated();
     // A tenant's key whose tenant could not be found must not turn into the operator's.
@@ -87,26 +108,27 @@ export class KeyAuthenticator implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
-  private async lookUp(hash: string): Promise<Entry> {
-    const cached = this.cache.get(hash);
+  /** `name`: a key's hash or its id. */
+  private async lookUp(name: string, read: () => Promise<Omit<Entry, 'readAt'> | undefined>): Promise<Entry> {
+    const cached = this.cache.get(name);
     if (cached !== undefined && this.clock.now() - cached.readAt < CACHE_TTL_MS) return cached;
-    this.cache.delete(hash);
+    this.cache.delete(name);
     const generation = this.generation;
-    const found = await this.repositories.apiKeys.findByHash(hash);
+    const found = await read();
     if (found === undefined) throw unauthenticated();
     const entry = { ...found, readAt: this.clock.now() };
-    if (generation === this.generation) this.keep(hash, entry);
+    if (generation === this.generation) this.keep(name, entry);
     return entry;
   }
 
-  private keep(hash: string, entry: Entry): void {
+  private keep(name: string, entry: Entry): void {
     if (this.cache.size >= CACHE_SIZE) {
       for (const oldest of this.cache.keys()) {
         this.cache.delete(oldest);
         break;
       }
     }
-    this.cache.set(hash, entry);
+    this.cache.set(name, entry);
   }
 
   private forget(subject: string): void {
@@ -115,8 +137,8 @@ export class KeyAuthenticator implements OnModuleInit, OnApplicationShutdown {
       this.cache.clear();
       return;
     }
-    for (const [hash, { key, tenant }] of this.cache) {
-      if (key.id === subject || tenant?.id === subject) this.cache.delete(hash);
+    for (const [name, { key, tenant }] of this.cache) {
+      if (key.id === subject || tenant?.id === subject) this.cache.delete(name);
     }
   }
 }

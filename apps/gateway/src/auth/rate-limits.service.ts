@@ -3,10 +3,10 @@ import type { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible';
 import type { TenantLimits } from '#contracts';
 import { CodedError } from '#kernel';
-import { REDIS } from '../platform/platform.js';
+import { REDIS, SETTINGS } from '../platform/platform.js';
+import type { GatewaySettings } from '../platform/settings.js';
 import type { CallingTenant } from './caller.js';
 
-const FAILED_PER_MINUTE = 60;
 const LIMITERS_KEPT = 256;
 /** Parsing and storing this much of a body takes the gateway about as long as a request without one. */
 const BYTES_PER_REQUEST = 256 * 1024;
@@ -26,9 +26,14 @@ export function windowOf({ requestsPerSecond, requestBurst }: Rate): { points: n
 @Injectable()
 export class RateLimits {
   private readonly limiters = new Map<string, RateLimiterAbstract>();
-  private readonly failures = new RateLimiterMemory({ points: FAILED_PER_MINUTE, duration: 60 });
+  private readonly failures: RateLimiterMemory;
 
-  constructor(@Inject(REDIS) private readonly redis: Redis) {}
+  constructor(
+    @Inject(REDIS) private readonly redis: Redis,
+    @Inject(SETTINGS) settings: GatewaySettings,
+  ) {
+    this.failures = new RateLimiterMemory({ points: settings.failedAuthenticationsPerMinute, duration: 60 });
+  }
 
   /** A large body counts as several requests. @throws CodedError `rate_limited` with `retryAfterSeconds` */
   async countRequest(tenant: CallingTenant, bodyBytes = 0): Promise<void> {

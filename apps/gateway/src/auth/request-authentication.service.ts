@@ -4,6 +4,7 @@ import { isCodedError } from '#kernel';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { requestContext } from '../protocols/rest/request-context.js';
+import { takesTar } from '../protocols/rest/tar-body.js';
 import type { Caller } from './caller.js';
 import { KeyAuthenticator } from './key-authenticator.service.js';
 import { RateLimits } from './rate-limits.service.js';
@@ -37,7 +38,7 @@ export class RequestAuthentication {
 
   private async identify(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
     try {
-      return await this.keys.authenticate(request.headers.authorization);
+      return await this.keys.authenticateMessage(request.raw);
     } catch (error) {
       if (!isCodedError(error, 'unauthenticated')) throw error;
       void reply.header('www-authenticate', 'Bearer realm="sandbar"');
@@ -47,7 +48,8 @@ export class RequestAuthentication {
   }
 }
 
-/** Node's parser has checked the header: it is a number or not there. */
+/** Of a body that is to be held in memory. Node's parser has checked the header: it is a number or not there. */
 function announcedBytes(request: FastifyRequest): number {
+  if (takesTar(request)) return 0;
   return Number(request.headers['content-length'] ?? 0);
 }

@@ -35,6 +35,14 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/tenants': { name: 'acme', limits: { concurrentRuns: 8 } } satisfies Partial<Record<keyof CreateTenant, unknown>>,
   'patch /v1/tenants/{id}': { limits: { requestsPerSecond: 50 } },
   'post /v1/tenants/{id}/keys': { name: 'ci', scopes: ['runs:read', 'runs:write'] } satisfies Partial<CreateApiKey>,
+  'post /v1/images/pull': { reference: 'busybox:latest' },
+  'post /v1/images/push': { reference: '127.0.0.1:5000/team/app:v1', auth: { username: 'anna', password: 'secret' } },
+  'post /v1/images/commit': { container: 'web', name: 'team/app:v2', comment: 'with the new page', changes: ['CMD ["nginx"]'] },
+  'post /v1/images/prune': { all: true },
+  'post /v1/images/{ref}/tags': { name: 'team/app:v1' },
+  'post /v1/volumes': { name: 'data', labels: { tier: 'test' } },
+  'post /v1/volumes/prune': { all: false },
+  'post /v1/me/certificate': {},
   'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
 };
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
 import { CodedError } from '#kernel';
@@ -38,7 +38,8 @@ export class RemoteTenantHost implements TenantHost {
 
   importImage(source: Readable | { readonly url: string }, { name, message, changes, platform }: Options<'importImage'>[1], signal: AbortSignal): AsyncIterable<contracts.ProgressLine> {
     const query = { name, message, change: changes, platform };
-    if ('url' in source) return this.progress('/images/import', { ...query, url: source.url }, { signal });
+    // A request that is handed on as a stream has an `url` too: its own.
+    if (!(source instanceof Readable)) return this.progress('/images/import', { ...query, url: source.url }, { signal });
     return this.progress('/images/import', query, { body: { stream: source }, signal });
   }
 

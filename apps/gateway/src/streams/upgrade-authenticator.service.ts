@@ -28,7 +28,7 @@ export class UpgradeAuthenticator {
   /** @throws CodedError `unauthenticated`, `rate_limited` */
   async authenticate(message: IncomingMessage, ticket: string | undefined): Promise<Caller> {
     try {
-      if (ticket === undefined) return await this.keys.authenticate(message.headers.authorization);
+      if (ticket === undefined) return await this.keys.authenticateMessage(message);
       const keyHash = await this.tickets.redeem(ticket);
       if (keyHash === undefined) throw new CodedError('unauthenticated', 'the ticket is not valid (it is good once, for 30 seconds)');
       return await this.keys.authenticateHash(keyHash);

@@ -7,6 +7,7 @@ import { newKeySecret } from '../auth/api-key-secret.js';
 import { closeGateway, createGateway } from '../gateway.js';
 import { openPlatform } from '../platform/open-platform.js';
 import type { Platform } from '../platform/platform.js';
+import type { DockerBackends } from '../protocols/docker/docker-backends.js';
 import { DEFAULT_SETTINGS, type GatewaySettings } from '../platform/settings.js';
 import { NODE_TOKEN, SimulatedNode, type Behaviour } from './simulated-node.contract.js';
 
@@ -41,15 +42,16 @@ export interface FixtureOptions {
   readonly settings?: Partial<GatewaySettings>;
   readonly logger?: Logger;
   readonly appendOnly?: boolean;
+  readonly docker?: DockerBackends;
 }
 
 /** A real gateway on a real PostgreSQL and Redis. Its reconciler rests; tests call its rounds. */
-export async function startFixture({ settings = {}, logger = silentLogger, appendOnly = false }: FixtureOptions = {}): Promise<Fixture> {
+export async function startFixture({ settings = {}, logger = silentLogger, appendOnly = false, docker }: FixtureOptions = {}): Promise<Fixture> {
   const postgres = await startTestPostgres();
   const redis = await startTestRedis({ appendOnly });
   const { platform, close } = await openPlatform({ databaseUrl: postgres.url, redis: { ...redis.options, db: 0 } }, logger).then((opened) => ({ platform: opened.platform, close: () => opened.close() }));
   const clock = new MovableClock();
-  const app = await createGateway({ platform, logger, clock, settings: { ...DEFAULT_SETTINGS, nodeRpcToken: NODE_TOKEN, reconcileIntervalMs: 3_600_000, logGraceSeconds: 30, ...settings } });
+  const app = await createGateway({ platform, logger, clock, ...(docker === undefined ? {} : { docker }), settings: { ...DEFAULT_SETTINGS, nodeRpcToken: NODE_TOKEN, reconcileIntervalMs: 3_600_000, logGraceSeconds: 30, ...settings } });
   await app.listen({ port: 0, host: '127.0.0.1' });
   const url = await app.getUrl();
   const nodes: SimulatedNode[] = [];

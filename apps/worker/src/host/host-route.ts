@@ -16,8 +16,13 @@ export function hostRoute(method: RpcRoute['method'], path: string, handle: (cal
   return {
     method,
     path: new RegExp(`^\\/tenants\\/([^/]+)${escaped}$`),
-    handle: (request) => handle({ ...request, tenantId: parseId('tenant', request.groups[0]), limits: () => limitsOf(request) }),
+    handle: (request) => handle(asHostCall(request)),
   };
+}
+
+/** @throws CodedError `not_found` when the path names no tenant */
+export function asHostCall(request: RpcRequest): HostCall {
+  return { ...request, tenantId: parseId('tenant', request.groups[0]), limits: () => limitsOf(request) };
 }
 
 function limitsOf({ header }: RpcRequest): TenantLimits {

@@ -6,7 +6,7 @@ import type { RpcRoute } from '../node/rpc-server.js';
 import { archiveRoutes } from './archive-routes.js';
 import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
-import { hostRoute, type HostCall } from './host-route.js';
+import { asHostCall, hostRoute, type HostCall } from './host-route.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
@@ -14,7 +14,7 @@ import { volumeRoutes, volumeViews } from './volume-routes.js';
 
 /** What gateways ask of a node about the virtual hosts of the tenants that are at home here. `docs/node-rpc.md` */
 export function hostRoutes(services: HostServices): RpcRoute[] {
-  return [
+  const routes = [
     ...imageRoutes(services),
     ...archiveRoutes(services),
     ...volumeRoutes(services),
@@ -24,6 +24,19 @@ export function hostRoutes(services: HostServices): RpcRoute[] {
     hostRoute('GET', '/events', (call) => Promise.resolve(new RpcLines(eventViews(services.events.follow(call.tenantId, sinceNs(call), call.signal))))),
     hostRoute('DELETE', '/', (call) => dropTenant(services, call.tenantId)),
   ];
+  return routes.map((route) => rememberingQuota(route, services));
+}
+
+/** Images are made at the end of long calls, and in jobs: what they may take is what the tenant's gateway said last. */
+function rememberingQuota(route: RpcRoute, { quotas }: Pick<HostServices, 'quotas'>): RpcRoute {
+  return {
+    ...route,
+    handle: (request) => {
+      const { tenantId, limits } = asHostCall(request);
+      if (request.header('x-sandbar-limits') !== undefined) quotas.remember(tenantId, limits().imageBytes);
+      return route.handle(request);
+    },
+  };
 }
 
 async function diskUsage(services: HostServices, { tenantId }: HostCall): Promise<DiskUsageView> {

@@ -2,6 +2,7 @@ import type { TenantLimits } from '#contracts';
 import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
+import type { ImageQuotas } from './image-quotas.js';
 
 /** The parts of the engine that a tenant's virtual host is made of. A tenant's name space of images is its id. */
 export interface HostServices {
@@ -12,7 +13,9 @@ export interface HostServices {
   readonly containers: Containers;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
+  /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */
   readonly cgroups: Pick<TenantCgroups, 'ensure'>;
+  readonly quotas: Pick<ImageQuotas, 'remember' | 'forget'>;
   /** What is behind an URL, under the registry policy (private addresses are refused). Absent: this node fetches none. */
   readonly fetchUrl?: (url: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
@@ -24,10 +27,11 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, volumes, disks, images, events } = services;
+  const { containers, volumes, disks, images, events, quotas } = services;
   await containers.drop(tenantId);
-  for (const { name } of await volumes.list(tenantId)) await volumes.remove(tenantId, name, { force: true });
+  await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);
   events.forget(tenantId);
+  quotas.forget(tenantId);
 }

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { WorkerConfig } from '#config';
 import { asError, systemClock, type Logger } from '#kernel';
-import { createNodeQueues, type NodeQueues } from '#queue';
+import { createNodeQueues, SealedAuth, type NodeQueues } from '#queue';
 import type { Engine } from '../engine/open-engine.js';
 import { EngineModule } from '../engine/engine.module.js';
 import { ActiveRuns } from '../runs/active-runs.js';
@@ -10,18 +10,22 @@ import { RunLifecycle } from '../runs/run-lifecycle.js';
 import { RunProcessor } from '../runs/run-processor.js';
 import { RunJournal } from '../runs/run-journal.js';
 import type { RunServices } from '../runs/run-services.js';
-import { TenantCgroups } from '../engine/tenant-cgroups.js';
+import { hostRoutes } from '../host/host-routes.js';
+import type { Host } from '../host/open-host.js';
+import { ActiveOperations } from '../operations/active-operations.js';
+import { OperationProcessor } from '../operations/operation-processor.js';
+import { operationRoutes } from '../operations/operation-routes.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
 import { NodeRuntimes } from '../runtimes/node-runtimes.js';
-import { ENGINE, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
+import { ENGINE, HOST, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
 import { RpcServer, type RpcRoute } from './rpc-server.js';
 import { runRoutes } from './run-routes.js';
 import { newIncarnation, WorkerNode } from './worker-node.js';
 
 const QUEUES = Symbol('NodeQueues');
 
-function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes: NodeRuntimes, queues: NodeQueues): WorkerNode {
+function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: NodeRuntimes, queues: NodeQueues): WorkerNode {
   const stop = new AbortController();
   const active = new ActiveRuns();
   const node = { nodeId: config.nodeId, incarnation: newIncarnation(systemClock.now()) };
@@ -31,7 +35,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
     claims: queues.claims,
     logs: queues.logs,
     events: queues.events,
-    sandboxes: new FreshSandboxSource(engine.runtime, new TenantCgroups(engine.cgroups)),
+    sandboxes: new FreshSandboxSource(engine.runtime, host.services.cgroups),
     runtimes,
     active,
     clock: systemClock,
@@ -43,13 +47,28 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
   };
   const lifecycle = new RunLifecycle(services);
   const health: RpcRoute = { method: 'GET', path: /^\/health$/, handle: () => Promise.resolve({ ...node, ready: workerNode.isReady, runs: active.ids().length }) };
-  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes: [health, ...runRoutes(active)], logger });
+  const activeOperations = new ActiveOperations();
+  const operations = new OperationProcessor({
+    nodeId: config.nodeId,
+    transfers: host.services.transfers,
+    quotas: host.services.quotas,
+    progress: queues.progress,
+    events: queues.events,
+    sealed: new SealedAuth(config.nodeRpcToken),
+    active: activeOperations,
+    clock: systemClock,
+    logger,
+  });
+  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services), ...operationRoutes(activeOperations)];
+  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
     engine: engine.runtime,
     adopter: new RunAdopter(services, lifecycle, engine.runtime),
     processor: new RunProcessor(services, lifecycle),
     consumer: queues.consumer,
+    host,
+    operations: { processor: operations, consumer: queues.operations(config.nodeId) },
     registry: queues.nodes,
     rpc,
     runtimes: () => runtimes.views(),
@@ -63,6 +82,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
         logger.warn({ err: asError(error) }, 'the cgroup tree stays');
       });
       await engine.close();
+      await host.close();
     },
     shutdownGraceMs: config.shutdownGraceMs,
   });
@@ -74,7 +94,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, runtimes
   providers: [
     { provide: QUEUES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => createNodeQueues(config.redis, logger, { concurrency: config.nodeConcurrency }) },
     { provide: NodeRuntimes, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: (config: WorkerConfig, { snapshots }: EngineStores, logger: Logger) => NodeRuntimes.open(config.dataDir, snapshots, logger) },
-    { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, NodeRuntimes, QUEUES], useFactory: assemble },
+    { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, HOST, NodeRuntimes, QUEUES], useFactory: assemble },
   ],
   exports: [WorkerNode],
 })

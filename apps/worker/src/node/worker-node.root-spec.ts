@@ -25,6 +25,9 @@ describe('WorkerNode', () => {
       adopter: life.adopter,
       processor: life.processor,
       consumer: life.queues.consumer,
+      // Virtual hosts have suites of their own.
+      host: { prepare: () => Promise.resolve(), recover: () => Promise.resolve(), stopContainers: () => Promise.resolve() },
+      operations: { processor: { process: () => Promise.resolve() }, consumer: life.queues.operations(node.nodeId) },
       registry: life.queues.nodes,
       rpc: new RpcServer({ listen: { kind: 'unix', path: socketPath }, groupId: undefined, token: TOKEN, routes: runRoutes(life.services.active), logger: silentLogger }),
       runtimes: () => [],

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeHeartbeat } from '#contracts';
 import type { SandboxRuntime } from '#engine';
 import { asError } from '#kernel';
-import type { NodeRegistry, RunConsumer } from '#queue';
+import type { NodeRegistry, OperationConsumer, RunConsumer } from '#queue';
+import type { Host } from '../host/open-host.js';
+import type { OperationProcessor } from '../operations/operation-processor.js';
 import type { RunAdopter } from '../runs/run-adopter.js';
 import type { RunProcessor } from '../runs/run-processor.js';
 import type { RunServices } from '../runs/run-services.js';
@@ -24,6 +26,8 @@ export interface WorkerNodeOptions {
   readonly adopter: RunAdopter;
   readonly processor: RunProcessor;
   readonly consumer: RunConsumer;
+  readonly host: Pick<Host, 'prepare' | 'recover' | 'stopContainers'>;
+  readonly operations: { readonly processor: Pick<OperationProcessor, 'process'>; readonly consumer: OperationConsumer };
   readonly registry: NodeRegistry;
   readonly rpc: RpcServer;
   readonly runtimes: () => NodeHeartbeat['runtimes'];
@@ -56,15 +60,18 @@ export class WorkerNode {
   }
 
   private async open(): Promise<void> {
-    const { engine, adopter, consumer, processor, rpc, services } = this.options;
+    const { engine, adopter, consumer, processor, rpc, services, host, operations } = this.options;
+    await host.prepare();
     await engine.recover();
     const { adopted, destroyed, done } = await adopter.adopt();
     this.adopted = done;
+    await host.recover();
     this.rpcUrl = await rpc.start();
     this.ready = true;
     // Before the first job: a claim of this node's earlier life may be taken over as soon as the new one is known.
     await this.heartbeat.start();
     consumer.start((job) => processor.process(job));
+    operations.consumer.start((job, signal) => operations.processor.process(job, signal));
     services.logger.info({ nodeId: services.node.nodeId, incarnation: services.node.incarnation, adopted, destroyed, rpcUrl: this.rpcUrl }, 'node is ready');
   }
 
@@ -82,12 +89,13 @@ export class WorkerNode {
   }
 
   private async shutDown(): Promise<void> {
-    const { services, consumer, engine, giveUp, rpc, shutdownGraceMs } = this.options;
+    const { services, consumer, engine, giveUp, rpc, host, operations, shutdownGraceMs } = this.options;
     const { active, logger } = services;
     await within(this.starting, shutdownGraceMs);
     this.ready = false;
     void this.heartbeat.beat();
-    const drained = Promise.all([consumer.close(), this.adopted]).then(
+    // Pulls and pushes come again: what they have fetched is kept.
+    const drained = Promise.all([consumer.close(), operations.consumer.close(), this.adopted]).then(
       () => true,
       () => true,
     );
@@ -98,9 +106,12 @@ export class WorkerNode {
     }
     giveUp();
     await rpc.stop();
+    await host.stopContainers().catch((error: unknown) => {
+      logger.error({ err: asError(error) }, 'containers could not be stopped');
+    });
     await this.sweep(engine);
     await within(this.heartbeat.leave(services.node.nodeId), 1000);
-    await within(this.options.close(), 2000);
+    await within(this.options.close(), 5000);
     logger.info({}, 'node has stopped');
   }
 

@@ -2,6 +2,7 @@ import type { OperationJob, OperationOutcome, OperationProgress, ProgressLine } 
 import type { ImageTransfers, RegistryAuth, TransferProgress } from '#engine';
 import { asError, CodedError, isCodedError, isErrorCode, isId, parseReference, withDefaultTag, type Clock, type Logger, type NodeId, type OperationId } from '#kernel';
 import type { NodeEvents, OperationProgressStream, SealedAuth } from '#queue';
+import type { ImageQuotas } from '../host/image-quotas.js';
 import type { ActiveOperations } from './active-operations.js';
 import { ProgressPump } from './progress-pump.js';
 
@@ -10,6 +11,7 @@ const MAX_MESSAGE = 4096;
 export interface OperationServices {
   readonly nodeId: NodeId;
   readonly transfers: Pick<ImageTransfers, 'pull' | 'push'>;
+  readonly quotas: Pick<ImageQuotas, 'remember'>;
   readonly progress: OperationProgressStream;
   readonly events: Pick<NodeEvents, 'publish'>;
   readonly sealed: SealedAuth;
@@ -35,6 +37,7 @@ export class OperationProcessor {
     const cancelling = active.add(id);
     // The lock on it was lost, and the one who has it still winds up.
     if (cancelling === undefined) throw new CodedError('unavailable', 'the operation is in hand already');
+    if (job.imageBytes !== undefined) this.services.quotas.remember(tenantId, job.imageBytes);
     const began = clock.monotonicMs();
     try {
       await this.publish({ type: 'operation.started', ...this.event(job) });

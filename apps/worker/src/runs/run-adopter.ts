@@ -1,5 +1,5 @@
 import type { LogFrame, RunOutcome } from '#contracts';
-import type { GuestAgent, Sandbox, SandboxRuntime } from '#engine';
+import { CONTAINER_ANNOTATION, type GuestAgent, type Sandbox, type SandboxRuntime } from '#engine';
 import { asError, CodedError } from '#kernel';
 import { ActiveRun } from './active-runs.js';
 import { persist } from './persist.js';
@@ -32,7 +32,8 @@ export class RunAdopter {
    * settles when they are over.
    */
   async adopt(): Promise<{ adopted: number; destroyed: number; done: Promise<void> }> {
-    const sandboxes = await this.runtime.list();
+    // Those of containers are taken up, or removed, by `TenantContainers.recover`.
+    const sandboxes = (await this.runtime.list()).filter(({ annotations }) => !(CONTAINER_ANNOTATION in annotations));
     const found: Found[] = [];
     let destroyed = 0;
     await eachOf(sandboxes, AT_ONCE, async (sandbox) => {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,31 @@ static void upload_piece(const uint8_t *data, size_t length, bool more) {
   else answer_error(upload.asker, error);
 }
 
+/* A path that ends in a slash and has no content is a folder, made like the folders on the way to a file. */
+static int folder_make(const struct write_file_request *request) {
+  const struct parents parents = {.make = true, .uid = request->uid, .gid = request->gid};
+  char inside[PATH_MAX + 1];
+  char name[256];
+  int length = snprintf(inside, sizeof inside, "%s.", request->path);
+  if (length < 0 || (size_t)length >= sizeof inside) return ENAMETOOLONG;
+  int folder = path_open_parent(inside, &parents, name);
+  if (folder < 0) return errno;
+  close(folder);
+  return 0;
+}
+
+static bool names_folder(const struct write_file_request *request) {
+  size_t length = strlen(request->path);
+  return length > 1 && request->path[length - 1] == '/' && request->length == 0;
+}
+
 bool file_write(struct asker asker, const struct write_file_request *request, bool more) {
+  if (!more && names_folder(request)) {
+    int error = folder_make(request);
+    if (error == 0) reply_ok(asker);
+    else answer_error(asker, error);
+    return true;
+  }
   if (upload.active) return false;
   upload.active = true;
   upload.asker = asker;

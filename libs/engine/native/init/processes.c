@@ -257,7 +257,7 @@ void process_signal(struct asker asker, const struct signal_request *request) {
     return;
   }
   /* Until it is reaped, its number and that of its group are its own. */
-  if (process != NULL && process->state <= PROCESS_RUNNING && kill(-process->pid, (int)request->signal) < 0) {
+  if (process != NULL && process->state <= PROCESS_RUNNING && kill(request->alone ? process->pid : -process->pid, (int)request->signal) < 0) {
     /* Not yet at setsid: its group does not exist. */
     kill(process->pid, (int)request->signal);
   }

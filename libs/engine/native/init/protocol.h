@@ -44,6 +44,8 @@ enum frame_type {
 
 /* On WRITE_FILE and WRITE_DATA: another WRITE_DATA follows. */
 #define FLAG_MORE 0x01u
+/* On SIGNAL: not to the process group. */
+#define FLAG_ALONE 0x01u
 /* On OUTPUT. */
 #define FLAG_STDOUT 0x01u
 #define FLAG_STDERR 0x02u

@@ -106,6 +106,7 @@ const char *decode_signal(const struct frame *frame, struct signal_request *out)
   struct reader reader = reader_of(frame);
   out->process = read_u32(&reader);
   out->signal = read_u32(&reader);
+  out->alone = (frame->flags & FLAG_ALONE) != 0;
   if (!reader_done(&reader) || !process_id_valid(out->process)) return malformed;
   return out->signal >= 1 && out->signal <= 64 ? NULL : "signal out of range";
 }

@@ -53,6 +53,7 @@ struct stdin_request {
 struct signal_request {
   uint32_t process;
   uint32_t signal;
+  bool alone;
 };
 
 struct resize_request {

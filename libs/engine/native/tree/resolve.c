@@ -127,6 +127,11 @@ static void step(const char *name, char *todo, size_t room, unsigned *links, con
     covered = true;
   }
   int lower = own < 0 && !covered ? stack_open(canonical_path, &st) : -1;
+  /* A file of the layers below makes way, as it does in Docker; one of this layer does not. */
+  if (lower >= 0 && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+    close(lower);
+    lower = -1;
+  }
   const int found = own >= 0 ? own : lower;
   if (found < 0 || S_ISDIR(st.st_mode)) {
     if (own < 0) imply_directory(parent, name, canonical_path, lower, &st);

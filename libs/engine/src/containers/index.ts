@@ -1,1 +1,5 @@
 export * from './containers.js';
+export { TenantContainers } from './drivers/tenant-containers.js';
+export type { ContainerDefaults, TenantContainersOptions } from './drivers/container-services.js';
+export { CONTAINER_ANNOTATION } from './drivers/container-starter.js';
+export { parseSignal } from './drivers/signals.js';

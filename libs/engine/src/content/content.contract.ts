@@ -7,7 +7,7 @@ export interface ContentStoreUnderTest {
   damage(digest: Digest, bytes: Uint8Array): Promise<void>;
   /** How many things the store holds that are neither whole blobs nor directories. */
   countUnfinished(): Promise<number>;
-  /** Makes all unfinished downloads a day older. */
+  /** Makes all downloads a day older. */
   age(): Promise<void>;
   /** The same store as after a restart. */
   reopen(): Promise<ContentStore>;
@@ -282,6 +282,24 @@ export function describeContentStore(name: string, factory: () => Promise<Conten
       await after.commit();
       expect((await store.read(digest)).toString()).toBe('hello world');
       await before.close();
+    });
+
+    it('keeps whole downloads of a killed holder for an hour, and of one that let go not at all', async () => {
+      const fetch = async (text: string): Promise<Digest> => {
+        const ingest = await store.ingest(digestOf(text));
+        await ingest.write(Buffer.from(text));
+        return (await ingest.commit()).digest;
+      };
+      const pin = await store.pin([digestOf('let go')]);
+      await fetch('let go');
+      pin.release();
+      await store.pin([digestOf('killed')]);
+      const killed = await fetch('killed');
+      store = await under.reopen();
+      expect((await store.sweep(() => false)).removed).toEqual([{ digest: digestOf('let go'), size: 6 }]);
+      await under.age();
+      expect((await store.sweep(() => false)).removed).toEqual([{ digest: killed, size: 6 }]);
+      expect(await digests(store)).toEqual([]);
     });
 
     it('sweeps downloads that nobody came back for, except those pinned or being written', async () => {

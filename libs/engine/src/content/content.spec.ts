@@ -14,7 +14,7 @@ describeContentStore('FsContentStore', async () => {
     countUnfinished: async () => (await readdir(join(root, 'staging'))).length + (await readdir(join(root, 'partial'))).length,
     age: async () => {
       const dayAgo = Date.now() / 1000 - 86_400;
-      for (const name of await readdir(join(root, 'partial'))) await utimes(join(root, 'partial', name), dayAgo, dayAgo);
+      for (const folder of ['partial', 'arrived']) for (const name of await readdir(join(root, folder))) await utimes(join(root, folder, name), dayAgo, dayAgo);
     },
     reopen: () => FsContentStore.open(root),
     cleanup: () => rm(root, { recursive: true, force: true }),

@@ -47,7 +47,7 @@ export interface ContentStore {
   ingest(expected: Digest, size?: number): Promise<Ingest>;
   /**
    * Removes blobs that `isNeeded` denies and nobody pins, and partial downloads that nobody pins or writes and that have not grown for an
-   * hour (a pull that a restart broke off is taken up again). `isNeeded` is asked, without a pause before the deletion, for each.
+   * hour (a pull that a restart broke off is taken up again, so what it had whole stays as long). `isNeeded` is asked, without a pause before the deletion, for each.
    */
   sweep(isNeeded: (digest: Digest) => boolean): Promise<{ readonly removed: readonly BlobInfo[] }>;
 }

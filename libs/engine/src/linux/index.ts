@@ -7,3 +7,4 @@ export * from './mountinfo.js';
 export { HelperSpawner, type HelperSpawnerOptions } from './drivers/helper-spawner.js';
 export * from './staging-area.js';
 export * from './keyed-queue.js';
+export { DoubleBuffer } from './double-buffer.js';

@@ -164,6 +164,33 @@ describe('a pull', () => {
     expect((await bench.content.read(layer!.digest)).equals(layer!.bytes)).toBe(true);
   });
 
+  it('fetches after a restart in the middle neither what was complete nor what was half here', async () => {
+    const [half, complete] = image.layers;
+    const kill = new AbortController();
+    const stuck = new Promise<void>((resolve) => {
+      registry.trick = (request, response) => {
+        if (!request.url!.endsWith(half!.digest)) return false;
+        response.writeHead(200, { 'content-length': half!.bytes.length });
+        response.write(half!.bytes.subarray(0, 20_000), () => setTimeout(resolve, 100));
+        return true;
+      };
+    });
+    const before = bench.transfers({ insecure: [registry.host] }, { timing: { stallMs: 20_000 } }).pull({ ...bench.request(kill.signal), reference: reference() });
+    const ended = expect(before).rejects.toMatchObject({ code: 'cancelled' });
+    await stuck;
+    registry.trick = () => false;
+    // Nothing of the first process has been closed or told: as if it had been killed.
+    const restarted = await transferBench(bench.root);
+    expect(await restarted.images.list(bench.tenant)).toEqual([]);
+    await restarted.images.collectGarbage();
+    await restarted.transfers({ insecure: [registry.host] }).pull({ ...restarted.request(), reference: reference() });
+    expect(registry.served.get(`/v2/team/app/blobs/${half!.digest}`)).toBe(half!.bytes.length - 20_000);
+    expect(registry.served.get(`/v2/team/app/blobs/${complete!.digest}`)).toBe(complete!.bytes.length);
+    expect((await restarted.content.read(complete!.digest)).equals(complete!.bytes)).toBe(true);
+    kill.abort();
+    await ended;
+  });
+
   it('starts again when the kept part is of other bytes', async () => {
     const [layer] = image.layers;
     const evil = await bench.content.ingest(layer!.digest, layer!.bytes.length);

@@ -129,13 +129,14 @@ describe('trees', () => {
 
   it('gives parents that the archive does not name what the stack has', async () => {
     const note = new Map([['user.note', Buffer.from('kept')]]);
-    const low = await layer([], dirEntry('./', { mode: 0o711, uid: 5 }), dirEntry('d', { mode: 0o1770, uid: 11, gid: 12, xattrs: note }), dirEntry('gone'), dirEntry('gone/d', { mode: 0o700 }));
-    const mid = await layer([low], whiteout('.wh.gone'));
-    const top = await layer([mid, low], fileEntry('d/x'), fileEntry('gone/d/x'));
+    const low = await layer([], dirEntry('./', { mode: 0o711, uid: 5 }), dirEntry('d', { mode: 0o1770, uid: 11, gid: 12, xattrs: note }), dirEntry('gone'), dirEntry('gone/d', { mode: 0o700 }), dirEntry('o'), dirEntry('o/d', { mode: 0o700 }));
+    const mid = await layer([low], whiteout('.wh.gone'), dirEntry('o'), whiteout('o/.wh..wh..opq'));
+    const top = await layer([mid, low], fileEntry('d/x'), fileEntry('gone/d/x'), fileEntry('o/d/x'));
     const entries = await readAll(trees.pack({ source: { kind: 'directory', path: top }, as: 'files' }));
     const byPath = new Map(entries.map((entry) => [entry.path, entry]));
     expect(byPath.get('./')).toMatchObject({ mode: 0o711, uid: 5, mtimeNs: BASE.mtimeNs });
     expect(byPath.get('d/')).toMatchObject({ mode: 0o1770, uid: 11, gid: 12, mtimeNs: BASE.mtimeNs, xattrs: note });
+    expect(byPath.get('o/d/')).toMatchObject({ mode: 0o755, mtimeNs: 0n });
     expect(byPath.get('gone/d/')).toMatchObject({ mode: 0o755, uid: 0, mtimeNs: 0n });
   });
 

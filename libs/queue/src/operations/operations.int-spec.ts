@@ -17,7 +17,11 @@ describe('operations in Redis', () => {
   });
   afterAll(() => fixture.close());
   const node = () => createNodeQueues(fixture.server.options, quiet, { concurrency: 1 });
-  const lines = async (id: OperationId, after = 0, signal = AbortSignal.timeout(10_000)): Promise<OperationProgress[]> => Array.fromAsync(fixture.control.progress.follow(id, after, signal));
+  const lines = async (id: OperationId, after = 0, signal = AbortSignal.timeout(10_000)): Promise<OperationProgress[]> => {
+    const all: OperationProgress[] = [];
+    for await (const line of fixture.control.progress.follow(id, after, signal)) all.push(line);
+    return all;
+  };
 
   it("gives a job to its node alone, once, and takes a waiting one back", async () => {
     const [here, there]: NodeId[] = [newId('node'), newId('node')];

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { CodedError } from '#kernel';
+import { isDockerRequest } from '../docker/routing.js';
 import type { RequestAuthentication } from '../../auth/request-authentication.service.js';
+import { takesTar } from './tar-body.js';
 
 /** Methods whose bodies Fastify reads. No public route has one of them. */
 const WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
@@ -13,6 +15,8 @@ export function authenticateBeforeBodies(instance: FastifyInstance, authenticati
   instance.addHook('onRequest', async (request, reply) => {
     if (!WITH_BODY.has(request.method) || request.is404) return;
     await authentication.callerOf(request, reply);
+    // Archives may have any length: they are streamed. Docker's other bodies have a limit of their own.
+    if (isDockerRequest(request.raw) || takesTar(request)) return;
     // Fastify would close the connection under a client that still sends, which then sees a reset and not the answer. Node reads on.
     if (Number(request.headers['content-length'] ?? 0) > bodyLimit) throw new CodedError('payload_too_large', 'the body is too large', { bytes: bodyLimit });
   });

@@ -9,6 +9,7 @@ const LOOK_INTERVAL_MS = 20;
  */
 export class ConnectionDrain {
   private inWork = 0;
+  private closeOthers: () => void = () => undefined;
 
   constructor(instance: FastifyInstance) {
     // Not by the hook onResponse: it does not run when the caller hangs up.
@@ -21,11 +22,18 @@ export class ConnectionDrain {
     });
   }
 
+  /** Connections that the server does not know yet. */
+  closeAlso(close: () => void): void {
+    this.closeOthers = close;
+  }
+
   /** Runs beside the server's own closing. At `graceMs` the requests that are still in work are cut. */
   async alongside(server: Server, graceMs: number, closing: Promise<void>): Promise<void> {
     const limit = performance.now() + graceMs;
     const timer = setInterval(() => {
-      if (!server.listening && (this.inWork === 0 || performance.now() > limit)) server.closeAllConnections();
+      if (server.listening || (this.inWork > 0 && performance.now() <= limit)) return;
+      server.closeAllConnections();
+      this.closeOthers();
     }, LOOK_INTERVAL_MS);
     try {
       await closing;

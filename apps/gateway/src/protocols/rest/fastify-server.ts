@@ -3,6 +3,8 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { errnoOf, newId, type Logger } from '#kernel';
 import type { GatewaySettings } from '../../platform/settings.js';
+import { sendDockerError, toDockerError } from '../docker/errors.js';
+import { isDockerRequest, isDockerTarget, rewriteDockerUrl } from '../docker/routing.js';
 import { contextOf, requestContext } from './request-context.js';
 import { toErrorBody, toRestError, type RestError } from './rest-error.js';
 
@@ -20,7 +22,11 @@ export function fastifyOptions(settings: GatewaySettings, logger: Logger) {
     genReqId: (message: IncomingMessage) => contextOf(message).id,
     requestIdHeader: false as const,
     bodyLimit: settings.bodyLimitBytes,
-    requestTimeout: settings.requestTimeoutMs,
+    rewriteUrl: rewriteDockerUrl,
+    // Names of images are longer than the router's default of 100 characters.
+    routerOptions: { maxParamLength: 1024 },
+    // Bodies have a clock of their own: `limitBodyTime`.
+    requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
     forceCloseConnections: 'idle' as const,
@@ -28,13 +34,14 @@ export function fastifyOptions(settings: GatewaySettings, logger: Logger) {
       maxHeaderSize: MAX_HEADER_BYTES,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       headersTimeout: Math.min(settings.requestTimeoutMs, 15_000),
-      // `Upgrade: h2c` on a plain request (curl --http2, some Java clients) is an offer that a server may ignore.
-      shouldUpgradeCallback: (message: IncomingMessage) => message.headers.upgrade?.toLowerCase() !== 'h2c',
+      // Docker's hijacked streams are not served yet: such a request gets a plain answer that says so. `Upgrade: h2c` on a plain request (curl --http2, some Java clients) is an offer that a server may ignore.
+      shouldUpgradeCallback: (message: IncomingMessage) => message.headers.upgrade?.toLowerCase() !== 'h2c' && !isDockerTarget(message.url ?? '/'),
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       const seen = toRestError(error);
       logger.info({ requestId: requestContext(request).id, status: seen.status }, 'a request with a malformed target');
-      void reply.status(seen.status).type('application/json; charset=utf-8').send(toErrorBody(seen, requestContext(request).id));
+      if (isDockerRequest(request.raw)) sendDockerError(reply, toDockerError(error));
+      else void reply.status(seen.status).type('application/json; charset=utf-8').send(toErrorBody(seen, requestContext(request).id));
     },
     clientErrorHandler: answerClientError,
   };

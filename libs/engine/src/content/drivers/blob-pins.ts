@@ -9,6 +9,13 @@ export class BlobPins {
   private readonly counts = new Map<Digest, number>();
   private readonly deletions = new Map<Digest, Promise<void>>();
 
+  /** `onFree` hears of digests whose last pin has gone. */
+  constructor(private readonly onFree: (digest: Digest) => void = () => undefined) {}
+
+  isPinned(digest: Digest): boolean {
+    return this.counts.has(digest);
+  }
+
   async pin(digests: Iterable<Digest>): Promise<Pin> {
     const held = new Set<Digest>();
     let released = false;
@@ -46,7 +53,11 @@ export class BlobPins {
 
   private drop(digest: Digest): void {
     const left = (this.counts.get(digest) ?? 0) - 1;
-    if (left > 0) this.counts.set(digest, left);
-    else this.counts.delete(digest);
+    if (left > 0) {
+      this.counts.set(digest, left);
+      return;
+    }
+    this.counts.delete(digest);
+    this.onFree(digest);
   }
 }

@@ -2,16 +2,19 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, digestHex, errnoOf, finishDigest, isDigest, type Digest } from '#kernel';
-import { StagingArea, removeFile, syncDirectory } from '../../linux/index.js';
+import { DoubleBuffer, StagingArea, removeFile, syncDirectory } from '../../linux/index.js';
 import type { BlobInfo, ContentStore, Ingest, Pin } from '../content.js';
+import { Arrivals } from './arrivals.js';
 import { syncFile, writeAll } from './blob-files.js';
 import { BlobPins } from './blob-pins.js';
 import { PartialBlobs } from './partial-blobs.js';
 import { VerifiedFileReader } from './verified-file-reader.js';
 
+/** Each write is a round trip to a thread. */
+const BATCH_BYTES = 512 * 1024;
 const DEFAULT_READ_LIMIT = 4 * 1024 * 1024;
-/** A pull that a restart interrupted is asked for again soon; a download that nobody took up for so long is given up. */
-const PARTIAL_UNUSED_MS = 60 * 60 * 1000;
+/** A pull that a restart interrupted is asked for again soon; what it had, whole or in part, is given up after so long. */
+const UNUSED_MS = 60 * 60 * 1000;
 
 /**
  * Blobs as files: `blobs/sha256/<hex>` below the root (the layout of an OCI image layout, image-layout.md), made in `staging/` and
@@ -25,16 +28,21 @@ export class FsContentStore implements ContentStore {
     private readonly staging: StagingArea,
     private readonly pins: BlobPins,
     private readonly partials: PartialBlobs,
+    private readonly arrivals: Arrivals,
   ) {}
 
   /** Creates the directories if need be, and sweeps what dead writers left half written. */
   static async open(root: string): Promise<FsContentStore> {
     const blobs = join(root, 'blobs', 'sha256');
     await mkdir(blobs, { recursive: true, mode: 0o700 });
-    const pins = new BlobPins();
+    const arrivals = await Arrivals.open(join(root, 'arrived'));
+    const pins = new BlobPins((digest) => {
+      // A mark that stays protects its blob for an hour too long.
+      arrivals.forget(digest).catch(() => undefined);
+    });
     const damaged = new Set<Digest>();
-    const partials = await PartialBlobs.open({ folder: join(root, 'partial'), blobFolder: blobs, pins, stat: (digest) => statWhole(join(blobs, digestHex(digest)), digest, damaged), onWhole: (digest) => damaged.delete(digest) });
-    return new FsContentStore(blobs, damaged, await StagingArea.open(join(root, 'staging')), pins, partials);
+    const partials = await PartialBlobs.open({ folder: join(root, 'partial'), blobFolder: blobs, pins, arrivals, stat: (digest) => statWhole(join(blobs, digestHex(digest)), digest, damaged), onWhole: (digest) => damaged.delete(digest) });
+    return new FsContentStore(blobs, damaged, await StagingArea.open(join(root, 'staging')), pins, partials, arrivals);
   }
 
   async write(source: AsyncIterable<Uint8Array>, expected?: Digest, pin?: Pin): Promise<BlobInfo> {
@@ -112,9 +120,11 @@ export class FsContentStore implements ContentStore {
   async sweep(isNeeded: (digest: Digest) => boolean): Promise<{ readonly removed: readonly BlobInfo[] }> {
     const removed: BlobInfo[] = [];
     for await (const info of this.list()) {
+      if (isNeeded(info.digest)) await this.arrivals.forget(info.digest);
+      if (await this.arrivals.isRecent(info.digest, UNUSED_MS)) continue;
       if (await this.pins.removeUnlessHeld(info.digest, () => removeFile(this.path(info.digest)), isNeeded)) removed.push(info);
     }
-    await this.partials.sweep(PARTIAL_UNUSED_MS);
+    await this.partials.sweep(UNUSED_MS);
     return { removed };
   }
 
@@ -143,11 +153,17 @@ async function stage(source: AsyncIterable<Uint8Array>, path: string): Promise<B
   try {
     const hash = createHash('sha256');
     let size = 0;
+    let written = 0;
+    const batches = new DoubleBuffer(BATCH_BYTES, async (batch) => {
+      await writeAll(file, batch, written);
+      written += batch.byteLength;
+    });
     for await (const chunk of source) {
       hash.update(chunk);
-      await writeAll(file, chunk, size);
       size += chunk.byteLength;
+      await batches.add(chunk);
     }
+    await batches.finish();
     await syncFile(file);
     return { digest: finishDigest(hash), size };
   } finally {

@@ -6,6 +6,7 @@ import { CodedError, digestHex, errnoOf, finishDigest, isCodedError, isDigest, t
 import { removeFile, syncDirectory } from '../../linux/index.js';
 import type { BlobInfo, Ingest } from '../content.js';
 import { diskError, syncFile, writeAll } from './blob-files.js';
+import type { Arrivals } from './arrivals.js';
 import type { BlobPins } from './blob-pins.js';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -14,6 +15,7 @@ export interface PartialBlobsOptions {
   readonly folder: string;
   readonly blobFolder: string;
   readonly pins: BlobPins;
+  readonly arrivals: Arrivals;
   readonly stat: (digest: Digest) => Promise<BlobInfo | undefined>;
   /** It was verified and has its place. */
   readonly onWhole: (digest: Digest) => void;
@@ -43,7 +45,7 @@ export class PartialBlobs {
       const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       try {
         const { hash, length } = await hashPrefix(file, size);
-        return new PartialBlob({ ...this.options, expected, size, path, file, hash, length, free, makeRoom: () => this.sweep(0) });
+        return new PartialBlob({ ...this.options, expected, size, path, file, hash, length, free, makeRoom: () => this.makeRoom() });
       } catch (error) {
         await file.close();
         throw error;
@@ -70,6 +72,11 @@ export class PartialBlobs {
         free();
       }
     }
+  }
+
+  private async makeRoom(): Promise<void> {
+    await this.options.arrivals.forgetAll();
+    await this.sweep(0);
   }
 
   private path(digest: Digest): string {
@@ -165,7 +172,7 @@ class PartialBlob implements Ingest {
 
   async commit(): Promise<BlobInfo> {
     this.checkOpen();
-    const { expected, size, file, path, blobFolder } = this.state;
+    const { expected, size, file, path, blobFolder, pins, arrivals } = this.state;
     const actual = finishDigest(this.hash.copy());
     if (actual !== expected || (size !== undefined && this.length !== size)) {
       const details = { expected, actual, size: this.length };
@@ -173,6 +180,7 @@ class PartialBlob implements Ingest {
       throw new CodedError('digest_mismatch', 'the bytes are not those that were announced', details);
     }
     await this.roomGuarded(() => syncFile(file));
+    if (pins.isPinned(expected)) await arrivals.mark(expected);
     await rename(path, join(blobFolder, digestHex(expected)));
     this.state.onWhole(expected);
     await syncDirectory(blobFolder);

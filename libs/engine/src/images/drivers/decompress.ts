@@ -1,15 +1,16 @@
 import { pipeline } from 'node:stream/promises';
-import { constants, createGunzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { constants, createGunzip, createZstdCompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
-import { CodedError, errnoOf } from '#kernel';
+import { CodedError, asError, errnoOf } from '#kernel';
+import { DoubleBuffer } from '../../linux/index.js';
 import { compressionOf, peeked } from '../compression.js';
-import { cutAtFrames } from './zstd-frames.js';
+import { zstdFrames } from './zstd-frames.js';
 
-/** Frames that want more memory are refused: 128 MiB, as zstd(1) does. */
-const ZSTD_WINDOW_LOG_MAX = 27;
 /** Level 1 keeps up with the unpacking on one core; higher levels save a tenth of the size for several times the time. */
 const ZSTD_LEVEL = 1;
 const CHUNK_BYTES = 128 * 1024;
+/** Each write is a round trip to a thread. */
+const BATCH_BYTES = 512 * 1024;
 
 /**
  * The bytes, decompressed if their first ones are those of gzip or zstd.
@@ -20,21 +21,58 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
   const compression = compressionOf(head);
   if (compression === 'none') yield* whole;
   else if (compression === 'gzip') yield* through(whole, createGunzip({ chunkSize: CHUNK_BYTES }), 'gzip');
-  else yield* through(cutAtFrames(whole), createZstdDecompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }), 'zstd');
+  else yield* translated(zstdFrames(whole, CHUNK_BYTES), 'zstd');
 }
 
 /** As blobs made here are stored. */
-export function compressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  return through(source, createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }), 'zstd');
+export async function* compressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const transform = createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
+  void feed(source, transform);
+  yield* translated(transform as AsyncIterable<Uint8Array>, 'zstd');
 }
 
-async function* through(source: AsyncIterable<Uint8Array>, transform: Transform, format: string): AsyncGenerator<Uint8Array, void, void> {
-  // A failing source destroys the transform with its error, which the iteration below throws; a reader that leaves ends both.
+function through(source: AsyncIterable<Uint8Array>, transform: Transform, format: string): AsyncGenerator<Uint8Array, void, void> {
+  // A failing source destroys the transform with its error, which its iteration throws; a reader that leaves ends both.
   pipeline(source, transform).catch(() => undefined);
+  return translated(transform as AsyncIterable<Uint8Array>, format);
+}
+
+async function* translated(stream: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<Uint8Array, void, void> {
   try {
-    yield* transform as AsyncIterable<Uint8Array>;
+    yield* stream;
   } catch (error) {
-    if (/^(Z_|ZSTD_|ERR_)/.test(errnoOf(error) ?? '')) throw new CodedError('invalid_argument', `not a whole and undamaged ${format} stream`, {}, { cause: error });
+    if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(errnoOf(error) ?? '')) throw new CodedError('invalid_argument', `not a whole and undamaged ${format} stream`, {}, { cause: error });
     throw error;
   }
+}
+
+/** As `pipeline`, in large batches. */
+async function feed(source: AsyncIterable<Uint8Array>, transform: Transform): Promise<void> {
+  const batches = new DoubleBuffer(BATCH_BYTES, (batch) => taken(transform, batch));
+  try {
+    for await (const chunk of source) await batches.add(chunk);
+    await batches.finish();
+    transform.end();
+  } catch (error) {
+    transform.destroy(asError(error));
+  }
+}
+
+/** Resolves when the transform needs the bytes no longer. @throws CodedError `cancelled` when its reader has left */
+function taken(transform: Transform, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const left = (): void => {
+      reject(new CodedError('cancelled', 'the reader of the stream has left'));
+    };
+    if (transform.destroyed) {
+      left();
+      return;
+    }
+    transform.once('close', left);
+    transform.write(bytes, (error) => {
+      transform.off('close', left);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }

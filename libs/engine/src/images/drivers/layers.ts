@@ -35,7 +35,7 @@ export interface ChainPin {
 export class Layers {
   private readonly pins = new Counts();
   private readonly unpacking = new KeyedTurns();
-  /** Removals own it. A layer whose digest its maker does not know yet shares it from its tar's last byte until it is pinned. */
+  /** Removals own it; who pins waits for them. */
   private readonly removal = new SharedLock();
   /** Which diffID a blob was seen to hold. */
   private readonly proofs = new Map<Digest, Digest>();
@@ -98,31 +98,26 @@ export class Layers {
   }
 
   /**
-   * Stores and unpacks a layer in one pass over its tar, and pins both. The caller has pinned the parent.
+   * Stores and unpacks a layer in one pass over its tar, and pins both. The caller has pinned the parent. A collector may meet the unpacked layer before its
+   * chain is known, hence pinned: `ensure` unpacks it again then.
    * @throws CodedError as `Snapshotter.unpack`. What the tar's source throws, likewise.
    */
   async store(tar: AsyncIterable<Uint8Array>, parent: Digest | undefined, pins: { readonly blobs: Pin; readonly chains: ChainPin }, maxBytes: number): Promise<NewLayer> {
-    const gate = this.enterBeforeTheEnd(limited(tar, maxBytes));
-    try {
-      const { branches, pumped } = tee(gate.tar, 2);
-      const [toUnpack, toCompress] = branches as [AsyncIterable<Uint8Array>, AsyncIterable<Uint8Array>];
-      const [unpacked, written, source] = await Promise.allSettled([
-        this.snapshots.unpack({ ...(parent === undefined ? {} : { parent }), tar: toUnpack }),
-        this.content.write(compressed(toCompress), undefined, pins.blobs),
-        pumped,
-      ]);
-      // Within the gate, which pin() would wait for.
-      if (unpacked.status === 'fulfilled') void pins.chains.add([unpacked.value.chainId]);
-      if (unpacked.status === 'fulfilled' && written.status === 'fulfilled') {
-        this.prove(written.value.digest, unpacked.value.diffId);
-        return { snapshot: unpacked.value, blob: written.value };
-      }
-      // `cancelled` only tells that another of the three has failed.
-      const reasons = [source, unpacked, written].flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []));
-      throw reasons.find((reason) => !isCodedError(reason, 'cancelled')) ?? reasons[0];
-    } finally {
-      gate.leave();
+    const { branches, pumped } = tee(limited(tar, maxBytes), 2);
+    const [toUnpack, toCompress] = branches as [AsyncIterable<Uint8Array>, AsyncIterable<Uint8Array>];
+    const [unpacked, written, source] = await Promise.allSettled([
+      this.snapshots.unpack({ ...(parent === undefined ? {} : { parent }), tar: toUnpack }),
+      this.content.write(compressed(toCompress), undefined, pins.blobs),
+      pumped,
+    ]);
+    if (unpacked.status === 'fulfilled') await pins.chains.add([unpacked.value.chainId]);
+    if (unpacked.status === 'fulfilled' && written.status === 'fulfilled') {
+      this.prove(written.value.digest, unpacked.value.diffId);
+      return { snapshot: unpacked.value, blob: written.value };
     }
+    // `cancelled` only tells that another of the three has failed.
+    const reasons = [source, unpacked, written].flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []));
+    throw reasons.find((reason) => !isCodedError(reason, 'cancelled')) ?? reasons[0];
   }
 
   sizeOf(chain: Digest): Promise<number> {
@@ -164,31 +159,6 @@ export class Layers {
 
   private isHeld(chain: Digest): boolean {
     return this.pins.has(chain) || this.isNeeded(chain);
-  }
-
-  /** The tar, whose last byte is handed on only when no removal is under way; none begins until `leave`. */
-  private enterBeforeTheEnd(tar: AsyncIterable<Uint8Array>): { readonly tar: AsyncIterable<Uint8Array>; leave(): void } {
-    let leave = (): void => undefined;
-    const left = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    const entering = async function* (removal: SharedLock): AsyncGenerator<Uint8Array, void, void> {
-      yield* tar;
-      await new Promise<void>((resolve, reject) => {
-        removal
-          .share(() => {
-            resolve();
-            return left;
-          })
-          .catch(reject);
-      });
-    };
-    return {
-      tar: entering(this.removal),
-      leave: () => {
-        leave();
-      },
-    };
   }
 }
 

@@ -1,13 +1,16 @@
 import { PassThrough } from 'node:stream';
 import { CodedError, asError } from '#kernel';
 
+/** Readers that work in turns, each on a core of its own, wait for one another less the more they may have before them. */
+const BUFFER_BYTES = 512 * 1024;
+
 /**
- * Gives one source to several readers at once, at the pace of the slowest: no more than a stream's buffer is held for each. All read
+ * Gives one source to several readers at once, at the pace of the slowest: no more than a stream's buffers are held for each. All read
  * to the end or none: when the source or a reader fails, the others' streams fail too, and so does `pumped`.
  */
 export function tee(source: AsyncIterable<Uint8Array>, count: number): { readonly branches: readonly AsyncIterable<Uint8Array>[]; readonly pumped: Promise<void> } {
   const branches = Array.from({ length: count }, () => {
-    const branch = new PassThrough();
+    const branch = new PassThrough({ highWaterMark: BUFFER_BYTES });
     // A reader that has not begun to iterate must not turn a failing source into an uncaught error.
     branch.on('error', () => undefined);
     return branch;
@@ -18,7 +21,7 @@ export function tee(source: AsyncIterable<Uint8Array>, count: number): { readonl
 async function pump(source: AsyncIterable<Uint8Array>, branches: readonly PassThrough[]): Promise<void> {
   try {
     for await (const chunk of source) {
-      for (const branch of branches) await write(branch, chunk);
+      await Promise.all(branches.map((branch) => write(branch, chunk)));
     }
     for (const branch of branches) branch.end();
   } catch (error) {

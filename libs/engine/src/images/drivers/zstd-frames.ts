@@ -1,87 +1,72 @@
-const FRAME_MAGIC = 0xfd2fb528;
-const SKIPPABLE_MAGIC = 0x184d2a50;
-const DICTIONARY_BYTES = [0, 1, 2, 4] as const;
-const RLE_BLOCK = 1;
-const RESERVED_BLOCK = 3;
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdDecompress, type ZstdDecompress } from 'node:zlib';
+import { CodedError } from '#kernel';
 
-type Part = 'magic' | 'skippable size' | 'descriptor' | 'block' | 'unknown';
-const HEADER_BYTES: Readonly<Record<Part, number>> = { magic: 4, 'skippable size': 4, descriptor: 1, block: 3, unknown: 0 };
+/** Frames that want more memory are refused: 128 MiB, as zstd(1) does. */
+const WINDOW_LOG_MAX = 27;
 
 /**
- * Cuts a zstd stream where its frames end (RFC 8878, 3.1). Node's decompressor takes what stands behind a frame for no part of the stream when both
- * come in one chunk, and ends without an error; behind a chunk that ends with its frame it goes on.
+ * Decompresses zstd frames one after the other (RFC 8878, section 3: what parallel compressors and seekable layers consist of). A stream of node:zlib ends
+ * with the first frame and says nothing of what follows; its `bytesWritten` tells where that begins.
  */
-export async function* cutAtFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const frames = new Frames();
-  for await (const chunk of source) yield* frames.cut(chunk);
+export async function* zstdFrames(source: AsyncIterable<Uint8Array>, chunkSize: number): AsyncGenerator<Uint8Array, void, void> {
+  const iterator = source[Symbol.asyncIterator]();
+  let rest: Uint8Array[] = [];
+  const pull = async (): Promise<Uint8Array | undefined> => {
+    const held = rest.shift();
+    if (held) return held;
+    const next = await iterator.next();
+    return next.done === true ? undefined : next.value;
+  };
+  try {
+    for (let first = await pull(); first !== undefined; first = await pull()) {
+      const frame = createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } });
+      const fed = new Fed(frame);
+      const feeding = feed(first, pull, fed);
+      // What fails destroys the stream with its error, which the iteration throws.
+      pipeline(feeding, frame).catch(() => undefined);
+      yield* frame as AsyncIterable<Uint8Array>;
+      // A chunk that was asked for meanwhile counts as fed.
+      await feeding.return();
+      rest = [...fed.unused(), ...rest];
+    }
+  } finally {
+    await iterator.return?.();
+  }
 }
 
-class Frames {
-  #part: Part = 'magic';
-  readonly #header = Buffer.alloc(4);
-  #known = 0;
-  /** Bytes to pass before the next header, and whether the frame ends with them. */
-  #body = 0;
-  #isLast = false;
-  #checksumBytes = 0;
+async function* feed(first: Uint8Array, pull: () => Promise<Uint8Array | undefined>, fed: Fed): AsyncGenerator<Uint8Array, void, void> {
+  for (let chunk: Uint8Array | undefined = first; chunk !== undefined; chunk = await pull()) {
+    if (chunk.byteLength === 0) continue;
+    fed.add(chunk);
+    yield chunk;
+  }
+}
 
-  *cut(chunk: Uint8Array): Generator<Uint8Array, void, void> {
-    let start = 0;
-    for (let at = 0; at < chunk.byteLength; ) {
-      if (this.#part === 'unknown') break;
-      if (this.#body > 0) {
-        const passed = Math.min(this.#body, chunk.byteLength - at);
-        this.#body -= passed;
-        at += passed;
-      } else {
-        this.#header[this.#known] = chunk[at] ?? 0;
-        this.#known += 1;
-        at += 1;
-        if (this.#known < HEADER_BYTES[this.#part]) continue;
-        this.#known = 0;
-        this.#read();
-      }
-      if (this.#body > 0 || !this.#isLast) continue;
-      this.#isLast = false;
-      this.#part = 'magic';
-      yield chunk.subarray(start, at);
-      start = at;
-    }
-    if (start < chunk.byteLength) yield chunk.subarray(start);
+/** What a stream was given and may not have used. */
+class Fed {
+  private chunks: Uint8Array[] = [];
+  private start = 0;
+
+  constructor(private readonly frame: ZstdDecompress) {}
+
+  add(chunk: Uint8Array): void {
+    this.trim();
+    this.chunks.push(chunk);
   }
 
-  /** What is no zstd is left to the decompressor, which says so. */
-  #read(): void {
-    switch (this.#part) {
-      case 'magic': {
-        const magic = this.#header.readUInt32LE();
-        if (magic === FRAME_MAGIC) this.#part = 'descriptor';
-        else this.#part = (magic & ~0xf) === SKIPPABLE_MAGIC ? 'skippable size' : 'unknown';
-        return;
-      }
-      case 'skippable size':
-        this.#body = this.#header.readUInt32LE();
-        this.#isLast = true;
-        return;
-      case 'descriptor': {
-        const descriptor = this.#header.readUInt8();
-        const isSingleSegment = (descriptor & 0x20) !== 0;
-        const sizeFlag = descriptor >> 6;
-        const sizeBytes = sizeFlag === 0 ? Number(isSingleSegment) : 1 << sizeFlag;
-        this.#body = Number(!isSingleSegment) + DICTIONARY_BYTES[(descriptor & 3) as 0 | 1 | 2 | 3] + sizeBytes;
-        this.#checksumBytes = (descriptor & 4) === 0 ? 0 : 4;
-        this.#part = 'block';
-        return;
-      }
-      case 'block': {
-        const header = this.#header.readUIntLE(0, 3);
-        const type = (header >> 1) & 3;
-        if (type === RESERVED_BLOCK) this.#part = 'unknown';
-        this.#isLast = (header & 1) !== 0;
-        this.#body = (type === RLE_BLOCK ? 1 : header >> 3) + (this.#isLast ? this.#checksumBytes : 0);
-        return;
-      }
-      case 'unknown':
+  /** @throws CodedError `invalid_argument` when none was used: it would be so again */
+  unused(): Uint8Array[] {
+    if (this.frame.bytesWritten === 0) throw new CodedError('invalid_argument', 'not a whole and undamaged zstd stream');
+    this.trim();
+    const [head, ...tail] = this.chunks;
+    return head === undefined ? [] : [head.subarray(this.frame.bytesWritten - this.start), ...tail];
+  }
+
+  private trim(): void {
+    for (let head = this.chunks[0]; head && this.start + head.byteLength <= this.frame.bytesWritten; head = this.chunks[0]) {
+      this.start += head.byteLength;
+      this.chunks.shift();
     }
   }
 }

@@ -135,10 +135,14 @@ export class Dialer {
   private lookupFor(request: WireRequest): LookupFunction {
     return (hostname, options, callback) => {
       resolveName(hostname, { ...options, all: true }, (error, addresses) => {
-        const allowed = error || this.mayBePrivate(request) ? addresses : addresses.filter(({ address }) => isPublicAddress(address));
+        // With an error there are no addresses at all, whatever the types say.
+        if (error) {
+          callback(error, '');
+          return;
+        }
+        const allowed = this.mayBePrivate(request) ? addresses : addresses.filter(({ address }) => isPublicAddress(address));
         const [first] = allowed;
-        if (error) callback(error, '');
-        else if (!first) callback(privateAddress(request), '');
+        if (!first) callback(privateAddress(request), '');
         else if (options.all === true) callback(null, allowed);
         else callback(null, first.address, first.family);
       });

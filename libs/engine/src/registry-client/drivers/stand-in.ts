@@ -1,4 +1,4 @@
-import { canonicalName } from '#kernel';
+import { canonicalName, parseReference, repositoryOf, type ImageReference } from '#kernel';
 import { normalizePlatform, parseManifest, platformText, type ImageRecord } from '../../images/index.js';
 import type { PullRequest, PullResult } from '../registry-client.js';
 import { ProgressLines, shortId } from './progress-lines.js';
@@ -11,7 +11,7 @@ const PROVIDER = 'system';
 export async function pullStandIn(stores: Pick<PullStores, 'images' | 'content' | 'clock'>, request: PullRequest): Promise<PullResult | undefined> {
   const { images, content } = stores;
   const { namespace, reference } = request;
-  const provided = await resolveOrNone(images, PROVIDER, canonicalName(reference));
+  const provided = await findProvided(images, reference);
   if (!provided || !fits(provided, request)) return undefined;
   const pin = await content.pin([provided.manifest, provided.id]);
   try {
@@ -30,6 +30,13 @@ export async function pullStandIn(stores: Pick<PullStores, 'images' | 'content' 
   } finally {
     pin.release();
   }
+}
+
+/** By tag; by digest, when it is that of an image which has a tag in the same repository: what was pulled by tag here can be pulled by digest too. */
+async function findProvided(images: PullStores['images'], reference: ImageReference): Promise<ImageRecord | undefined> {
+  if (reference.digest === undefined) return resolveOrNone(images, PROVIDER, canonicalName(reference));
+  const repository = repositoryOf(reference);
+  return (await images.list(PROVIDER)).find(({ manifest, tags }) => manifest === reference.digest && tags.some((tag) => repositoryOf(parseReference(tag)) === repository));
 }
 
 function fits({ config }: ImageRecord, { platform }: PullRequest): boolean {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface SeenRequest {
@@ -26,11 +27,12 @@ export class HostileRegistry {
   trick: Trick = () => false;
   private server!: Server;
 
-  static async start(port = 0): Promise<HostileRegistry> {
+  static async start(port = 0, tls?: { readonly key: string; readonly certificate: string }): Promise<HostileRegistry> {
     const registry = new HostileRegistry();
-    registry.server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       void registry.answer(request, response);
-    });
+    };
+    registry.server = tls ? createTlsServer({ key: tls.key, cert: tls.certificate }, answer) : createServer(answer);
     await new Promise<void>((resolve) => registry.server.listen(port, '127.0.0.1', resolve));
     return registry;
   }

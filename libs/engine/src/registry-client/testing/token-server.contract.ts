@@ -1,11 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, createSign } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { end } from './hostile-registry.contract.js';
+import { selfSigned } from './self-signed.contract.js';
 
 /** Gives out tokens like a registry's token server (distribution, token.md and oauth.md): all to one login, none to strangers. */
 export class TokenServer {
@@ -18,11 +15,7 @@ export class TokenServer {
   ) {}
 
   static async start(login: { readonly username: string; readonly password: string }): Promise<TokenServer> {
-    const folder = await mkdtemp(join(tmpdir(), 'token-server-'));
-    const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=test', '-days', '2', '-keyout', keyFile, '-out', certificateFile], { stdio: 'ignore' });
-    const [key, certificate] = await Promise.all([readFile(keyFile, 'utf8'), readFile(certificateFile, 'utf8')]);
-    await rm(folder, { recursive: true });
+    const { key, certificate } = await selfSigned();
     const tokens = new TokenServer(key, certificate, login);
     tokens.server = createServer((request, response) => {
       void tokens.answer(request).then(({ status, body }) => {

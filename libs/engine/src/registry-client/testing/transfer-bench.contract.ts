@@ -22,9 +22,9 @@ export interface TransferBench {
   cleanup(): Promise<void>;
 }
 
-/** Transfers between a registry and stores in a temporary folder, with short times. */
-export async function transferBench(): Promise<TransferBench> {
-  const root = await mkdtemp(join(tmpdir(), 'transfers-'));
+/** Transfers between a registry and stores in a temporary folder, with short times; or in the folder that another bench has left. */
+export async function transferBench(left?: string): Promise<TransferBench> {
+  const root = left ?? (await mkdtemp(join(tmpdir(), 'transfers-')));
   const content = await FsContentStore.open(join(root, 'content'));
   const images = await FsTenantImages.open({ root: join(root, 'images'), content, snapshots: new MemorySnapshotter() });
   const tenant = newId('tenant') as TenantId;

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { asError, CodedError } from '#kernel';
 import type { AgentEvent, GuestAgent, GuestFileSpec, ProcessId, ProcessSpec } from './agent.js';
 import { EventQueue } from './event-queue.js';
-import { encodeFrame, encodeHeader, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
+import { encodeFrame, encodeHeader, FLAG_ALONE, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
 import { type AgentMessage, decodeMessage, type Welcome } from './messages.js';
 import { type Answer, PendingRequests } from './pending-requests.js';
 import { encodeHello, encodeProcess, encodeReadFile, encodeResize, encodeSignal, encodeStart, encodeStdin, encodeWriteFile } from './requests.js';
@@ -102,8 +102,8 @@ export class AgentConnection implements GuestAgent {
     await this.inTurn(id, () => this.request(FrameType.closeStdin, target));
   }
 
-  async signal(id: ProcessId, signal: number): Promise<void> {
-    await this.request(FrameType.signal, encodeSignal(id, signal));
+  async signal(id: ProcessId, signal: number, { alone = false }: { readonly alone?: boolean } = {}): Promise<void> {
+    await this.request(FrameType.signal, encodeSignal(id, signal), { flags: alone ? FLAG_ALONE : 0 });
   }
 
   async killAll(): Promise<void> {
@@ -154,10 +154,10 @@ export class AgentConnection implements GuestAgent {
     return opened;
   }
 
-  private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number } = {}): Promise<Answer> {
+  private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number; flags?: number } = {}): Promise<Answer> {
     if (payload.length > MAX_PAYLOAD_BYTES) throw new CodedError('invalid_argument', `a request of ${payload.length} bytes is larger than a frame`);
     const { id, answer } = this.open(bounds);
-    this.socket.write(encodeFrame(type, { id }, payload));
+    this.socket.write(encodeFrame(type, { id, flags: bounds.flags ?? 0 }, payload));
     return answer;
   }
 

@@ -111,6 +111,17 @@ describe('the guest agent and its processes', () => {
     await expect(agent.signal(2_000_000, 15)).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('signals the process alone when it is told to', async () => {
+    const spec = guest(['sh', '-c', 'trap "echo parent; exit" TERM; sh -c "trap \\"echo child\\" TERM; echo ready; sleep 0.3; echo over" & while :; do sleep 0.05; done']);
+    await agent.start(spec);
+    await collector.until(() => collector.text(spec.id, 'stdout').includes('ready'));
+    await agent.signal(spec.id, 15, { alone: true });
+    const { stdout, exit } = await collector.exit(spec.id);
+    expect(stdout).toMatch(/^ready\nparent\n/);
+    expect(stdout).not.toContain('child');
+    expect(exit.exitCode).toBe(0);
+  });
+
   it('runs a terminal, resizes it and ends its input', async () => {
     const spec = guest(['bash', '-c', 'stty -echo; tty; stty size; trap "stty size" WINCH; while read -r line; do echo "<$line>"; done; echo end; stty size'], PTY);
     await agent.start(spec);

@@ -75,6 +75,16 @@ describe('the walls of the guest agent', () => {
     expect((await agent.readFile('/mnt/a/b/c.bin', 100)).toString()).toBe('short');
   });
 
+  it('makes folders alone, where no link is in the way', async () => {
+    await agent.writeFile(file('/mnt/new/folder/', ''));
+    await agent.writeFile(file('/mnt/new/folder/', ''));
+    await shell('ln -s new soft; ln -s / new/root', ROOT);
+    await expect(agent.writeFile(file('/mnt/soft/x/', ''))).rejects.toMatchObject({ code: 'permission_denied' });
+    await expect(agent.writeFile(file('/mnt/new/root/x/', ''))).rejects.toMatchObject({ code: 'permission_denied' });
+    await expect(agent.writeFile(file('/proc/x/', ''))).rejects.toMatchObject({ code: 'not_found' });
+    expect((await shell('stat -c "%n %F %a %u" new/folder; ls -A new/folder; ls new')).stdout).toBe('new/folder directory 755 1000\nfolder\nroot\n');
+  });
+
   it('is not led astray by links', async () => {
     await shell('mkdir secret; echo old > secret/file; ln secret/file hard; ln -s secret/file soft; ln -s secret folder; ln -s /nowhere dangling; mkfifo fifo; mkdir dir', ROOT);
     for (const path of ['/mnt/soft', '/mnt/folder/new', '/mnt/folder/file', '/mnt/dangling', '/mnt/dangling/x'])

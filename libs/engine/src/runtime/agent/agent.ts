@@ -37,7 +37,7 @@ export type AgentEvent =
   | { readonly seq: number; readonly timeUs: number; readonly type: 'exit'; readonly processId: ProcessId; readonly exit: ProcessExit };
 
 export interface GuestFileSpec {
-  /** Absolute in the guest. Missing parents are made (mode 0755, same owner). */
+  /** Absolute in the guest. Missing parents are made (mode 0755, same owner). One that ends in `/`, without content, is a folder: made when missing. */
   readonly path: string;
   readonly content: Uint8Array;
   readonly mode: number;
@@ -71,8 +71,8 @@ export interface GuestAgent {
   writeStdin(id: ProcessId, offset: number, data: Uint8Array): Promise<number>;
   /** End of file, after what was written. Idempotent. */
   closeStdin(id: ProcessId): Promise<void>;
-  /** To the process group. Idempotent when it has ended. */
-  signal(id: ProcessId, signal: number): Promise<void>;
+  /** To the process group, or to the process alone as a container's first process gets its signals. Idempotent when it has ended. */
+  signal(id: ProcessId, signal: number, options?: { readonly alone: boolean }): Promise<void>;
   /** SIGKILL to every process but the agent. */
   killAll(): Promise<void>;
   resize(id: ProcessId, columns: number, rows: number): Promise<void>;

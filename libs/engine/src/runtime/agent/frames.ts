@@ -34,6 +34,8 @@ export const FrameType = {
 
 /** On writeFile and writeData: another writeData follows. */
 export const FLAG_MORE = 0x01;
+/** Of a signal. */
+export const FLAG_ALONE = 0x01;
 
 export interface Frame {
   readonly type: number;

@@ -1,11 +1,14 @@
 import { CodedError } from '#kernel';
+import { DoubleBuffer } from '../../linux/index.js';
 import { classifyLayerPath, readTar, type TarEntry } from '../../tar/index.js';
 import type { ExtractRequest } from '../tree.js';
 import { cleanArchivePath } from './archive-path.js';
 import { encodeDataHead, encodeEnd, encodeNode, type NodeType } from './frames.js';
-import { FrameStage } from './frame-stage.js';
 import { treeError } from './tree-errors.js';
 import type { TreeHelper } from './tree-helper.js';
+
+/** What a socket takes at once. */
+const STAGE_BYTES = 131_072;
 
 /** Where the entries of one archive go and what they are there. */
 class Placement {
@@ -54,7 +57,7 @@ class Placement {
  */
 export async function extractInto(helper: TreeHelper, request: ExtractRequest): Promise<number> {
   const placement = new Placement(request);
-  const stage = new FrameStage((bytes) => helper.write(bytes));
+  const stage = new DoubleBuffer(STAGE_BYTES, (bytes) => helper.write(bytes));
   let total = 0;
   // Layers without the two closing blocks are about, and Docker takes them: their digest vouches for their length.
   for await (const entry of readTar(request.tar, { allowMissingEnd: request.as === 'layer' })) {
@@ -77,7 +80,7 @@ export async function extractInto(helper: TreeHelper, request: ExtractRequest): 
   return total + result.bytes;
 }
 
-async function sendData(entry: TarEntry, stage: FrameStage, helper: TreeHelper): Promise<void> {
+async function sendData(entry: TarEntry, stage: DoubleBuffer, helper: TreeHelper): Promise<void> {
   for await (const { offset, bytes } of entry.data) {
     if (helper.gone) return;
     await stage.add(encodeDataHead(offset, bytes.length));

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
 import { CodedError, asError, errnoOf, type Logger } from '#kernel';
 import { FRAME, encodeRequest, type TreeRequest } from './frames.js';
 import { decodeResult, type TreeResult } from './frame-fields.js';
@@ -56,18 +55,18 @@ export class TreeHelper {
     return this.#gone || this.#child.stdin.destroyed;
   }
 
-  /** At the reader's pace. Bytes for a helper that is gone go nowhere. */
+  /** Resolves when the bytes are written, and the buffer is the caller's again. Bytes for a helper that is gone go nowhere. Never rejects. */
   async write(bytes: Uint8Array): Promise<void> {
     const { stdin } = this.#child;
-    if (this.gone || stdin.write(bytes)) return;
-    const stop = new AbortController();
-    try {
-      await Promise.race([once(stdin, 'drain', { signal: stop.signal }), once(stdin, 'close', { signal: stop.signal })]);
-    } catch {
-      // An 'error' event: the stream is closed, which the next call sees.
-    } finally {
-      stop.abort();
-    }
+    if (this.gone) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        stdin.off('close', done);
+        resolve();
+      };
+      stdin.once('close', done);
+      stdin.write(bytes, done);
+    });
   }
 
   endInput(): void {

@@ -1,0 +1,196 @@
+import type { ContainerView } from '#contracts';
+import { configSchema, hostConfigSchema } from './container-config.js';
+import { objectOf } from './image-views.js';
+import { humanDuration, rfc3339Nano, unixSeconds, ZERO_TIME } from './times.js';
+
+/** One line of `docker ps`. */
+export function toContainerSummary(container: ContainerView, now: number): object {
+  const { request } = container;
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: request.image,
+    ImageID: container.imageId,
+    Command: commandText(container),
+    Created: unixSeconds(container.createdAt),
+    Ports: [],
+    ...(container.writableBytes === null ? {} : { SizeRw: container.writableBytes }),
+    ...(container.rootfsBytes === null ? {} : { SizeRootFs: container.rootfsBytes }),
+    Labels: container.effective.labels,
+    State: container.state.status,
+    Status: statusText(container, now),
+    HostConfig: { NetworkMode: networkMode(container) },
+    NetworkSettings: { Networks: networks(container) },
+    Mounts: mountPoints(container),
+  };
+}
+
+export function toContainerInspect(container: ContainerView): object {
+  const { state, request, effective } = container;
+  const client = objectOf(request.clientConfig);
+  const config = configSchema.parse(objectOf(client['Config']));
+  return {
+    Id: container.id,
+    Created: rfc3339Nano(container.createdAt),
+    Path: container.path,
+    Args: container.args,
+    State: {
+      Status: state.status,
+      Running: state.status === 'running' || state.status === 'paused',
+      Paused: state.status === 'paused',
+      Restarting: false,
+      OOMKilled: state.oomKilled,
+      Dead: state.status === 'dead',
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt === null ? ZERO_TIME : rfc3339Nano(state.startedAt),
+      FinishedAt: state.finishedAt === null ? ZERO_TIME : rfc3339Nano(state.finishedAt),
+    },
+    Image: container.imageId,
+    // The files of the engine are the node's own.
+    ResolvConfPath: '',
+    HostnamePath: '',
+    HostsPath: '',
+    LogPath: '',
+    Name: `/${container.name}`,
+    RestartCount: container.restartCount,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null,
+    HostConfig: hostConfigOf(container),
+    GraphDriver: { Data: {}, Name: 'overlay2' },
+    ...(container.writableBytes === null ? {} : { SizeRw: container.writableBytes }),
+    ...(container.rootfsBytes === null ? {} : { SizeRootFs: container.rootfsBytes }),
+    Mounts: mountPoints(container),
+    Config: {
+      ...config,
+      Hostname: request.hostname ?? container.id.slice(0, 12),
+      User: effective.user,
+      Tty: request.process.tty,
+      OpenStdin: request.process.openStdin,
+      Env: effective.env,
+      Cmd: effective.cmd,
+      Image: request.image,
+      Volumes: effective.volumes.length === 0 ? null : Object.fromEntries(effective.volumes.map((path) => [path, {}])),
+      WorkingDir: effective.workingDir,
+      Entrypoint: effective.entrypoint,
+      ExposedPorts: exposedPorts(config.ExposedPorts, effective.exposedPorts),
+      Labels: effective.labels,
+    },
+    NetworkSettings: {
+      Bridge: '',
+      SandboxID: '',
+      SandboxKey: '',
+      Ports: {},
+      HairpinMode: false,
+      LinkLocalIPv6Address: '',
+      LinkLocalIPv6PrefixLen: 0,
+      SecondaryIPAddresses: null,
+      SecondaryIPv6Addresses: null,
+      EndpointID: '',
+      Gateway: '',
+      GlobalIPv6Address: '',
+      GlobalIPv6PrefixLen: 0,
+      IPAddress: '',
+      IPPrefixLen: 0,
+      IPv6Gateway: '',
+      MacAddress: '',
+      Networks: networks(container),
+    },
+  };
+}
+
+/** What the client asked for, with what is in force where it asked for nothing. */
+function hostConfigOf({ request }: ContainerView): object {
+  const host = hostConfigSchema.parse(objectOf(request.clientConfig['HostConfig']));
+  const { limits, capabilities } = request;
+  return {
+    ...host,
+    NetworkMode: host.NetworkMode === '' || host.NetworkMode === 'default' ? 'bridge' : host.NetworkMode,
+    LogConfig: { Type: host.LogConfig.Type === '' ? 'json-file' : host.LogConfig.Type, Config: host.LogConfig.Config },
+    RestartPolicy: { Name: host.RestartPolicy.Name === '' ? 'no' : host.RestartPolicy.Name, MaximumRetryCount: host.RestartPolicy.MaximumRetryCount },
+    IpcMode: host.IpcMode === '' ? 'private' : host.IpcMode,
+    CgroupnsMode: 'private',
+    Runtime: 'runc',
+    AutoRemove: request.autoRemove,
+    VolumesFrom: request.volumesFrom.length === 0 ? null : request.volumesFrom,
+    CapAdd: capabilities.add.length === 0 ? null : capabilities.add,
+    CapDrop: capabilities.drop.length === 0 ? null : capabilities.drop,
+    Privileged: capabilities.privileged,
+    ReadonlyRootfs: request.readOnlyRootfs,
+    Memory: limits.memoryBytes ?? 0,
+    PidsLimit: limits.pids ?? null,
+    ShmSize: limits.shmBytes ?? 64 * 1024 * 1024,
+  };
+}
+
+export function statusText({ state, createdAt }: ContainerView, now: number): string {
+  const since = (ms: number | null): string => humanDuration(now - (ms ?? createdAt));
+  switch (state.status) {
+    case 'created':
+      return 'Created';
+    case 'running':
+      return `Up ${since(state.startedAt)}`;
+    case 'paused':
+      return `Up ${since(state.startedAt)} (Paused)`;
+    case 'exited':
+      return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
+    case 'removing':
+      return 'Removal In Progress';
+    case 'dead':
+      return 'Dead';
+  }
+}
+
+function commandText({ path, args }: ContainerView): string {
+  return [path, ...args].map((part) => (part.includes(' ') ? `'${part}'` : part)).join(' ');
+}
+
+function mountPoints(container: ContainerView): object[] {
+  return container.mounts.map((mount) => ({
+    Type: mount.kind,
+    ...(mount.name === undefined ? {} : { Name: mount.name }),
+    Source: mount.source,
+    Destination: mount.destination,
+    ...(mount.kind === 'volume' ? { Driver: 'local' } : {}),
+    Mode: '',
+    RW: !mount.readOnly,
+    Propagation: mount.kind === 'bind' ? 'rprivate' : '',
+  }));
+}
+
+function networkMode(container: ContainerView): string {
+  const mode = objectOf(container.request.clientConfig['HostConfig'])['NetworkMode'];
+  return typeof mode === 'string' && mode !== '' && mode !== 'default' ? mode : 'bridge';
+}
+
+/** Addresses come with networks of one's own; until then a container has the name of its network and nothing on it. */
+function networks(container: ContainerView): object {
+  const endpoint = {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: '',
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: null,
+  };
+  return { [networkMode(container)]: endpoint };
+}
+
+function exposedPorts(asked: Readonly<Record<string, unknown>> | null, ofImage: readonly string[]): object | null {
+  const ports = [...ofImage, ...Object.keys(asked ?? {})];
+  return ports.length === 0 ? null : Object.fromEntries(ports.map((port) => [port, {}]));
+}

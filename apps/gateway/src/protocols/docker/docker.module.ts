@@ -1,0 +1,38 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { AuthModule } from '../../auth/auth.module.js';
+import { NodesModule } from '../../nodes/nodes.module.js';
+import type { TenantHosts } from '../../nodes/tenant-host.js';
+import { OperationsModule } from '../../operations/operations.module.js';
+import { OperationsService } from '../../operations/operations.service.js';
+import { TENANT_HOSTS } from '../../platform/platform.js';
+import { DockerContainerStreamsController } from './container-streams.controller.js';
+import { DockerContainersController } from './containers.controller.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
+import { DockerImageTransfersController } from './image-transfers.controller.js';
+import { DockerDistributionController, DockerImagesController } from './images.controller.js';
+import { DockerSystemController } from './system.controller.js';
+import { DockerUnavailableController } from './unavailable.controller.js';
+import { DockerVolumesController } from './volumes.controller.js';
+
+const CONTROLLERS = [
+  DockerSystemController,
+  DockerImagesController,
+  DockerImageTransfersController,
+  DockerDistributionController,
+  DockerVolumesController,
+  DockerContainersController,
+  DockerContainerStreamsController,
+  DockerUnavailableController,
+];
+
+/** The Docker Engine API (docs/docker-api.md): thin translators over the tenants' virtual hosts. */
+@Module({})
+export class DockerModule {
+  static with(backends?: DockerBackends): DynamicModule {
+    const provider =
+      backends === undefined
+        ? { provide: DOCKER_BACKENDS, inject: [TENANT_HOSTS, OperationsService], useFactory: (hosts: TenantHosts, operations: OperationsService): DockerBackends => ({ hosts, operations }) }
+        : { provide: DOCKER_BACKENDS, useValue: backends };
+    return { module: DockerModule, imports: [AuthModule, NodesModule, OperationsModule], controllers: CONTROLLERS, providers: [provider] };
+  }
+}

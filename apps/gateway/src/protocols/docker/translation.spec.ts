@@ -1,0 +1,212 @@
+import fc from 'fast-check';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { translateCreate } from './container-create.js';
+import { DockerFilters } from './filters.js';
+import { globMatches } from './image-list.js';
+import { nameOf, platformOf, pullReference } from './image-transfers.js';
+import { progressBar } from './json-lines.js';
+import { registryAuthOf } from './registry-auth.js';
+import { apiVersionOf, isDockerRequest, rewriteDockerUrl } from './routing.js';
+import { stdcopyFrame } from './stdcopy.js';
+import { humanDuration, momentMs, rfc3339Nano, unixNanos } from './times.js';
+
+const create = (body: object) => translateCreate({ Image: 'busybox', ...body }, undefined);
+const host = (config: object) => create({ HostConfig: config }).request;
+
+describe('creating a container', () => {
+  it('takes members in any case, null for absence, and drops what it does not know', () => {
+    const { request } = translateCreate({ IMAGE: 'busybox', cmd: ['x'], env: null, hostconfig: { memory: 8 << 20, Privileged: null, Evil: true }, Unknown: 1 }, '/named');
+    expect(request).toMatchObject({ name: 'named', image: 'busybox', process: { cmd: ['x'], env: [] }, limits: { memoryBytes: 8 << 20 }, capabilities: { privileged: false } });
+    expect(JSON.stringify(request)).not.toMatch(/Evil|Unknown|hostconfig/);
+  });
+
+  it('takes the last of two spellings of a member, and looks at no other', () => {
+    expect(() => create({ HostConfig: { Privileged: false }, hostconfig: { PidMode: 'host' } })).toThrow('the PID mode "host" is not supported');
+    expect(host({ Privileged: true, privileged: false }).capabilities.privileged).toBe(false);
+  });
+
+  it.each<[string, object]>([
+    ['the network mode "host"', { NetworkMode: 'host' }],
+    ['the network mode "container:x"', { NetworkMode: 'container:x' }],
+    ['network other not found', { NetworkMode: 'other' }],
+    ['the PID mode', { PidMode: 'host' }],
+    ['the IPC mode', { IpcMode: 'host' }],
+    ['the IPC mode', { IpcMode: 'container:x' }],
+    ['the UTS mode', { UTSMode: 'host' }],
+    ['the user name space mode', { UsernsMode: 'host' }],
+    ['the cgroup name space mode', { CgroupnsMode: 'host' }],
+    ['the cgroup parent', { CgroupParent: '/x' }],
+    ['the runtime', { Runtime: 'kata' }],
+    ['the restart policy', { RestartPolicy: { Name: 'always' } }],
+    ['a device', { Devices: [{ PathOnHost: '/dev/sda' }] }],
+    ['a device cgroup rule', { DeviceCgroupRules: ['a *:* rwm'] }],
+    ['a device request', { DeviceRequests: [{ Count: -1 }] }],
+    ['a security option', { SecurityOpt: ['seccomp=unconfined'] }],
+    ['a sysctl', { Sysctls: { 'kernel.x': '1' } }],
+    ['a ulimit', { Ulimits: [{ Name: 'nofile' }] }],
+    ['an OOM score', { OomScoreAdj: -1000 }],
+    ['a list of masked paths', { MaskedPaths: [] }],
+    ['a list of read-only paths', { ReadonlyPaths: [] }],
+    ['a supplementary group', { GroupAdd: ['docker'] }],
+    ['publishing a port', { PortBindings: { '80/tcp': [{ HostPort: '80' }] } }],
+    ['publishing a port', { PublishAllPorts: true }],
+    ['a link', { Links: ['db:alias'] }],
+    ['a DNS setting', { Dns: ['1.1.1.1'] }],
+    ['an extra host', { ExtraHosts: ['a:1.2.3.4'] }],
+    ["no log driver named 'syslog'", { LogConfig: { Type: 'syslog' } }],
+    ['plugin "nfs" not found', { VolumeDriver: 'nfs' }],
+    ['Minimum memory limit', { Memory: 1024 }],
+    ['cannot both be set', { NanoCpus: 1e9, CpuQuota: 50_000 }],
+    ['Unknown option', { StorageOpt: { inodes: '5' } }],
+    ['mount propagation', { Binds: ['/a:/b:rshared'] }],
+    ['invalid mode', { Binds: ['/a:/b:what'] }],
+    ['must be absolute', { Binds: ['/a:b'] }],
+    ["destination can't be '/'", { Binds: ['/a:/x/..'] }],
+    ['invalid volume specification', { Binds: ['a:/b:ro:rw'] }],
+    ['Duplicate mount point: /b', { Binds: ['/a:/b', 'v:/b/'] }],
+    ['Duplicate mount point: /b', { Binds: ['/a:/b'], Tmpfs: { '/b': '' } }],
+    ['mount type unknown', { Mounts: [{ Type: 'x', Target: '/a' }] }],
+    ['a mount of type image', { Mounts: [{ Type: 'image', Target: '/a', Source: 'i' }] }],
+    ['Source must not be empty', { Mounts: [{ Type: 'bind', Target: '/a' }] }],
+    ['must be absolute', { Mounts: [{ Type: 'bind', Target: '/a', Source: 'x' }] }],
+    ['a folder of a volume', { Mounts: [{ Type: 'volume', Target: '/a', Source: 'v', VolumeOptions: { Subpath: 'x' } }] }],
+    ['invalid tmpfs option', { Tmpfs: { '/t': 'exec' } }],
+    ['invalid size', { Tmpfs: { '/t': 'size=lots' } }],
+    ['HostConfig.Privileged', { Privileged: 'yes' }],
+  ])('says %s', (message, config) => {
+    expect(() => host(config)).toThrow(message);
+    // Without it there is nothing to say.
+    expect(() => host({})).not.toThrow();
+  });
+
+  it('warns of what is advice only', () => {
+    const { warnings } = create({ HostConfig: { CpuShares: 5, MemorySwappiness: -1, MemorySwap: 100, Memory: 8 << 20 } });
+    expect(warnings).toEqual([expect.stringContaining('CPU shares'), expect.stringContaining('swap limits')]);
+    expect(create({ HostConfig: { MemorySwappiness: -1 } }).warnings).toEqual([]);
+  });
+
+  it('translates every kind of mount', () => {
+    const mounts = host({
+      Binds: ['/srv/../data:/b:ro,z', 'vol:/v:nocopy', '/only'],
+      Mounts: [
+        { Type: 'bind', Source: '/s', Target: '/m1', ReadOnly: true, BindOptions: { CreateMountpoint: true, Propagation: 'rprivate' } },
+        { Type: 'volume', Target: '/m2', VolumeOptions: { NoCopy: true, Labels: { a: 'b' }, DriverConfig: { Name: 'local', Options: { type: 'tmpfs' } } } },
+        { Type: 'tmpfs', Target: '/m3', TmpfsOptions: { SizeBytes: 100, Mode: 0o700 } },
+      ],
+      Tmpfs: { '/t': 'rw,noexec,size=1.5m,mode=1777' },
+    }).mounts;
+    expect(mounts).toEqual([
+      { kind: 'bind', hostPath: '/data', create: true, destination: '/b', readOnly: true },
+      { kind: 'volume', name: 'vol', destination: '/v', readOnly: false, noCopy: true },
+      { kind: 'volume', destination: '/only', readOnly: false, noCopy: false },
+      { kind: 'bind', hostPath: '/s', create: true, destination: '/m1', readOnly: true },
+      { kind: 'volume', destination: '/m2', readOnly: false, noCopy: true, labels: { a: 'b' }, options: { type: 'tmpfs' } },
+      { kind: 'tmpfs', destination: '/m3', readOnly: false, sizeBytes: 100, mode: 0o700 },
+      { kind: 'tmpfs', destination: '/t', readOnly: false, sizeBytes: 1_572_864, mode: 0o1777 },
+    ]);
+    expect(create({ Volumes: { '/v': {}, '/w': {} }, HostConfig: { Binds: ['x:/v'] } }).request.mounts).toHaveLength(2);
+  });
+
+  it('survives any JSON', () => {
+    fc.assert(fc.property(fc.dictionary(fc.constantFrom('Image', 'HostConfig', 'Cmd', 'Volumes', 'Labels', 'Healthcheck', 'NetworkingConfig', '__proto__'), fc.jsonValue()), (body) => {
+      try {
+        translateCreate(body, undefined);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'CodedError' });
+      }
+    }));
+  });
+});
+
+describe('paths', () => {
+  const rewrite = (url: string, method = 'GET') => {
+    const message = Object.assign(new IncomingMessage(new Socket()), { url, method });
+    return { to: rewriteDockerUrl(message), docker: isDockerRequest(message), version: apiVersionOf(message) };
+  };
+
+  it.each([
+    ['GET', '/v1.43/info?x=1', '/docker/info?x=1'],
+    ['GET', '/info', '/docker/info'],
+    ['GET', '/images/a/b:c/json', '/docker/images/a%2Fb%3Ac/json'],
+    ['GET', '/images/a%2Fb%3Ac/json', '/docker/images/a%2Fb%3Ac/json'],
+    ['GET', '/images/json', '/docker/images/json'],
+    ['GET', '/images/json/json', '/docker/images/json/json'],
+    ['POST', '/images/a/push/push?tag=x', '/docker/images/a%2Fpush/push?tag=x'],
+    ['POST', '/images/create', '/docker/images/create'],
+    ['DELETE', '/images/a/json', '/docker/images/a%2Fjson'],
+    ['GET', '/distribution/r/x/json', '/docker/distribution/r%2Fx/json'],
+    ['GET', '/v1.50', '/docker/'],
+    ['GET', '/v1/images', '/v1/images'],
+    ['GET', '/infos', '/infos'],
+    ['GET', '/docker/info', '/-/docker/info'],
+  ])('%s %s → %s', (method, from, to) => {
+    expect(rewrite(from, method)).toMatchObject({ to, docker: to.startsWith('/docker') });
+  });
+
+  it('know their version', () => {
+    expect([rewrite('/v1.24/info').version, rewrite('/info').version, rewrite('/v1.41/x').version]).toEqual([24, 50, 41]);
+  });
+
+  it('never lead out of their folder', () => {
+    fc.assert(fc.property(fc.webUrl({ withQueryParameters: true }).map((url) => url.replace(/^https?:\/\/[^/]*/, '')), fc.constantFrom('GET', 'POST', 'DELETE'), (path, method) => {
+      const { to, docker } = rewrite(path === '' ? '/' : path, method);
+      expect(to.startsWith('/docker')).toBe(docker);
+    }));
+  });
+});
+
+describe('small words', () => {
+  it('references', () => {
+    expect(pullReference('busybox', 'latest')).toBe('docker.io/library/busybox:latest');
+    expect(pullReference('docker.io/library/busybox:1', '2')).toBe('docker.io/library/busybox:2');
+    expect(pullReference('127.0.0.1:5000/x', `sha256:${'a'.repeat(64)}`)).toBe(`127.0.0.1:5000/x@sha256:${'a'.repeat(64)}`);
+    expect(pullReference('busybox:1.36', '')).toBe('docker.io/library/busybox:1.36');
+    expect(() => pullReference('busybox', '')).toThrow('pulling all tags');
+    expect(nameOf('foo:2', '')).toBe('docker.io/library/foo:2');
+    expect(nameOf('', 'x')).toBeUndefined();
+    expect(() => nameOf('BAD', '')).toThrow('must be lowercase');
+    expect(platformOf('linux/arm64/v8')).toEqual({ os: 'linux', architecture: 'arm64', variant: 'v8' });
+    expect(() => platformOf('a/b/c/d')).toThrow();
+  });
+
+  it('credentials', () => {
+    const header = (value: object) => registryAuthOf(Buffer.from(JSON.stringify(value)).toString('base64url'));
+    expect(header({ username: 'u', password: 'p', serveraddress: 'x' })).toEqual({ username: 'u', password: 'p' });
+    expect(header({ auth: Buffer.from('u:p:q').toString('base64') })).toEqual({ username: 'u', password: 'p:q' });
+    expect(header({ identitytoken: 't' })).toEqual({ identityToken: 't' });
+    for (const none of ['e30=', 'nonsense', '', undefined]) expect(registryAuthOf(none)).toBeUndefined();
+  });
+
+  it('times', () => {
+    expect(rfc3339Nano(1_700_000_000_120)).toBe('2023-11-14T22:13:20.12Z');
+    expect(rfc3339Nano(1_700_000_000_000)).toBe('2023-11-14T22:13:20Z');
+    expect(rfc3339Nano(null)).toBe('0001-01-01T00:00:00Z');
+    expect(unixNanos('1700000000.000000005')).toBe(1_700_000_000_000_000_005n);
+    expect(momentMs('1h30m', 10_000_000)).toBe(4_600_000);
+    expect(momentMs('2023-11-14T22:13:20Z', 0)).toBe(1_700_000_000_000);
+    for (const bad of ['', 'yesterday', '1x', '-1']) expect(() => momentMs(bad, 0)).toThrow('failed to parse');
+    expect([0, 1_000, 59_000, 61_000, 120_000, 3_600_000, 7_200_000, 172_800_000, 1_209_600_000, 31_536_000_000 * 3].map(humanDuration)).toEqual(['Less than a second', '1 second', '59 seconds', 'About a minute', '2 minutes', 'About an hour', '2 hours', '2 days', '2 weeks', '3 years']);
+  });
+
+  it('patterns, as path.Match has them, in bounded time', () => {
+    for (const [pattern, text, matches] of [['a*', 'abc', true], ['a*', 'a/b', false], ['*/b', 'a/b', true], ['a?c', 'abc', true], ['[a-c]x', 'bx', true], ['[^a]x', 'ax', false], ['a\\*', 'a*', true], ['', '', true]] as const) expect({ pattern, matches: globMatches(pattern, text) }).toEqual({ pattern, matches });
+    const began = performance.now();
+    expect(globMatches('*a'.repeat(2_000), 'a'.repeat(2_000).concat('b'))).toBe(false);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  it('filters', () => {
+    const filters = DockerFilters.parse('{"label":{"a=b":true,"c":true},"label!":["d"],"name":{"^/x$":true}}', ['label', 'label!', 'name']);
+    expect([filters.labels({ a: 'b', c: '' }), filters.labels({ a: 'x', c: '' }), filters.labels({ a: 'b', c: '', d: '' })]).toEqual([true, false, false]);
+    expect([filters.matches('name', '/x'), filters.matches('name', '/xy')]).toEqual([true, false]);
+    for (const bad of ['[]', '{', '{"label":1}', '7']) expect(() => DockerFilters.parse(bad, ['label'])).toThrow('invalid filter');
+    expect(DockerFilters.parse('', []).has('x')).toBe(false);
+  });
+
+  it('frames and bars', () => {
+    expect(stdcopyFrame('stderr', Buffer.from('hi'))).toEqual(Buffer.from([2, 0, 0, 0, 0, 0, 0, 2, 0x68, 0x69]));
+    expect(progressBar(1_048_576, 4_194_304)).toBe(`[${'='.repeat(12)}>${' '.repeat(37)}]  1.049MB/4.194MB`);
+    expect(progressBar(10, 10)).toBe(`[${'='.repeat(50)}]  10B/10B`);
+  });
+});

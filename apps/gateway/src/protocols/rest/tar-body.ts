@@ -1,0 +1,33 @@
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { CodedError } from '#kernel';
+import { readAway } from './read-away.js';
+
+const TYPES = ['application/x-tar', 'application/tar', 'application/gzip', 'application/zstd', 'application/octet-stream'];
+const MARK = 'takesTar';
+
+/** For routes whose body is an archive: it is not read into memory, has no limit to its length, and as much time as it keeps moving. */
+export const TakesTar = (): MethodDecorator => RouteConfig({ [MARK]: true });
+
+/** `drainMs`: how long the rest of a body that nobody wants is read away, so that its sender gets the answer and not a reset. */
+export function acceptTarBodies(instance: FastifyInstance, drainMs: number): void {
+  instance.addContentTypeParser(TYPES, (request: FastifyRequest, payload: Readable, done: (error: Error | null, body?: Readable) => void) => {
+    if (takesTar(request)) done(null, payload);
+    else done(Object.assign(new Error('the body is to be JSON'), { statusCode: 415 }));
+  });
+  instance.addHook('onRequest', (request, reply, done) => {
+    if (takesTar(request)) readAway(request.raw, reply.raw, drainMs);
+    done();
+  });
+}
+
+export function takesTar(request: FastifyRequest): boolean {
+  return (request.routeOptions.config as FastifyContextConfig & { [MARK]?: true })[MARK] === true;
+}
+
+/** @throws CodedError `invalid_argument` */
+export function tarBody({ body }: FastifyRequest): Readable {
+  if (body instanceof Readable) return body;
+  throw new CodedError('invalid_argument', 'the body is to be a tar archive, sent as application/x-tar');
+}

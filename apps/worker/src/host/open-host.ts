@@ -1,0 +1,72 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { WorkerConfig } from '#config';
+import { LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
+import { systemClock, type Logger } from '#kernel';
+import type { Engine } from '../engine/open-engine.js';
+import { TenantCgroups } from '../engine/tenant-cgroups.js';
+import type { EngineStores } from '../runtimes/engine-stores.js';
+import type { HostServices } from './host-services.js';
+import type { ImageQuotas } from './image-quotas.js';
+
+const GiB = 1024 ** 3;
+/** Of a container that asks for none: what is left of its tenant's own limits decides. */
+const DEFAULTS = { memoryBytes: 4 * GiB, cpuMillis: availableParallelism() * 1000, pids: 4096, shmBytes: 64 * 1024 * 1024 };
+
+export interface HostOptions {
+  readonly config: Pick<WorkerConfig, 'dataDir' | 'registries'>;
+  readonly stores: EngineStores;
+  readonly engine: Pick<Engine, 'runtime' | 'cgroups'>;
+  readonly events: HostEvents;
+  readonly quotas: ImageQuotas;
+  readonly logger: Logger;
+}
+
+/** The virtual hosts of the tenants that are at home on this node. */
+export interface Host {
+  readonly services: HostServices;
+  /** Disks and volumes: before the first sandbox is looked at. */
+  prepare(): Promise<void>;
+  /** Containers, once their sandboxes are known; then what nothing needs goes. */
+  recover(): Promise<void>;
+  /** Stops every container. */
+  stopContainers(): Promise<void>;
+  /** Unmounts the disks, when no sandbox is left. */
+  close(): Promise<void>;
+}
+
+/** To be opened before the engine's spawner starts: disks that are mounted later reach its mount name space only then. */
+export async function openHost({ config, stores, engine, events, quotas, logger }: HostOptions): Promise<Host> {
+  const root = join(config.dataDir, 'engine');
+  const { content, snapshots, trees, tenantImages: images } = stores;
+  const disks = await LoopDisks.open(join(root, 'disks'), { logger });
+  const volumes = await TenantVolumes.open({ root: join(root, 'volumes'), disks, trees, events, logger });
+  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
+  const fetcher = new UrlFetcher(config.registries);
+  const services: HostServices = {
+    images,
+    volumes,
+    containers,
+    disks,
+    events,
+    cgroups: new TenantCgroups(engine.cgroups),
+    quotas,
+    archives: new TarImageArchives({ content, images, quotaBytesOf: (namespace) => quotas.of(namespace) }),
+    transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger }),
+    fetchUrl: (url, signal) => fetcher.fetch(url, signal),
+  };
+  return {
+    services,
+    prepare: async () => {
+      await disks.recover();
+      await volumes.recover();
+    },
+    recover: async () => {
+      await containers.recover();
+      const { blobs, bytes, layers } = await images.collectGarbage();
+      if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
+    },
+    stopContainers: () => containers.close(),
+    close: () => disks.close(),
+  };
+}

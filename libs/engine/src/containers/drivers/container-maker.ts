@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { asError, CodedError, familiarName, isCodedError, parseReference, withDefaultTag, type TenantId } from '#kernel';
+import type { ImageRecord } from '../../images/index.js';
+import type { CreateContainer } from '../containers.js';
+import { containerCapabilities } from './capabilities.js';
+import type { ContainerRecord } from './container-record.js';
+import type { ContainerRecords } from './container-records.js';
+import type { TenantContainersOptions } from './container-services.js';
+import type { ContainerStorage } from './container-storage.js';
+import { parseVolumesFrom, planMounts, type PlannedMount } from './mount-plan.js';
+import { planProcess } from './process-plan.js';
+import { parseSignal } from './signals.js';
+
+const MAX_CLIENT_CONFIG_BYTES = 256 * 1024;
+
+export interface MakeContainer {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly request: CreateContainer;
+  /** The mounts of another container of the tenant. @throws CodedError `not_found` */
+  readonly mountsOf: (text: string) => readonly PlannedMount[];
+}
+
+export function newContainerId(): string {
+  return randomBytes(32).toString('hex');
+}
+
+/** Makes containers, from the image's name to a record that is whole. */
+export class ContainerMaker {
+  constructor(
+    private readonly services: TenantContainersOptions,
+    private readonly records: ContainerRecords,
+    private readonly storage: ContainerStorage,
+  ) {}
+
+  /** Everything is undone on failure; a record in the phase `making` names what a crash has left. */
+  async make(id: string, { tenantId, name, request, mountsOf }: MakeContainer): Promise<ContainerRecord> {
+    checkRequest(request);
+    const image = await this.imageOf(tenantId, request.image);
+    const imageConfig = image.config.config;
+    const anonymous = request.mounts.flatMap((mount) => (mount.kind === 'volume' && mount.name === undefined ? [mount.destination] : []));
+    const plan = planProcess(request, imageConfig, anonymous);
+    if (plan.stopSignal !== undefined) parseSignal(plan.stopSignal);
+    const volumesFrom = request.volumesFrom.map((text) => {
+      const { container, readOnly } = parseVolumesFrom(text);
+      return { readOnly, mounts: mountsOf(container) };
+    });
+    const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys(imageConfig.Volumes ?? {}) });
+    let record: ContainerRecord = {
+      version: 1,
+      phase: 'making',
+      id,
+      name,
+      tenantId,
+      createdAt: this.services.clock.now(),
+      imageId: image.id,
+      chainId: image.config.rootfs.diff_ids.length === 0 ? null : image.chainId,
+      imageBytes: image.sizeBytes,
+      imageConfig,
+      request,
+      path: plan.path,
+      args: plan.args,
+      effective: plan.effective,
+      stopSignal: plan.stopSignal ?? null,
+      mounts: [],
+      madeVolumes: [],
+      status: 'created',
+      exitCode: 0,
+      oomKilled: false,
+      error: '',
+      startedAt: null,
+      finishedAt: null,
+      sandboxId: null,
+      starts: 0,
+    };
+    this.storage.hold(record, false);
+    try {
+      // What is still there under a hold stays.
+      await this.services.images.resolve(tenantId, image.id);
+      await this.records.save(record);
+      await this.storage.writable(record);
+      const { mounts, toFill } = await this.storage.takeVolumes(record, wishes, async (name) => {
+        record = { ...record, madeVolumes: [...record.madeVolumes, name] };
+        await this.records.save(record);
+      });
+      record = { ...record, mounts };
+      for (const { name: volume, destination } of toFill) await this.storage.fill(record, volume, destination);
+      record = { ...record, phase: 'whole', madeVolumes: [] };
+      await this.records.save(record);
+      return record;
+    } catch (error) {
+      await this.undo(record);
+      throw error;
+    }
+  }
+
+  /** Of a container that is half made. */
+  async undo(record: ContainerRecord): Promise<void> {
+    try {
+      await this.storage.dispose(record, record.madeVolumes);
+      await this.records.remove(record);
+    } catch (error) {
+      this.services.logger.error({ err: asError(error), container: record.id }, 'containers: what a failed create left cannot be removed now');
+    }
+  }
+
+  private async imageOf(tenantId: TenantId, text: string): Promise<ImageRecord> {
+    try {
+      return await this.services.images.resolve(tenantId, text);
+    } catch (error) {
+      if (!isCodedError(error, 'not_found')) throw error;
+      throw new CodedError('not_found', `No such image: ${withTag(text)}`, {}, { cause: error });
+    }
+  }
+}
+
+function withTag(text: string): string {
+  try {
+    return familiarName(withDefaultTag(parseReference(text)));
+  } catch {
+    return text.slice(0, 300);
+  }
+}
+
+/** What would only show at the first start. */
+function checkRequest(request: CreateContainer): void {
+  containerCapabilities(request.capabilities);
+  const { hostname, limits, clientConfig } = request;
+  const { env, cmd, entrypoint } = request.process;
+  if (hostname !== undefined && !/^[a-zA-Z0-9._-]{0,63}$/.test(hostname)) throw new CodedError('invalid_argument', `invalid hostname: ${hostname.slice(0, 100)}`);
+  if (Buffer.byteLength(JSON.stringify(clientConfig)) > MAX_CLIENT_CONFIG_BYTES) throw new CodedError('payload_too_large', 'the configuration of the container is larger than 256 KiB');
+  if (env.some((entry) => entry === '' || entry.startsWith('='))) throw new CodedError('invalid_argument', 'invalid environment variable: =');
+  const strings = [...env, ...(cmd ?? []), ...(entrypoint ?? [])];
+  if (strings.some((text) => text.includes('\0'))) throw new CodedError('invalid_argument', 'arguments and environment must not hold NUL');
+  const { memoryBytes } = limits;
+  if (memoryBytes !== undefined && memoryBytes < 6 * 1024 * 1024) throw new CodedError('invalid_argument', 'Minimum memory limit allowed is 6MB');
+}

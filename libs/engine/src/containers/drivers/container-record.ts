@@ -1,0 +1,66 @@
+import type { Digest, SandboxId, TenantId } from '#kernel';
+import type { ContainerImageConfig } from './process-plan.js';
+import type { Container, ContainerState, CreateContainer } from '../containers.js';
+import { mountPointOf, type PlannedMount } from './mount-plan.js';
+
+/** What is kept of a container on disk. */
+export interface ContainerRecord {
+  readonly version: 1;
+  /** `making` and `removing`: of no use but to be swept when a crash has left it. */
+  readonly phase: 'making' | 'whole' | 'removing';
+  readonly id: string;
+  readonly name: string;
+  readonly tenantId: TenantId;
+  readonly createdAt: number;
+  readonly imageId: Digest;
+  /** null: the image has no layers. */
+  readonly chainId: Digest | null;
+  readonly imageBytes: number;
+  readonly imageConfig: ContainerImageConfig;
+  readonly request: CreateContainer;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly effective: Container['effective'];
+  readonly stopSignal: string | null;
+  readonly mounts: readonly PlannedMount[];
+  /** Volumes that were made for it: while it is being made they go with it. */
+  readonly madeVolumes: readonly string[];
+  readonly status: ContainerState['status'];
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly error: string;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly sandboxId: SandboxId | null;
+  /** How many times it was started: events of another start's sandbox are told apart by it. */
+  readonly starts: number;
+}
+
+const SHORT = 12;
+
+export function viewOf(record: ContainerRecord, pid: number): Container {
+  const { id, name, tenantId, createdAt, imageId, request, path, args, effective, status, exitCode, oomKilled, error, startedAt, finishedAt } = record;
+  return {
+    id,
+    name,
+    tenantId,
+    createdAt,
+    imageId,
+    request,
+    path,
+    args,
+    effective,
+    state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined },
+    mounts: record.mounts.map(mountPointOf),
+    sandboxId: record.sandboxId ?? undefined,
+    restartCount: 0,
+  };
+}
+
+export function isRunning({ status }: ContainerRecord): boolean {
+  return status === 'running' || status === 'paused';
+}
+
+export function hostnameOf({ id, request }: ContainerRecord): string {
+  return request.hostname === undefined || request.hostname === '' ? id.slice(0, SHORT) : request.hostname;
+}

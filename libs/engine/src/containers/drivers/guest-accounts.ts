@@ -1,0 +1,71 @@
+import { CodedError } from '#kernel';
+
+/** Of the guest's files: whatever stands in them. */
+export interface GuestFiles {
+  /** '' when there is none. */
+  readonly passwd: string;
+  readonly group: string;
+}
+
+export interface GuestUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementaryGids: readonly number[];
+  readonly home: string;
+}
+
+/** Of the sandbox's user name space. */
+const MAX_ID = 65_535;
+const MAX_GROUPS = 256;
+const NUMBER = /^[0-9]{1,10}$/;
+
+/**
+ * `user[:group]`, names or numbers, as the container's own files have them. A number needs no entry; its group is then 0.
+ * @throws CodedError `invalid_argument`, in the runtime's words
+ */
+export function resolveUser(text: string, files: GuestFiles): GuestUser {
+  const colon = text.indexOf(':');
+  const [userText, groupText] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
+  const wanted = userText === '' ? '0' : userText;
+  const entry = passwdEntries(files.passwd).find(({ name, uid }) => name === wanted || (NUMBER.test(wanted) && uid === Number(wanted)));
+  if (entry === undefined && !NUMBER.test(wanted)) throw refused(`unable to find user ${wanted.slice(0, 100)}: no matching entries in passwd file`);
+  const uid = inRange(entry?.uid ?? Number(wanted));
+  const home = entry?.home.startsWith('/') === true ? entry.home : '/';
+  const groups = groupEntries(files.group);
+  if (groupText !== '') {
+    const group = groups.find(({ name, gid }) => name === groupText || (NUMBER.test(groupText) && gid === Number(groupText)));
+    if (group === undefined && !NUMBER.test(groupText)) throw refused(`unable to find group ${groupText.slice(0, 100)}: no matching entries in group file`);
+    return { uid, gid: inRange(group?.gid ?? Number(groupText)), supplementaryGids: [], home };
+  }
+  const name = entry?.name;
+  const supplementaryGids = groups.filter(({ gid, members }) => gid <= MAX_ID && name !== undefined && members.includes(name)).map(({ gid }) => gid);
+  return { uid, gid: inRange(entry?.gid ?? 0), supplementaryGids: [...new Set(supplementaryGids)].slice(0, MAX_GROUPS), home };
+}
+
+function* fieldsOf(text: string, least: number): Generator<string[]> {
+  for (const line of text.split('\n')) {
+    const fields = line.trim().split(':');
+    if (fields.length >= least && fields[0] !== '' && !line.startsWith('#')) yield fields;
+  }
+}
+
+function passwdEntries(text: string): { name: string; uid: number; gid: number; home: string }[] {
+  const entries = [];
+  for (const [name = '', , uid = '', gid = '', , home = ''] of fieldsOf(text, 4)) if (NUMBER.test(uid) && NUMBER.test(gid)) entries.push({ name, uid: Number(uid), gid: Number(gid), home });
+  return entries;
+}
+
+function groupEntries(text: string): { name: string; gid: number; members: string[] }[] {
+  const entries = [];
+  for (const [name = '', , gid = '', members = ''] of fieldsOf(text, 3)) if (NUMBER.test(gid)) entries.push({ name, gid: Number(gid), members: members.split(',') });
+  return entries;
+}
+
+function inRange(id: number): number {
+  if (id > MAX_ID) throw refused(`uids and gids must be in range 0-${MAX_ID}`);
+  return id;
+}
+
+function refused(message: string): CodedError {
+  return new CodedError('invalid_argument', message);
+}
