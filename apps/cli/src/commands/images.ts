@@ -1,5 +1,5 @@
 import { familiarName, familiarRepository, parseReference } from '#kernel';
-import type { ImageSummary, OperationProgress } from '#contracts';
+import type { ImageSummary, OperationProgress, OperationView } from '#contracts';
 import type { SandbarClient } from '#sdk';
 import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
@@ -28,7 +28,7 @@ export function registerImages(program: Command): void {
     .argument('<name>', 'such as busybox or 127.0.0.1:5000/team/app:v2')
     .action(async (name: string, _options: object, command: Command) => {
       const client = connect(command.optsWithGlobals<GlobalOptions>());
-      await follow(client, (await client.images.pull(name)).id);
+      await follow(client, await client.images.pull(name));
     });
 
   image
@@ -37,7 +37,7 @@ export function registerImages(program: Command): void {
     .argument('<name>', 'such as 127.0.0.1:5000/team/app:v2')
     .action(async (name: string, _options: object, command: Command) => {
       const client = connect(command.optsWithGlobals<GlobalOptions>());
-      await follow(client, (await client.images.push(name)).id);
+      await follow(client, await client.images.push(name));
     });
 
   image
@@ -85,10 +85,12 @@ function rowsOf(image: ImageSummary): string[][] {
   });
 }
 
-async function follow(client: SandbarClient, id: string): Promise<void> {
+async function follow(client: SandbarClient, { id, reference }: OperationView): Promise<void> {
   const said = new Map<string, string>();
+  let ended = false;
   for await (const line of client.operations.follow(id)) {
     if (line.error !== undefined) throw new CliError(line.error.message);
+    ended = line.end === true;
     const text = textOf(line);
     // Of a download, only its beginning and end: this is no terminal's full screen.
     const state = line.status ?? '';
@@ -96,9 +98,8 @@ async function follow(client: SandbarClient, id: string): Promise<void> {
     if (line.id !== undefined) said.set(line.id, state);
     process.stdout.write(`${text}\n`);
   }
-  const view = await client.operations.get(id);
-  if (view.state !== 'succeeded') throw new CliError(view.error?.message ?? `the transfer was ${view.state}`);
-  process.stdout.write(`${familiarName(parseReference(view.reference))}\n`);
+  if (!ended) throw new CliError('the progress broke off; the transfer goes on');
+  process.stdout.write(`${familiarName(parseReference(reference))}\n`);
 }
 
 function textOf({ id, status, total }: OperationProgress): string {

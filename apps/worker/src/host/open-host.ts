@@ -52,7 +52,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     cgroups: new TenantCgroups(engine.cgroups),
     quotas,
     archives: new TarImageArchives({ content, images, quotaBytesOf: (namespace) => quotas.of(namespace) }),
-    transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger }),
+    transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) }),
     fetchUrl: (url, signal) => fetcher.fetch(url, signal),
   };
   return {

@@ -180,7 +180,7 @@ describe('a pull', () => {
     await stuck;
     registry.trick = () => false;
     // Nothing of the first process has been closed or told: as if it had been killed.
-    const restarted = await transferBench(bench.root);
+    const restarted = await transferBench(bench);
     expect(await restarted.images.list(bench.tenant)).toEqual([]);
     await restarted.images.collectGarbage();
     await restarted.transfers({ insecure: [registry.host] }).pull({ ...restarted.request(), reference: reference() });

@@ -71,6 +71,7 @@ export class Pull {
         await this.fetchAll(found);
         await images.register(namespace, { manifest: found.digest, names });
       }
+      await this.stores.known.settle(namespace, [imageId, ...found.manifest.layers.map((layer) => layer.digest)]);
       for (const layer of distinct(found.manifest.layers).filter(({ digest: each }) => this.fetched.has(each))) this.lines.say('Pull complete', shortId(layer.digest));
     }
     return finish(this.lines, { imageId, digest, changed: before?.id !== imageId }, reference);
@@ -127,7 +128,7 @@ export class Pull {
 
   private async fetch(blob: Descriptor, signal: AbortSignal, mayHave: (digest: Digest) => boolean, onBytes: (current: number) => void): Promise<void> {
     await fetchBlob(this.session, this.stores.content, this.blob(blob, signal), () => mayHave(blob.digest), onBytes);
-    this.stores.known.note(this.request.namespace, blob.digest);
+    await this.stores.known.note(this.request.namespace, blob.digest);
   }
 
   private async fetchLayer(layer: Descriptor, signal: AbortSignal, mayHave: (digest: Digest) => boolean): Promise<void> {

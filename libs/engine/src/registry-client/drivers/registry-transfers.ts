@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { CodedError, canonicalName, familiarName, familiarRepository, isCodedError, isId, silentLogger, systemClock, withDefaultTag, type Clock, type ImageReference, type Logger } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
 import type { HostEvents } from '../../events/index.js';
@@ -52,7 +53,7 @@ export class RegistryTransfers implements ImageTransfers {
     this.hub = options.hub ?? DOCKER_HUB;
     this.addresses = new AddressPolicy(options.policy);
     this.reachability = new Reachability(this.clock);
-    this.known = new KnownBlobs(options.images);
+    this.known = new KnownBlobs(options.images, join(options.root, 'fetched'));
     this.gzipLayers = new GzipLayers(options.root);
   }
 

@@ -22,12 +22,12 @@ export interface TransferBench {
   cleanup(): Promise<void>;
 }
 
-/** Transfers between a registry and stores in a temporary folder, with short times; or in the folder that another bench has left. */
-export async function transferBench(left?: string): Promise<TransferBench> {
-  const root = left ?? (await mkdtemp(join(tmpdir(), 'transfers-')));
+/** Transfers between a registry and stores in a temporary folder, with short times; or in the folder that another bench has left, for the same tenant. */
+export async function transferBench(left?: Pick<TransferBench, 'root' | 'tenant'>): Promise<TransferBench> {
+  const root = left?.root ?? (await mkdtemp(join(tmpdir(), 'transfers-')));
   const content = await FsContentStore.open(join(root, 'content'));
   const images = await FsTenantImages.open({ root: join(root, 'images'), content, snapshots: new MemorySnapshotter() });
-  const tenant = newId('tenant') as TenantId;
+  const tenant = left?.tenant ?? newId('tenant');
   const lines: TransferProgress[] = [];
   const published: Pick<HostEvent, 'type' | 'action' | 'id'>[] = [];
   const events = { publish: (_tenant: TenantId, { type, action, id }: HostEvent) => published.push({ type, action, id }) } as unknown as HostEvents;
