@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Post, Query, Res } from '@nestjs/common
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';
-import { operationViewSchema, pageSchema, type OperationProgress, type OperationView, type Page } from '#contracts';
+import { operationViewSchema, pageSchema, type OperationView, type Page } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
@@ -10,6 +10,7 @@ import { Lifecycle } from '../platform/lifecycle.js';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
+import { jsonLines } from '../protocols/rest/json-lines.js';
 import { listOperationsQuerySchema, progressQuerySchema, type ListOperationsQuery, type ProgressQuery } from './operation-requests.schema.js';
 import { OperationsService } from './operations.service.js';
 
@@ -67,19 +68,7 @@ export class OperationsController {
       reply.raw.destroy();
     };
     const source = this.operations.follow(caller.tenant.id, id, after, over);
-    const lines = Readable.from(linesOf(source, () => setTimeout(cut, this.settings.stallMs)), { objectMode: false, highWaterMark: 64 * 1024 });
+    const lines = Readable.from(jsonLines(source, () => setTimeout(cut, this.settings.stallMs)), { objectMode: false, highWaterMark: 64 * 1024 });
     await reply.type('application/x-ndjson').header('cache-control', 'no-store').send(lines);
-  }
-}
-
-/** `watch` is armed while a line waits to be asked for: a reader that takes nothing for so long is cut. */
-async function* linesOf(lines: AsyncIterable<OperationProgress>, watch: () => NodeJS.Timeout): AsyncGenerator<string> {
-  for await (const line of lines) {
-    const timer = watch();
-    try {
-      yield `${JSON.stringify(line)}\n`;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -2,7 +2,6 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';
-import type { LogFrame } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
@@ -10,6 +9,7 @@ import { Lifecycle } from '../platform/lifecycle.js';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
+import { jsonLines } from '../protocols/rest/json-lines.js';
 import { logQuerySchema, type LogQuery } from './log-requests.schema.js';
 import { RunLogReader } from './run-log-reader.service.js';
 
@@ -35,19 +35,7 @@ export class RunLogsController {
       reply.raw.destroy();
     };
     // Readable asks for the next line when the connection has room for it.
-    const lines = Readable.from(linesOf(source(over), () => setTimeout(cut, this.settings.stallMs)), { objectMode: false, highWaterMark: 256 * 1024 });
+    const lines = Readable.from(jsonLines(source(over), () => setTimeout(cut, this.settings.stallMs)), { objectMode: false, highWaterMark: 256 * 1024 });
     await reply.type('application/x-ndjson').header('cache-control', 'no-store').send(lines);
-  }
-}
-
-/** `watch` is armed while a line waits to be asked for: a reader that takes nothing for so long is cut. */
-async function* linesOf(frames: AsyncIterable<LogFrame>, watch: () => NodeJS.Timeout): AsyncGenerator<string> {
-  for await (const frame of frames) {
-    const timer = watch();
-    try {
-      yield `${JSON.stringify(frame)}\n`;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
