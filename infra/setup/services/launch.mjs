@@ -18,10 +18,11 @@ const BIND_CHECKOUT = 'mount -o bind,ro -- "$1" "$2" && cd "$2" && shift 2 && ex
 
 /**
  * As `asAccount`, with the checkout read-only at `app`, in a mount name space of its own. A checkout below a private folder (/root
- * is 0700) cannot be reached by other users at its own path.
+ * is 0700) cannot be reached by other users at its own path. The mounts of that name space are slaves: a tenant's disk that the worker unmounts
+ * is unmounted there too, instead of staying in use.
  */
 export function asAccountInApp(account, app, argv, deathSignal) {
-  return ['unshare', '--mount', '--propagation', 'private', '--', 'sh', '-c', BIND_CHECKOUT, 'sh', CHECKOUT, app, ...asAccount(account, argv, deathSignal)];
+  return ['unshare', '--mount', '--propagation', 'slave', '--', 'sh', '-c', BIND_CHECKOUT, 'sh', CHECKOUT, app, ...asAccount(account, argv, deathSignal)];
 }
 
 const HANDED_ON = /^(SANDBAR_|OTEL_|NODE_EXTRA_CA_CERTS$|TZ$)/;

@@ -37,7 +37,7 @@ const FAILURES: readonly [RegExp, ConstructorParameters<typeof CodedError>[0], s
   [/Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (?:failed|timed out|refused)|Failed to fetch/, 'unavailable', 'the package mirror cannot be reached'],
 ];
 
-const NAMESPACES = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+const NAMESPACES = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'slave', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
 /** $1: the working folder, $2: the size of a tmpfs over it or empty, then the program. */
 const START = 'work="$1"; size="$2"; shift 2; if [ -n "$size" ]; then mount -t tmpfs -o "mode=0711,size=$size" tmpfs "$work" || exit; fi; exec "$@"';
 /** From this much memory on, a root file system is made in memory: dpkg writes each file apart, which a busy disk makes slow. */

@@ -8,7 +8,7 @@ const TIMEOUT_MS = 20_000;
 
 /** The first line that a command of an unpacked root file system prints. @throws CodedError `failed_precondition` */
 export async function probeVersion(rootfs: string, command: readonly string[]): Promise<string> {
-  const args = ['--mount', '--propagation', 'private', '--net', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', 'sh', '-c', SCRIPT, 'sh', rootfs, 'env', '-i', 'PATH=/usr/local/bin:/usr/bin:/bin', 'LC_ALL=C.UTF-8', ...command];
+  const args = ['--mount', '--propagation', 'slave', '--net', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', 'sh', '-c', SCRIPT, 'sh', rootfs, 'env', '-i', 'PATH=/usr/local/bin:/usr/bin:/bin', 'LC_ALL=C.UTF-8', ...command];
   let output: string;
   try {
     const { stdout, stderr } = await promisify(execFile)('unshare', args, { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: 1 << 20, cwd: '/' });

@@ -59,7 +59,8 @@ void enter_overlay(const char *const *dirs, size_t count) {
   int fds[MAX_LOWERS];
   if (count > MAX_LOWERS) fail(E2BIG, "prepare the overlay", "");
   if (unshare(CLONE_NEWNS) < 0) fail(errno, "unshare the mount name space", "");
-  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail(errno, "make the mounts private", "");
+  /* Slaves and not private: what the node unmounts meanwhile goes here too, and a tenant's disk is not kept in use. */
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail(errno, "make the mounts slaves", "");
   /* Only mounts of one's own name space can be cloned. */
   for (size_t i = 0; i < count; i++) fds[i] = open_host_dir(dirs[i], "open the root");
   if (mount("sandbar", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=256k,nr_inodes=1024,mode=0700") < 0) fail(errno, "prepare the overlay", "");
