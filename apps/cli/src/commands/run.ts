@@ -91,15 +91,15 @@ async function forwardStdin(client: SandbarClient, id: string): Promise<void> {
   }
 }
 
-/** A run that still waits for its sandbox has no stdin yet. */
+/** A program that has not started has no stdin yet. */
 async function sendStdin(client: SandbarClient, id: string, chunk: Parameters<SandbarClient['runs']['stdin']>[1]): Promise<void> {
   for (;;) {
     try {
       await client.runs.stdin(id, chunk);
       return;
     } catch (error) {
-      if (!(error instanceof SandbarApiError) || !['failed_precondition', 'unavailable'].includes(error.code)) throw error;
-      if ((await client.runs.get(id)).state !== 'queued' && error.code !== 'unavailable') throw error;
+      // By what the refusal says, not by the state of the run: that may have changed since.
+      if (!(error instanceof SandbarApiError) || (error.code !== 'unavailable' && error.details['started'] !== false)) throw error;
       await sleep(50);
     }
   }

@@ -74,11 +74,11 @@ export class RunInteraction {
     if (isFinalRunState(run.state)) throw new CodedError('failed_precondition', 'the run is over');
     if (!run.spec.stdinOpen) throw new CodedError('failed_precondition', 'the run was not created with stdinOpen');
     const rpcUrl = await this.locator.rpcUrlOf(run);
-    if (rpcUrl === undefined) throw new CodedError(run.state === 'queued' ? 'failed_precondition' : 'unavailable', run.state === 'queued' ? 'the run has not started' : 'the node of the run is away');
+    if (rpcUrl === undefined) throw run.state === 'queued' ? new CodedError('failed_precondition', 'the run has not started', { started: false }) : new CodedError('unavailable', 'the node of the run is away');
     try {
       await this.rpc.stdin(rpcUrl, run.id, stdin);
     } catch (error) {
-      if (isCodedError(error, 'not_found')) throw new CodedError('failed_precondition', 'the run is not executing', {}, { cause: error });
+      if (isCodedError(error, 'not_found')) throw new CodedError('failed_precondition', 'the run is not executing', run.state === 'queued' ? { started: false } : {}, { cause: error });
       throw error;
     }
   }

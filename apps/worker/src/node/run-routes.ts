@@ -28,7 +28,7 @@ export function runRoutes(active: ActiveRuns): RpcRoute[] {
         const run = find(groups[0]);
         const parsed = runStdinSchema.safeParse((await json()) ?? {});
         if (!parsed.success) throw new CodedError('invalid_argument', parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
-        if (run.stdin === undefined) throw new CodedError('failed_precondition', 'the program has not started yet');
+        if (run.stdin === undefined) throw new CodedError('failed_precondition', 'the program has not started yet', { started: false });
         const { data, encoding, eof } = parsed.data;
         await run.stdin.write(Buffer.from(data, encoding), eof);
         return {};
