@@ -16,7 +16,7 @@ const start = ({ gids = [], limits = [], flags = 0 } = {}) => {
     u32(cwd.length), u32(argv.length), u32(env.length), ...gids.map(u32), ...limits.flatMap(([name, value]) => [u32(name), u64(value)]), cwd, argv, env]));
 };
 const stdin = (offset) => frame(0x11, Buffer.concat([u32(7), u64(offset), Buffer.from('input')]));
-const path = text('/work/a/b');
+const path = text('/srv/a/b');
 const write = (options) => frame(0x16, Buffer.concat([u32(0o644), u32(0), u32(0), u32(path.length), path, Buffer.from('content')]), options);
 const conversations = {
   hello: [hello()], again: [hello(), hello()], version: [hello(9)], after: [hello(2, 5)], ping: [hello(), frame(0x19)],

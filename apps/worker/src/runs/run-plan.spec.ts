@@ -1,5 +1,5 @@
 import { createRunSchema, runtimeDefinitionSchema, type CreateRunInput } from '#contracts';
-import { planRun } from './run-plan.js';
+import { WORK_DIR, planRun } from './run-plan.js';
 
 const python = runtimeDefinitionSchema.parse({
   name: 'python', title: 'Python', packages: ['python3'], mainFile: 'main.py', sourceExtensions: ['.py'], run: ['python3', '-u', '{main}'], env: { PYTHONUTF8: '1' },
@@ -17,7 +17,7 @@ describe('planRun', () => {
     expect(steps).toHaveLength(1);
     expect(steps[0]).toMatchObject({ name: 'run', processId: 2, argv: ['python3', '-u', 'main.py', 'a', '{main}'], uid: 1000, stdin: true });
     expect(steps[0]!.env).toEqual(expect.arrayContaining(['HOME=/work', 'PYTHONUTF8=1', 'X=y']));
-    expect(files).toEqual([{ path: '/work/main.py', content: Buffer.from('print(1)'), mode: 0o644 }]);
+    expect(files).toEqual([{ path: `${WORK_DIR}/main.py`, content: Buffer.from('print(1)'), mode: 0o644 }]);
     expect(stdin.toString()).toBe('hi');
   });
 
