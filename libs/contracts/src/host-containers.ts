@@ -2,6 +2,36 @@ import { z } from 'zod';
 
 const labels = z.record(z.string(), z.string());
 
+const port = z.int().min(0).max(65_535);
+
+export const endpointRequestSchema = z.strictObject({ network: z.string(), aliases: z.array(z.string()), ipv4Address: z.string().optional(), macAddress: z.string().optional() });
+const endpoint = endpointRequestSchema;
+
+export const egressPolicySchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('all') }),
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({ kind: z.literal('allow'), cidrs: z.array(z.string()), domains: z.array(z.string()) }),
+]);
+export type EgressPolicyBody = z.infer<typeof egressPolicySchema>;
+
+export const restartPolicySchema = z.strictObject({ kind: z.enum(['no', 'on-failure', 'always', 'unless-stopped']), maxRetries: z.int().min(0) });
+
+/** Limits that `update` changes too. */
+export const containerResourcesSchema = z.strictObject({
+  memoryBytes: z.int().optional(),
+  memoryReservationBytes: z.int().optional(),
+  memorySwapBytes: z.int().optional(),
+  cpuMillis: z.int().optional(),
+  cpuPeriodUs: z.int().optional(),
+  cpuQuotaUs: z.int().optional(),
+  cpuShares: z.int().optional(),
+  cpusetCpus: z.string().optional(),
+  cpusetMems: z.string().optional(),
+  blkioWeight: z.int().optional(),
+  pids: z.int().optional(),
+});
+const resources = containerResourcesSchema;
+
 /** The wire form of the engine's CreateContainer; the gateway makes it of Docker's body by an allow-list. */
 export const createContainerSchema = z.strictObject({
   name: z.string().optional(),
@@ -16,6 +46,10 @@ export const createContainerSchema = z.strictObject({
     openStdin: z.boolean(),
     stopSignal: z.string().optional(),
     stopTimeoutSeconds: z.int().optional(),
+    stdinOnce: z.boolean().optional(),
+    groups: z.array(z.string()).optional(),
+    ulimits: z.record(z.string(), z.strictObject({ soft: z.int(), hard: z.int() })).optional(),
+    init: z.boolean().optional(),
   }),
   hostname: z.string().optional(),
   labels,
@@ -27,7 +61,26 @@ export const createContainerSchema = z.strictObject({
     ]),
   ),
   volumesFrom: z.array(z.string()),
-  limits: z.strictObject({ memoryBytes: z.int().optional(), cpuMillis: z.int().optional(), pids: z.int().optional(), diskBytes: z.int().optional(), shmBytes: z.int().optional() }),
+  limits: resources.extend({ diskBytes: z.int().optional(), shmBytes: z.int().optional(), oomScoreAdj: z.int().optional() }),
+  network: z
+    .strictObject({
+      mode: z.string(),
+      endpoints: z.array(endpoint),
+      ports: z.array(z.strictObject({ containerPort: port.min(1), protocol: z.enum(['tcp', 'udp']), hostIp: z.string(), hostPort: port })),
+      publishAll: z.boolean(),
+      links: z.array(z.string()),
+      dns: z.strictObject({ servers: z.array(z.string()), search: z.array(z.string()), options: z.array(z.string()) }),
+      extraHosts: z.array(z.string()),
+      egress: egressPolicySchema,
+    })
+    .optional(),
+  restart: restartPolicySchema.optional(),
+  health: z
+    .strictObject({ test: z.array(z.string()), intervalMs: z.int(), timeoutMs: z.int(), startPeriodMs: z.int(), startIntervalMs: z.int(), retries: z.int() })
+    .optional(),
+  logging: z.strictObject({ driver: z.enum(['json-file', 'local', 'none']), maxSizeBytes: z.int().optional(), maxFiles: z.int().optional(), options: labels }).optional(),
+  sysctls: labels.optional(),
+  domainname: z.string().optional(),
   capabilities: z.strictObject({ add: z.array(z.string()), drop: z.array(z.string()), privileged: z.boolean() }),
   readOnlyRootfs: z.boolean(),
   autoRemove: z.boolean(),

@@ -4,6 +4,7 @@ export * from './content/index.js';
 export * from './cgroups/index.js';
 export * from './events/index.js';
 export * from './disks/index.js';
+export * from './networks/index.js';
 export * from './tree/index.js';
 export * from './volumes/index.js';
 export * from './snapshots/index.js';

@@ -1,4 +1,5 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
+import type { EgressPolicy, EndpointRequest, PortRequest } from '../networks/index.js';
 import type { TreeChange } from '../tree/index.js';
 
 /**
@@ -53,8 +54,78 @@ export interface ContainerProcess {
   readonly user: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** Its standard input ends when the first client that is attached to it ends its own. */
+  readonly stdinOnce?: boolean;
   readonly stopSignal?: string;
   readonly stopTimeoutSeconds?: number;
+  /** Supplementary groups, names or numbers, beside the image's. */
+  readonly groups?: readonly string[];
+  /** By Docker's names (`nofile`): soft and hard. */
+  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** A small init reaps and forwards signals; ours always does, so this only shows in `inspect`. */
+  readonly init?: boolean;
+}
+
+export interface RestartPolicy {
+  readonly kind: 'no' | 'on-failure' | 'always' | 'unless-stopped';
+  /** Of `on-failure`; 0: as often as need be. */
+  readonly maxRetries: number;
+}
+
+/** Times in milliseconds, all set: the caller knows Docker's defaults. */
+export interface HealthCheck {
+  /** `['CMD', …]` or `['CMD-SHELL', text]`. `['NONE']` turns the image's off. Empty: the image's. */
+  readonly test: readonly string[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly startPeriodMs: number;
+  readonly startIntervalMs: number;
+  readonly retries: number;
+}
+
+/** How it stands in the network. */
+export interface ContainerNetworking {
+  /** `bridge` (the default bridge), `none`, `host` (the tenant's), `container:<ref>`, or the name or ID of a network of the tenant's. */
+  readonly mode: string;
+  /** Beside the mode's network: others it is connected to, by name or ID; for the mode's own network its aliases and addresses. */
+  readonly endpoints: readonly EndpointRequest[];
+  readonly ports: readonly PortRequest[];
+  /** Each exposed port gets a free host port. */
+  readonly publishAll: boolean;
+  /** `container:alias`, of the default bridge. */
+  readonly links: readonly string[];
+  readonly dns: { readonly servers: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[] };
+  /** `name:address`. */
+  readonly extraHosts: readonly string[];
+  readonly egress: EgressPolicy;
+}
+
+/** Limits beside the basic ones; absent: the kernel's default. Changed by `update`. */
+export interface ContainerResources {
+  readonly memoryBytes?: number;
+  readonly memoryReservationBytes?: number;
+  /** Memory and swap together; -1: swap without an end of its own. Swap is granted only where the operator allows it. */
+  readonly memorySwapBytes?: number;
+  readonly cpuMillis?: number;
+  /** Docker's own words for `cpuMillis`, kept for `inspect`: microseconds. */
+  readonly cpuPeriodUs?: number;
+  readonly cpuQuotaUs?: number;
+  /** 2…262144, 1024 is the middle. */
+  readonly cpuShares?: number;
+  /** `0-2,4`. */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** 10…1000. */
+  readonly blkioWeight?: number;
+  readonly pids?: number;
+}
+
+/** Where output is kept. `none`: nowhere, `logs` is refused with Docker's words. */
+export interface ContainerLogging {
+  readonly driver: 'json-file' | 'local' | 'none';
+  readonly maxSizeBytes?: number;
+  readonly maxFiles?: number;
+  readonly options: Readonly<Record<string, string>>;
 }
 
 /** A mount as the client asked for it. */
@@ -73,7 +144,15 @@ export interface CreateContainer {
   readonly mounts: readonly ContainerMount[];
   /** `container[:ro]`. */
   readonly volumesFrom: readonly string[];
-  readonly limits: { readonly memoryBytes?: number; readonly cpuMillis?: number; readonly pids?: number; /** Of the writable layer: hard, reserved. */ readonly diskBytes?: number; readonly shmBytes?: number };
+  readonly limits: ContainerResources & { /** Of the writable layer: hard, reserved. */ readonly diskBytes?: number; readonly shmBytes?: number; /** -1000…1000, never below the agent's own. */ readonly oomScoreAdj?: number };
+  /** Absent: `none`. */
+  readonly network?: ContainerNetworking;
+  readonly restart?: RestartPolicy;
+  readonly health?: HealthCheck;
+  readonly logging?: ContainerLogging;
+  /** Name-spaced ones only. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  readonly domainname?: string;
   readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[]; readonly privileged: boolean };
   readonly readOnlyRootfs: boolean;
   readonly autoRemove: boolean;

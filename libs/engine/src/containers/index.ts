@@ -1,4 +1,6 @@
 export * from './containers.js';
+export * from './processes.js';
+export * from './files.js';
 export { TenantContainers } from './drivers/tenant-containers.js';
 export type { ContainerDefaults, TenantContainersOptions } from './drivers/container-services.js';
 export { CONTAINER_ANNOTATION } from './drivers/container-starter.js';
