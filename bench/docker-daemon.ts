@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, copyFileSync, openSync, closeSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -15,16 +15,21 @@ export class DockerDaemon {
     this.#process = process;
   }
 
-  /** @throws Error naming what is missing */
-  static async start(): Promise<DockerDaemon> {
+  /**
+   * `bridged`: with its usual bridge and firewall rules, in a network name space of its own, so that the machine stays as it is.
+   * @throws Error naming what is missing
+   */
+  static async start({ bridged = false }: { readonly bridged?: boolean } = {}): Promise<DockerDaemon> {
     for (const program of ['/usr/sbin/dockerd', '/bin/busybox']) {
       if (!existsSync(program)) throw new Error(`${program} is missing: apt-get install --no-install-recommends docker.io busybox-static`);
     }
     const root = mkdtempSync(join(tmpdir(), 'bench-docker-'));
     const log = openSync(join(root, 'log'), 'w');
-    // No bridge and no firewall rules: the comparison is `--network none`, and the machine stays as it is.
     const args = ['--data-root', join(root, 'data'), '--exec-root', join(root, 'exec'), '-H', `unix://${join(root, 'sock')}`, '--pidfile', join(root, 'pid')];
-    const daemon = spawn('/usr/sbin/dockerd', [...args, '--bridge', 'none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'], { stdio: ['ignore', log, log] });
+    const stdio: StdioOptions = ['ignore', log, log];
+    const daemon = bridged
+      ? spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"', '/usr/sbin/dockerd', ...args], { stdio })
+      : spawn('/usr/sbin/dockerd', [...args, '--bridge', 'none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'], { stdio });
     closeSync(log);
     const self = new DockerDaemon(root, daemon);
     try {
@@ -86,7 +91,8 @@ export class DockerDaemon {
     const tree = join(this.#root, 'tree');
     mkdirSync(join(tree, 'bin'), { recursive: true });
     copyFileSync('/bin/busybox', join(tree, 'bin', 'busybox'));
-    symlinkSync('busybox', join(tree, 'bin', 'true'));
+    for (const applet of ['true', 'sh', 'head', 'sleep']) symlinkSync('busybox', join(tree, 'bin', applet));
+    mkdirSync(join(tree, 'dev'));
     const archive = join(this.#root, 'tree.tar');
     spawnSync('tar', ['-C', tree, '-cf', archive, '.']);
     const imported = spawnSync('docker', ['-H', `unix://${join(this.#root, 'sock')}`, 'import', archive, 'bench'], { encoding: 'utf8' });
