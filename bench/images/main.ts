@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DockerDaemon } from '../docker-daemon.ts';
+import { BenchDocker } from '../bench-docker.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
 import { summarize, table, timed, type Summary } from '../statistics.ts';
 
@@ -32,7 +32,7 @@ function clientOf(host: string, environment: Readonly<Record<string, string>>): 
 }
 
 const sandbar = await SandbarInstance.find();
-const docker = await DockerDaemon.start();
+const docker = await BenchDocker.start();
 const folder = mkdtempSync(join(tmpdir(), 'bench-images-'));
 try {
   const rootfs = join(folder, 'rootfs.tar');
