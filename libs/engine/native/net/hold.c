@@ -34,8 +34,6 @@ static const struct {
     {"ipv4/conf/all/accept_source_route", "0", false},
     /* A gateway answers for its own network alone. */
     {"ipv4/conf/all/arp_ignore", "1", false},
-    /* For published ports on 127.0.0.1; packets that come in with such an address are dropped by the rules. */
-    {"ipv4/conf/all/route_localnet", "1", false},
     /* Sandboxes in here have no privileges over it: what Docker gives to all containers. */
     {"ipv4/ip_unprivileged_port_start", "0", false},
     {"ipv4/ping_group_range", "0 2147483647", false},
