@@ -61,6 +61,8 @@ function anEngine() {
     volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     archives: {},
+    processes: {},
+    deadlines: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },

@@ -16,6 +16,7 @@ import type {
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostProcesses } from './host-processes.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
@@ -44,6 +45,8 @@ export interface TenantHosts {
 }
 
 export interface TenantHost {
+  readonly processes: HostProcesses;
+
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;
   imageHistory(ref: string): Promise<ImageHistory>;

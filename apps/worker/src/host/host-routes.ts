@@ -10,6 +10,7 @@ import { asHostCall, hostRoute, type HostCall } from './host-route.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
+import { processRoutes } from './process-routes.js';
 import { volumeRoutes, volumeViews } from './volume-routes.js';
 
 /** What gateways ask of a node about the virtual hosts of the tenants that are at home here. `docs/node-rpc.md` */
@@ -20,6 +21,7 @@ export function hostRoutes(services: HostServices): RpcRoute[] {
     ...volumeRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
+    ...processRoutes(services),
     hostRoute('GET', '/disk-usage', (call) => diskUsage(services, call)),
     hostRoute('GET', '/events', (call) => Promise.resolve(new RpcLines(eventViews(services.events.follow(call.tenantId, sinceNs(call), call.signal))))),
     hostRoute('DELETE', '/', (call) => dropTenant(services, call.tenantId)),
