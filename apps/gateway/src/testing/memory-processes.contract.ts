@@ -16,6 +16,8 @@ class MemoryProcess {
   private readonly watchers: { readonly socket: Duplex; readonly request: AttachRequest }[] = [];
   private readonly log: { readonly seq: number; readonly stream: 'stdout' | 'stderr'; readonly bytes: Buffer }[] = [];
   exitCode: number | undefined;
+  /** Input waits for the program. */
+  readonly running = Promise.withResolvers<undefined>();
 
   constructor(readonly tty: boolean) {
     this.bell.setMaxListeners(0);
@@ -61,7 +63,9 @@ class MemoryProcess {
       if (kind === 'resize') this.sizes.push({ columns: bytes.readUInt16BE(0), rows: bytes.readUInt16BE(2) });
       else if (kind === 'detach') socket.end();
       else if (!request.stdin) continue;
-      else if (kind === 'end') this.bell.emit('eof');
+      await this.running.promise;
+      if (kind !== 'stdin' && kind !== 'end') continue;
+      if (kind === 'end') this.bell.emit('eof');
       else {
         this.input.push(bytes);
         this.bell.emit('input', bytes);
@@ -121,6 +125,7 @@ export class MemoryProcesses implements HostProcesses {
     const found = this.find(name);
     const { argv } = found.view.request;
     if (found.view.state !== 'created') throw new CodedError('conflict', `exec ${found.view.id} is already running`);
+    if (argv[0] === 'missing') found.view = { ...found.view, state: 'ended', exitCode: 127 };
     if (argv[0] === 'missing') throw new CodedError('invalid_argument', 'OCI runtime exec failed: exec failed: unable to start container process: exec: "missing": executable file not found in $PATH: unknown', { exitCode: 127 });
     found.view = { ...found.view, state: 'running', pid: 7, startedAt: 1_700_000_000_500 };
     this.play(found.process, argv, (exitCode) => {
@@ -173,6 +178,7 @@ export class MemoryProcesses implements HostProcesses {
   }
 
   private play(process: MemoryProcess, [program = '', ...args]: readonly string[], end: (exitCode: number) => void): void {
+    process.running.resolve(undefined);
     if (program === 'cat') {
       process.bell.on('input', (bytes) => { process.write('stdout', bytes); });
       process.bell.once('eof', () => { end(0); });
