@@ -12,5 +12,6 @@ import { UpgradeAuthenticator } from './upgrade-authenticator.service.js';
   imports: [AuthModule, HealthMetricsModule, RunsModule],
   controllers: [RunLogsController, TicketsController],
   providers: [RunLogReader, RunLogsGateway, UpgradeAuthenticator],
+  exports: [UpgradeAuthenticator],
 })
 export class StreamsModule {}
