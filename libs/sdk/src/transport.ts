@@ -10,7 +10,8 @@ export interface ClientOptions {
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** A list is the parameter several times. */
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -26,9 +27,14 @@ export class Transport {
 
   /** @throws SandbarApiError; the signal's own reason when it fired */
   async call<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
+    return (await this.answer(call, schema)).value;
+  }
+
+  /** Where the status says something, too. @throws as `call` */
+  async answer<T>(call: Call, schema: z.ZodType<T>): Promise<{ status: number; value: T }> {
     const { status, text } = await this.#send(call);
     try {
-      return schema.parse(JSON.parse(text));
+      return { status, value: schema.parse(JSON.parse(text)) };
     } catch (cause) {
       throw new SandbarApiError('protocol_violation', `${this.#base.href} answered ${call.method} ${call.path} with something unknown: is it a Sandbar of this version?`, status, undefined, {}, { cause });
     }
@@ -39,7 +45,7 @@ export class Transport {
   }
 
   /** For a WebSocket: the URL in its scheme, and the header that authenticates it. */
-  socket(path: string, query: Readonly<Record<string, string>>): { url: URL; headers: Record<string, string> } {
+  socket(path: string, query: NonNullable<Call['query']>): { url: URL; headers: Record<string, string> } {
     const url = this.#urlOf(path, query);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     return { url, headers: this.#authorization() };
@@ -106,7 +112,7 @@ export class Transport {
 
   #urlOf(path: string, query: NonNullable<Call['query']>): URL {
     const url = new URL(`${this.#base.pathname.replace(/\/$/, '')}${path}`, this.#base);
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+    for (const [name, value] of Object.entries(query)) for (const each of [value].flat()) if (each !== undefined) url.searchParams.append(name, String(each));
     return url;
   }
 }
