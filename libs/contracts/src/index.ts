@@ -1,6 +1,7 @@
 export * from './certificates.js';
 export * from './errors.js';
 export * from './host-containers.js';
+export * from './host-event-frames.js';
 export * from './host-processes.js';
 export * from './host.js';
 export * from './jobs.js';
@@ -11,4 +12,5 @@ export * from './process-frames.js';
 export * from './run-limits.js';
 export * from './runs.js';
 export * from './runtimes.js';
+export * from './sandboxes.js';
 export * from './tenants.js';

@@ -14,6 +14,9 @@ const changed = z.object({ changed: z.boolean() });
 const searchResults = z.array(z.object({ name: z.string(), description: z.string(), stars: z.number(), official: z.boolean() }));
 const treeChanges = z.array(z.object({ path: z.string(), kind: z.enum(['modified', 'added', 'deleted']) }));
 const exit = z.object({ exitCode: z.int(), error: z.string().optional() });
+const runtimeImage = z.object({ image: z.string(), env: z.record(z.string(), z.string()) });
+const reached = z.union([z.object({ view: contracts.containerViewSchema }), z.object({ removed: z.literal(true) })]);
+const position = z.object({ position: z.string() });
 const done = z.unknown();
 
 type Options<M extends Exclude<keyof TenantHost, 'processes'>> = Parameters<TenantHost[M]>;
@@ -55,6 +58,8 @@ export class RemoteTenantHost implements TenantHost {
   }
 
   search = (term: string, limit: number) => this.json('GET', '/registry/search', { term, limit }, searchResults);
+
+  runtimeImage = (name: string) => this.json('POST', '/images/runtime', {}, runtimeImage, { body: { json: { name } } });
 
   volumes = ({ size }: { readonly size?: boolean } = {}) => this.json('GET', '/volumes', { size }, z.array(contracts.volumeViewSchema));
   volume = (name: string) => this.json('GET', '/volume', { name }, contracts.volumeViewSchema);
@@ -98,6 +103,14 @@ export class RemoteTenantHost implements TenantHost {
     return { ended };
   }
 
+  async containerReached(ref: string, condition: contracts.SandboxCondition, signal: AbortSignal): Promise<contracts.ContainerView | undefined> {
+    const value = await oneValue(await this.stream('GET', '/container/reached', { ref, condition }, { signal }));
+    const failure = failureIn(value);
+    if (failure !== undefined) throw failure;
+    const answer = checked(reached, value);
+    return 'view' in answer ? answer.view : undefined;
+  }
+
   async *logs(ref: string, options: Options<'logs'>[1], signal: AbortSignal): ReturnType<typeof logChunksOf> {
     yield* logChunksOf(await this.stream('GET', '/container/logs', { ref, ...options }, { signal }));
   }
@@ -108,11 +121,13 @@ export class RemoteTenantHost implements TenantHost {
   diskUsage = () => this.json('GET', '/disk-usage', {}, contracts.diskUsageSchema);
 
   async *events(since: string | undefined, signal: AbortSignal): AsyncGenerator<contracts.HostEventView, void, undefined> {
-    for await (const line of linesOf(await this.stream('GET', '/events', { since }, { signal }))) {
-      const failure = failureIn(line);
-      if (failure !== undefined) throw failure;
-      yield checked(contracts.hostEventSchema, line);
-    }
+    yield* eventsOf(linesOf(await this.stream('GET', '/events', { since }, { signal })));
+  }
+
+  async resumeEvents(after: string | undefined, signal: AbortSignal) {
+    const lines = linesOf(await this.stream('GET', '/events/resume', { after }, { signal }));
+    const first = await lines.next();
+    return { ...checked(position, first.value), events: eventsOf(lines) };
   }
 
   drop = async (): Promise<void> => {
@@ -133,6 +148,14 @@ export class RemoteTenantHost implements TenantHost {
 
   private stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
     return this.rpc.stream(method, path, query, rest);
+  }
+}
+
+async function* eventsOf(lines: AsyncIterable<unknown>): AsyncGenerator<contracts.HostEventView, void, undefined> {
+  for await (const line of lines) {
+    const failure = failureIn(line);
+    if (failure !== undefined) throw failure;
+    yield checked(contracts.hostEventSchema, line);
   }
 }
 

@@ -12,5 +12,6 @@ import { UpgradesModule } from './upgrades.module.js';
   imports: [AuthModule, HealthMetricsModule, RunsModule, UpgradesModule],
   controllers: [RunLogsController, TicketsController],
   providers: [RunLogReader, RunLogsGateway],
+  exports: [UpgradesModule],
 })
 export class StreamsModule {}

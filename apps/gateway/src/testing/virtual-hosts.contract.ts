@@ -24,6 +24,8 @@ export class MemoryHost {
   readonly kept: HostEventView[] = [];
   readonly bell = new EventEmitter<{ event: [HostEventView]; ended: [string] }>();
   readonly processes: MemoryProcesses = new MemoryProcesses(this);
+  /** Events after this moment are all there. */
+  coveredSince = 0n;
   /** Bytes that came with the last load or import. */
   received = { bytes: 0, sha256: '' };
   /** Calls that are asserted on. */
@@ -49,13 +51,16 @@ export class MemoryHost {
   }
 
   create(request: CreateContainerBody): ContainerView {
+    const known = this.containers.find(({ id }) => id === request.id);
+    if (known !== undefined) return known;
     const image = this.image(request.image);
     const name = request.name ?? `name_${this.containers.length}`;
     const taken = this.containers.find((one) => one.name === name);
     if (taken !== undefined) throw new CodedError('conflict', `Conflict. The container name "/${name}" is already in use by container "${taken.id}". You have to remove (or rename) that container to be able to reuse that name.`);
-    const argv = [...(request.process.entrypoint ?? []), ...(request.process.cmd ?? ['sh'])];
+    const { entrypoint, cmd } = request.process;
+    const argv = [...(entrypoint ?? []), ...(cmd ?? ((entrypoint ?? []).length > 0 ? [] : ['sh']))];
     const view: ContainerView = {
-      id: sha(`${name}${Math.random()}`),
+      id: request.id ?? sha(`${name}${Math.random()}`),
       name,
       createdAt: Date.now() + this.containers.length,
       imageId: image.id,
@@ -227,7 +232,7 @@ export class MemoryHosts implements TenantHosts {
         host.end(one, 137);
         return Promise.resolve();
       },
-      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; return Promise.resolve(); },
+      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; host.publish('container', 'pause', one.id); return Promise.resolve(); },
       unpauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'running' }; return Promise.resolve(); },
       renameContainer: async (ref, name) => { host.container(ref).name = name; return Promise.resolve(); },
       removeContainer: async (ref, options) => {
@@ -235,6 +240,7 @@ export class MemoryHosts implements TenantHosts {
         if (one.state.status === 'running' && !options.force) throw new CodedError('conflict', `cannot remove container "/${one.name}": container is running: stop the container before removing or force remove`);
         host.calls.push({ name: 'remove', given: options });
         host.containers.splice(host.containers.indexOf(one), 1);
+        host.publish('container', 'destroy', one.id);
         return Promise.resolve();
       },
       pruneContainers: async () => Promise.resolve({ removed: host.containers.splice(0).map(({ id }) => id), reclaimedBytes: 0 }),
@@ -261,6 +267,33 @@ export class MemoryHosts implements TenantHosts {
         const live = on(host.bell, 'event', { signal });
         if (sinceNs !== undefined) yield* host.kept.filter(({ timeNs }) => BigInt(timeNs) > BigInt(sinceNs));
         for await (const [event] of live) yield event as HostEventView;
+      },
+      runtimeImage: async (name) => {
+        if (name !== 'python') throw new CodedError('not_found', `no runtime "${name}": see GET /v1/runtimes`);
+        const image = imageOf(['runtimes.sandbar/python:latest'], '2026-01-01T00:00:00Z');
+        if (!host.images.some(({ id }) => id === image.id)) host.images.push(image);
+        return Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C.UTF-8' } });
+      },
+      containerReached: async (ref, condition, signal) => {
+        const one = host.container(ref);
+        const status = { running: 'running', paused: 'paused', stopped: 'exited', healthy: '', removed: '' }[condition];
+        if (one.state.status === status) return one;
+        for await (const [event] of on(host.bell, 'event', { signal })) {
+          if ((event as HostEventView).id !== one.id) continue;
+          if (one.state.status === status) break;
+          if (!host.containers.includes(one)) return undefined;
+        }
+        return one;
+      },
+      resumeEvents: async (after, signal) => {
+        const live = on(host.bell, 'event', { signal });
+        const past = host.kept.filter(({ timeNs }) => after !== undefined && BigInt(timeNs) > BigInt(after));
+        if (after !== undefined && BigInt(after) < host.coveredSince) throw new CodedError('gone', 'the events after that one are not kept any more');
+        const events = async function* (): AsyncGenerator<HostEventView> {
+          yield* past;
+          for await (const [event] of live) yield event as HostEventView;
+        };
+        return Promise.resolve({ position: after ?? host.kept.at(-1)?.timeNs ?? '0', events: events() });
       },
       drop: gone,
     };
