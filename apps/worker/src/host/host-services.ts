@@ -1,5 +1,5 @@
 import type { TenantLimits } from '#contracts';
-import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerFiles, Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { ImageQuotas } from './image-quotas.js';
@@ -11,6 +11,7 @@ export interface HostServices {
   readonly transfers: ImageTransfers;
   readonly volumes: Volumes;
   readonly containers: Containers;
+  readonly files: ContainerFiles;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */

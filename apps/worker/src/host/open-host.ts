@@ -38,15 +38,16 @@ export interface Host {
 /** To be opened before the engine's spawner starts: disks that are mounted later reach its mount name space only then. */
 export async function openHost({ config, stores, engine, events, quotas, logger }: HostOptions): Promise<Host> {
   const root = join(config.dataDir, 'engine');
-  const { content, snapshots, trees, tenantImages: images } = stores;
+  const { content, snapshots, trees, guestTrees, tenantImages: images } = stores;
   const disks = await LoopDisks.open(join(root, 'disks'), { logger });
   const volumes = await TenantVolumes.open({ root: join(root, 'volumes'), disks, trees, events, logger });
-  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
+  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
   const fetcher = new UrlFetcher(config.registries);
   const services: HostServices = {
     images,
     volumes,
     containers,
+    files: containers.files,
     disks,
     events,
     cgroups: new TenantCgroups(engine.cgroups),

@@ -1,6 +1,6 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { CgroupUsage } from '../cgroups/index.js';
-import type { BindMount } from '../linux/index.js';
+import type { BindMount, ProcessIdentity } from '../linux/index.js';
 import type { WritableLayer } from '../snapshots/index.js';
 import type { GuestAgent } from './agent/agent.js';
 
@@ -50,6 +50,10 @@ export interface Sandbox {
   readonly tenantId: TenantId;
   readonly createdAt: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** PID 1 of the sandbox, as the node sees it. */
+  readonly init: ProcessIdentity;
+  /** A process of one thread joins the sandbox's cgroup by writing "0" to each. Not while it is frozen. */
+  readonly cgroupJoinFiles: readonly string[];
   /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
   connect(after: number): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;

@@ -61,6 +61,11 @@ export class ContainerLife {
     return isRunning(this.current);
   }
 
+  /** What it runs in; undefined when it does not, or when what it runs in is just being made or taken up. */
+  get sandbox(): Sandbox | undefined {
+    return this.running ? this.execution?.sandbox : undefined;
+  }
+
   view(): Container {
     return viewOf(this.current, this.running ? VISIBLE_PID : 0);
   }

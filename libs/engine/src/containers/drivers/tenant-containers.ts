@@ -13,8 +13,10 @@ import { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import { ContainerStorage } from './container-storage.js';
+import { ContainerTrees } from './container-trees.js';
 import { HostIndex } from './host-index.js';
 import { readLog } from './log-reader.js';
+import { TenantContainerFiles } from './tenant-container-files.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -23,6 +25,8 @@ const AT_ONCE = 16;
 
 /** The containers of every tenant of a node, their records and logs below one folder. */
 export class TenantContainers implements Containers {
+  /** Their files, running or not. */
+  readonly files: TenantContainerFiles;
   private readonly records: ContainerRecords;
   private readonly storage: ContainerStorage;
   private readonly maker: ContainerMaker;
@@ -33,6 +37,7 @@ export class TenantContainers implements Containers {
     this.records = new ContainerRecords(services.root, services.logger);
     this.storage = new ContainerStorage(services);
     this.maker = new ContainerMaker(services, this.records, this.storage);
+    this.files = new TenantContainerFiles(services.guestTrees, new ContainerTrees(services, this.storage), (tenantId, text) => this.find(tenantId, text));
     this.lifeParts = {
       services,
       records: this.records,

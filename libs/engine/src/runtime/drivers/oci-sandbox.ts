@@ -1,6 +1,6 @@
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
 import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
-import { bootId, isRunning } from '../../linux/index.js';
+import { bootId, isRunning, type ProcessIdentity } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
 import type { Sandbox, SandboxLimits } from '../runtime.js';
 import type { SandboxState } from '../sandbox-state.js';
@@ -37,6 +37,14 @@ export class OciSandbox implements Sandbox {
 
   get annotations(): Readonly<Record<string, string>> {
     return this.#parts.state.spec.annotations;
+  }
+
+  get init(): ProcessIdentity {
+    return this.#parts.state.init;
+  }
+
+  get cgroupJoinFiles(): readonly string[] {
+    return this.#parts.cgroup.joinFiles;
   }
 
   async connect(after: number): Promise<GuestAgent> {
