@@ -60,6 +60,7 @@ function anEngine() {
     images: { list: () => Promise.resolve([image]), resolve: (_: string, ref: string) => (ref === 'busybox' ? Promise.resolve(image) : Promise.reject(new CodedError('not_found', `No such image: ${ref}`))), drop: () => Promise.resolve(asked.push('images.drop')) },
     volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
+    files: {},
     archives: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import * as contracts from '#contracts';
 import { CodedError } from '#kernel';
 import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
+import type { HostFiles } from './host-files.js';
+import { RemoteHostFiles, type HostRequest } from './remote-host-files.js';
 import { linesOf, logChunksOf } from './node-streams.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
 
@@ -16,10 +18,15 @@ const done = z.unknown();
 
 type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
-type Options<M extends keyof TenantHost> = Parameters<TenantHost[M]>;
+type Options<M extends keyof TenantHost> = Parameters<Extract<TenantHost[M], (...given: never[]) => unknown>>;
 
 /** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
 export class RemoteTenantHost implements TenantHost {
+  readonly files: HostFiles = new RemoteHostFiles({
+    json: (request, schema) => this.json(request.method, request.path, request.query ?? {}, schema, restOf(request)),
+    stream: (request) => this.stream(request.method, request.path, request.query ?? {}, restOf(request)),
+  });
+
   constructor(
     private readonly tenant: HostTenant,
     private readonly connect: () => Promise<NodeConnection>,
@@ -145,6 +152,10 @@ export class RemoteTenantHost implements TenantHost {
   private headers(): Record<string, string> {
     return { 'x-sandbar-limits': JSON.stringify(this.tenant.limits) };
   }
+}
+
+function restOf({ body, signal }: HostRequest): Rest {
+  return { ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) };
 }
 
 /** @throws CodedError `protocol_violation`: a node that was broken into may answer what it likes */

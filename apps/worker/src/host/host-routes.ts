@@ -6,6 +6,7 @@ import type { RpcRoute } from '../node/rpc-server.js';
 import { archiveRoutes } from './archive-routes.js';
 import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
+import { fileRoutes } from './file-routes.js';
 import { asHostCall, hostRoute, type HostCall } from './host-route.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
@@ -20,6 +21,7 @@ export function hostRoutes(services: HostServices): RpcRoute[] {
     ...volumeRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
+    ...fileRoutes(services),
     hostRoute('GET', '/disk-usage', (call) => diskUsage(services, call)),
     hostRoute('GET', '/events', (call) => Promise.resolve(new RpcLines(eventViews(services.events.follow(call.tenantId, sinceNs(call), call.signal))))),
     hostRoute('DELETE', '/', (call) => dropTenant(services, call.tenantId)),

@@ -5,7 +5,7 @@ import { asError, CodedError, isCodedError, type Logger } from '#kernel';
 export class RpcBytes {
   constructor(
     readonly source: AsyncIterable<Uint8Array>,
-    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string } = {},
+    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string; readonly headers?: Readonly<Record<string, string>> } = {},
   ) {}
 }
 
@@ -37,7 +37,7 @@ export async function sendBytes(response: ServerResponse, { source, options }: R
   const iterator = source[Symbol.asyncIterator]();
   const begin = (): void => {
     if (response.destroyed) return;
-    response.writeHead(200, { 'content-type': options.type ?? 'application/octet-stream' });
+    response.writeHead(200, { ...options.headers, 'content-type': options.type ?? 'application/octet-stream' });
     response.flushHeaders();
   };
   if (options.early === true) begin();

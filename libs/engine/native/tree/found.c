@@ -8,7 +8,7 @@
 #include "sandbox.h"
 #include "tree.h"
 
-#define MAX_LISTED 100000
+#define MAX_LISTED 20000
 #define PIECE ((size_t)128 * 1024)
 
 enum kind { KIND_FILE, KIND_DIRECTORY, KIND_SYMLINK, KIND_CHAR, KIND_BLOCK, KIND_FIFO, KIND_SOCKET };

@@ -8,7 +8,7 @@ import type { TenantId } from '#kernel';
 export interface ContainerFiles {
   /** Without following a link at the end. @throws CodedError `not_found` (`Could not find the file /x in container X`), `invalid_argument` */
   stat(tenantId: TenantId, text: string, path: string): Promise<FileStat>;
-  /** A tar of one file or directory, named by its last component, as `docker cp` wants it. `contents`: of a directory, its entries instead, named relative to it. */
+  /** A tar of one file or directory, named by its last component, as `docker cp` wants it. The root is called `/`. `contents`: of a directory, as `.`. */
   pack(tenantId: TenantId, text: string, path: string, options: { readonly contents: boolean }): Promise<{ readonly stat: FileStat; readonly tar: AsyncIterable<Buffer> }>;
   /**
    * Extracts a tar into an existing directory.

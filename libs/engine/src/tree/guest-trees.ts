@@ -9,9 +9,9 @@
 export interface GuestTrees {
   /** Without following a link at the end. */
   stat(root: GuestRoot, path: string): Promise<GuestFile>;
-  /** Sorted by the bytes of their names. At most 100,000. */
+  /** Sorted by the bytes of their names. At most 20,000. */
   list(root: GuestRoot, path: string): Promise<GuestFile[]>;
-  /** What is at `path`; the tar's entries stand below `name`, '' for a directory's own entries. Links at the end are archived as such. */
+  /** What is at `path`, in the tar called `name`; `.` for a directory's own entries. A link at the end is archived as such. */
   pack(root: GuestRoot, path: string, name: string): Promise<GuestBytes>;
   /**
    * Extracts into an existing directory, whose own entry in the tar counts for nothing.

@@ -5,6 +5,7 @@ import type { TenantHosts } from '../../nodes/tenant-host.js';
 import { OperationsModule } from '../../operations/operations.module.js';
 import { OperationsService } from '../../operations/operations.service.js';
 import { TENANT_HOSTS } from '../../platform/platform.js';
+import { DockerContainerArchiveController } from './container-archive.controller.js';
 import { DockerContainerStreamsController } from './container-streams.controller.js';
 import { DockerContainersController } from './containers.controller.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
@@ -22,6 +23,7 @@ const CONTROLLERS = [
   DockerVolumesController,
   DockerContainersController,
   DockerContainerStreamsController,
+  DockerContainerArchiveController,
   DockerUnavailableController,
 ];
 

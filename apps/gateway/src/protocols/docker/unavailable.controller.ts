@@ -11,7 +11,6 @@ const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^containers\/[^/]+\/attach(\/ws)?$/, 'attaching to a container is not supported by this server: use "docker run -d" and "docker logs -f"'],
   [/^(containers\/[^/]+\/exec|exec\/[^/]+\/(start|resize|json))$/, 'executing a command in a running container is not supported by this server'],
-  [/^containers\/[^/]+\/archive$/, 'copying files from and to a container is not supported by this server'],
   [/^containers\/[^/]+\/(top|stats)$/, 'looking into a running container is not supported by this server'],
   [/^containers\/[^/]+\/resize$/, 'terminals are not supported by this server'],
   [/^containers\/[^/]+\/update$/, 'changing the limits of a container is not supported by this server'],

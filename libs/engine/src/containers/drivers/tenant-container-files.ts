@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { CodedError, isCodedError, type TenantId } from '#kernel';
+import { decompressed } from '../../images/index.js';
 import type { GuestBytes, GuestRoot, GuestTrees } from '../../tree/index.js';
 import type { ContainerFiles, FileEvent, FileStat, FileWrite } from '../files.js';
 import type { ContainerLife } from './container-life.js';
@@ -24,8 +25,8 @@ export class TenantContainerFiles implements ContainerFiles {
 
   async pack(tenantId: TenantId, text: string, path: string, { contents }: { readonly contents: boolean }): Promise<{ readonly stat: FileStat; readonly tar: AsyncIterable<Buffer> }> {
     const at = guestPath(path);
-    const name = posix.basename(posix.resolve('/', at));
-    const { file, bytes } = await this.streamed(tenantId, text, at, (root) => this.guest.pack(root, at, contents ? '' : name));
+    const name = contents ? '.' : posix.basename(posix.resolve('/', at)) || '/';
+    const { file, bytes } = await this.streamed(tenantId, text, at, (root) => this.guest.pack(root, at, name));
     this.find(tenantId, text).publish('archive-path');
     return { stat: statOf(file, at), tar: bytes };
   }
@@ -33,7 +34,7 @@ export class TenantContainerFiles implements ContainerFiles {
   async extract(tenantId: TenantId, text: string, path: string, tar: AsyncIterable<Uint8Array>, { keepDirectories, keepOwners }: { readonly keepDirectories: boolean; readonly keepOwners: boolean }): Promise<void> {
     await this.on(tenantId, text, path, async (root, into) => {
       try {
-        await this.guest.extract(root, { into, tar, sameKinds: keepDirectories, ...(keepOwners ? {} : { owner: ROOT }) });
+        await this.guest.extract(root, { into, tar: decompressed(tar), sameKinds: keepDirectories, ...(keepOwners ? {} : { owner: ROOT }) });
       } catch (error) {
         if (isCodedError(error) && error.details.step === 'open the path' && error.details.errno === 'ENOTDIR') throw new CodedError('invalid_argument', 'extraction point is not a directory', { path }, { cause: error });
         throw error;

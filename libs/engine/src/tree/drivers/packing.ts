@@ -8,7 +8,7 @@ import type { TreeHelper } from './tree-helper.js';
 const ZEROS = Buffer.alloc(65_536);
 
 export interface PackedNames {
-  /** What stands before each path; '' nothing. */
+  /** What a directory is called, and stands before each of its paths. */
   readonly name: string;
   /** It is no directory that is packed: the one entry has this name and no other. */
   readonly own: boolean;
@@ -31,8 +31,9 @@ export async function* packedEntries(helper: TreeHelper, names: PackedNames = AS
 function named(node: TreeNode, { name, own }: PackedNames): TreeNode {
   if (name === '') return node;
   if (own) return { ...node, path: name };
-  const path = node.path === '' ? name : `${name}/${node.path}`;
-  return node.type === 'hardlink' ? { ...node, path, linkname: `${name}/${node.linkname}` } : { ...node, path };
+  const before = name.endsWith('/') ? name : `${name}/`;
+  const path = node.path === '' ? name : before + node.path;
+  return node.type === 'hardlink' ? { ...node, path, linkname: before + node.linkname } : { ...node, path };
 }
 
 function entryOf(node: TreeNode, helper: TreeHelper): TarEntryInput {
