@@ -15,7 +15,7 @@ const MOUNTING = { memoryBytes: 256 * MIB, pids: 16, diskBytes: 0 } as const;
 
 export interface HeldTree {
   readonly root: GuestRoot;
-  release(): Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 /**
