@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 const MiB = 1024 * 1024;
 
 /** `docker cp` in all its forms, by Docker's own client, for two tenants of one platform. */
-(hasDockerCli() ? describe : describe.skip)('docker cp', () => {
+describe('docker cp', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

@@ -4,6 +4,7 @@ import { ControlModule } from './control/control.module.js';
 import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
 import { ImagesModule } from './images/images.module.js';
+import { NetworksModule } from './networks/networks.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { PlatformModule, type Surroundings } from './platform/platform.module.js';
 import type { DockerBackends } from './protocols/docker/docker-backends.js';
@@ -22,7 +23,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, ImagesModule, NetworksModule, OperationsModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

@@ -1,67 +1,40 @@
-import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { fileEventSchema, fileStatSchema, type FileAttributes, type FileEventView, type FileStatView, type MakeDirectoryBody, type MoveFileBody } from '#contracts';
+import { fileEventSchema, fileStatSchema, type FileEventView, type FileStatView } from '#contracts';
 import { CodedError } from '#kernel';
+import type { AskNode, NodeQuery, StreamFromNode } from './ask-node.js';
 import type { FileBytes, HostFiles } from './host-files.js';
-import { failureIn, parseJson, type NodeRequest } from './node-connection.js';
+import { failureIn, parseJson } from './node-connection.js';
 import { linesOf } from './node-streams.js';
-
-export interface HostRequest extends Pick<NodeRequest, 'method' | 'path' | 'body' | 'signal'> {
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-}
-
-/** How a tenant's node is asked. */
-export interface HostRequests {
-  /** @throws CodedError `protocol_violation` when the answer is not what the schema says */
-  json<T>(request: HostRequest, schema: z.ZodType<T>): Promise<T>;
-  stream(request: HostRequest): Promise<IncomingMessage>;
-}
 
 const done = z.unknown();
 
-/** Files over node RPC. */
+/** Files of a tenant's containers over node RPC. */
 export class RemoteHostFiles implements HostFiles {
-  constructor(private readonly node: HostRequests) {}
+  constructor(
+    private readonly ask: AskNode,
+    private readonly streamed: StreamFromNode,
+  ) {}
 
-  stat(ref: string, path: string): Promise<FileStatView> {
-    return this.node.json({ method: 'GET', path: '/container/file', query: { ref, path } }, fileStatSchema);
-  }
-
-  list(ref: string, path: string): Promise<FileStatView[]> {
-    return this.node.json({ method: 'GET', path: '/container/files', query: { ref, path } }, z.array(fileStatSchema));
-  }
-
-  pack(ref: string, path: string, { contents }: { readonly contents: boolean }, signal: AbortSignal): Promise<FileBytes> {
-    return this.bytes({ method: 'GET', path: '/container/archive', query: { ref, path, contents }, signal });
-  }
-
-  async extract(ref: string, path: string, tar: Readable, options: { readonly keepDirectories: boolean; readonly keepOwners: boolean }, signal: AbortSignal): Promise<void> {
-    await this.node.json({ method: 'PUT', path: '/container/archive', query: { ref, path, ...options }, body: { stream: tar }, signal }, done);
-  }
-
-  read(ref: string, path: string, range: { readonly offset: number; readonly length?: number }, signal: AbortSignal): Promise<FileBytes> {
-    return this.bytes({ method: 'GET', path: '/container/content', query: { ref, path, ...range }, signal });
-  }
-
-  write(ref: string, path: string, content: Readable, options: FileAttributes & { readonly overwrite: boolean }, signal: AbortSignal): Promise<FileStatView> {
-    return this.node.json({ method: 'PUT', path: '/container/content', query: { ref, path, ...options }, body: { stream: content }, signal }, fileStatSchema);
-  }
-
-  async makeDirectory(ref: string, request: MakeDirectoryBody): Promise<void> {
-    await this.node.json({ method: 'POST', path: '/container/directories', body: { json: { ref, ...request } } }, done);
-  }
-
-  async move(ref: string, request: MoveFileBody): Promise<void> {
-    await this.node.json({ method: 'POST', path: '/container/moves', body: { json: { ref, ...request } } }, done);
-  }
-
-  async remove(ref: string, path: string, { recursive }: { readonly recursive: boolean }): Promise<void> {
-    await this.node.json({ method: 'DELETE', path: '/container/file', query: { ref, path, recursive } }, done);
-  }
+  stat: HostFiles['stat'] = (ref, path) => this.ask('GET', '/container/file', { ref, path }, fileStatSchema);
+  list: HostFiles['list'] = (ref, path) => this.ask('GET', '/container/files', { ref, path }, z.array(fileStatSchema));
+  pack: HostFiles['pack'] = (ref, path, { contents }, signal) => this.bytes('/container/archive', { ref, path, contents }, signal);
+  extract: HostFiles['extract'] = async (ref, path, tar, options, signal) => {
+    await this.ask('PUT', '/container/archive', { ref, path, ...options }, done, { body: { stream: tar }, signal });
+  };
+  read: HostFiles['read'] = (ref, path, range, signal) => this.bytes('/container/content', { ref, path, ...range }, signal);
+  write: HostFiles['write'] = (ref, path, content, options, signal) => this.ask('PUT', '/container/content', { ref, path, ...options }, fileStatSchema, { body: { stream: content }, signal });
+  makeDirectory: HostFiles['makeDirectory'] = async (ref, request) => {
+    await this.ask('POST', '/container/directories', {}, done, { body: { json: { ref, ...request } } });
+  };
+  move: HostFiles['move'] = async (ref, request) => {
+    await this.ask('POST', '/container/moves', {}, done, { body: { json: { ref, ...request } } });
+  };
+  remove: HostFiles['remove'] = async (ref, path, { recursive }) => {
+    await this.ask('DELETE', '/container/file', { ref, path, recursive }, done);
+  };
 
   async *watch(ref: string, path: string, { recursive }: { readonly recursive: boolean }, signal: AbortSignal): AsyncGenerator<FileEventView, void, undefined> {
-    for await (const line of linesOf(await this.node.stream({ method: 'GET', path: '/container/watch', query: { ref, path, recursive }, signal }))) {
+    for await (const line of linesOf(await this.streamed('GET', '/container/watch', { ref, path, recursive }, { signal }))) {
       const failure = failureIn(line);
       if (failure !== undefined) throw failure;
       const event = fileEventSchema.safeParse(line);
@@ -70,8 +43,8 @@ export class RemoteHostFiles implements HostFiles {
     }
   }
 
-  private async bytes(request: HostRequest): Promise<FileBytes> {
-    const bytes = await this.node.stream(request);
+  private async bytes(path: string, query: NodeQuery, signal: AbortSignal): Promise<FileBytes> {
+    const bytes = await this.streamed('GET', path, query, { signal });
     try {
       return { stat: statIn(bytes.headers['x-sandbar-file']), bytes };
     } catch (error) {

@@ -3,10 +3,13 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
 import { CodedError } from '#kernel';
+import type { NodeQuery, NodeRequestRest } from './ask-node.js';
 import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
 import type { HostFiles } from './host-files.js';
-import { RemoteHostFiles, type HostRequest } from './remote-host-files.js';
+import { RemoteHostFiles } from './remote-host-files.js';
 import { linesOf, logChunksOf } from './node-streams.js';
+import type { HostNetworks } from './host-networks.js';
+import { RemoteHostNetworks } from './remote-host-networks.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
 
 const removed = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
@@ -16,16 +19,12 @@ const treeChanges = z.array(z.object({ path: z.string(), kind: z.enum(['modified
 const exit = z.object({ exitCode: z.int(), error: z.string().optional() });
 const done = z.unknown();
 
-type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
-type Options<M extends keyof TenantHost> = Parameters<Extract<TenantHost[M], (...given: never[]) => unknown>>;
+type Options<M extends keyof TenantHost> = TenantHost[M] extends (...args: infer A) => unknown ? A : never;
 
 /** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
 export class RemoteTenantHost implements TenantHost {
-  readonly files: HostFiles = new RemoteHostFiles({
-    json: (request, schema) => this.json(request.method, request.path, request.query ?? {}, schema, restOf(request)),
-    stream: (request) => this.stream(request.method, request.path, request.query ?? {}, restOf(request)),
-  });
+  readonly networks: HostNetworks = new RemoteHostNetworks((...call) => this.json(...call));
+  readonly files: HostFiles = new RemoteHostFiles((...call) => this.json(...call), (...call) => this.stream(...call));
 
   constructor(
     private readonly tenant: HostTenant,
@@ -122,7 +121,7 @@ export class RemoteTenantHost implements TenantHost {
     await this.json('DELETE', '/', {}, done);
   };
 
-  private async *progress(path: string, query: Query, rest: Rest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
+  private async *progress(path: string, query: NodeQuery, rest: NodeRequestRest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
     for await (const line of linesOf(await this.stream('POST', path, query, rest))) yield checked(contracts.progressLineSchema, line);
   }
 
@@ -130,17 +129,17 @@ export class RemoteTenantHost implements TenantHost {
     return (await this.json('POST', `/container/${name}`, { ref }, changed, { body: { json: body } })).changed;
   }
 
-  private async json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest: Rest = {}): Promise<T> {
+  private async json<T>(method: NodeRequest['method'], path: string, query: NodeQuery, schema: z.ZodType<T>, rest: NodeRequestRest = {}): Promise<T> {
     const connection = await this.connect();
     return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
   }
 
-  private async stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
+  private async stream(method: NodeRequest['method'], path: string, query: NodeQuery, rest: NodeRequestRest): Promise<IncomingMessage> {
     const connection = await this.connect();
     return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
   }
 
-  private path(path: string, query: Query): string {
+  private path(path: string, query: NodeQuery): string {
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
       if (value === undefined || value === false) continue;
@@ -152,10 +151,6 @@ export class RemoteTenantHost implements TenantHost {
   private headers(): Record<string, string> {
     return { 'x-sandbar-limits': JSON.stringify(this.tenant.limits) };
   }
-}
-
-function restOf({ body, signal }: HostRequest): Rest {
-  return { ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) };
 }
 
 /** @throws CodedError `protocol_violation`: a node that was broken into may answer what it likes */

@@ -11,6 +11,7 @@ import { asHostCall, hostRoute, type HostCall } from './host-route.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
+import { networkRoutes } from './network-routes.js';
 import { volumeRoutes, volumeViews } from './volume-routes.js';
 
 /** What gateways ask of a node about the virtual hosts of the tenants that are at home here. `docs/node-rpc.md` */
@@ -19,6 +20,7 @@ export function hostRoutes(services: HostServices): RpcRoute[] {
     ...imageRoutes(services),
     ...archiveRoutes(services),
     ...volumeRoutes(services),
+    ...networkRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
     ...fileRoutes(services),

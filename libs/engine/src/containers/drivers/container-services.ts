@@ -2,6 +2,7 @@ import type { Clock, Logger } from '#kernel';
 import type { TenantDisks } from '../../disks/index.js';
 import type { HostEvents } from '../../events/index.js';
 import type { TenantImages } from '../../images/index.js';
+import type { Networks } from '../../networks/index.js';
 import type { SandboxRuntime } from '../../runtime/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
 import type { GuestTrees, Trees } from '../../tree/index.js';
@@ -18,6 +19,7 @@ export interface TenantContainersOptions {
   readonly disks: Pick<TenantDisks, 'find'>;
   readonly trees: Pick<Trees, 'copyUp' | 'pack' | 'usage' | 'remove'>;
   readonly guestTrees: GuestTrees;
+  readonly networks: Pick<Networks, 'get' | 'hostNamespace' | 'attach' | 'connect' | 'disconnect' | 'detach' | 'rename' | 'find'>;
   readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get'>;
   readonly events: Pick<HostEvents, 'publish'>;
   /** Of a container that asks for none. */
