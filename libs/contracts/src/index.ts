@@ -1,6 +1,7 @@
 export * from './certificates.js';
 export * from './errors.js';
 export * from './host-containers.js';
+export * from './host-files.js';
 export * from './host-networks.js';
 export * from './host-event-frames.js';
 export * from './host-processes.js';
