@@ -13,6 +13,7 @@ import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
+import { SandboxExecModule } from './sandbox-exec/sandbox-exec.module.js';
 import { SandboxesModule } from './sandboxes/sandboxes.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
@@ -24,7 +25,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
+      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, SandboxExecModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],
