@@ -14,5 +14,6 @@ export * from './process-frames.js';
 export * from './run-limits.js';
 export * from './runs.js';
 export * from './runtimes.js';
+export * from './sandbox-execs.js';
 export * from './sandboxes.js';
 export * from './tenants.js';
