@@ -24,7 +24,11 @@ export interface SandboxSpec {
   readonly privileges?: SandboxPrivileges;
   readonly hostname: string;
   readonly limits: SandboxLimits;
-  readonly network: 'none';
+  /**
+   * `none`: a network name space of its own, with loopback and what is put into it. `join`: the one at that path (`/proc/<pid>/ns/net`), which is not the
+   * node's; over it the sandbox has no privileges, whatever its capabilities.
+   */
+  readonly network: 'none' | { readonly join: string };
   /** Kept with the sandbox on disk and given back by `list`: what the owner needs to take it up again after a restart. At most 1 MiB as JSON. */
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -49,6 +53,8 @@ export interface Sandbox {
   readonly id: SandboxId;
   readonly tenantId: TenantId;
   readonly createdAt: number;
+  /** Of its first process, as the node sees it: `/proc/<pid>/ns/net` is its network. Another process may have it when the sandbox is dead. */
+  readonly pid: number;
   readonly annotations: Readonly<Record<string, string>>;
   /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
   connect(after: number): Promise<GuestAgent>;

@@ -120,6 +120,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       agentPath: this.#layout.agentProgram,
       idRange,
       coreLimit: this.#coreLimit,
+      ...(spec.network === 'none' ? {} : { sysPath: join(paths.mountPoint, 'sys') }),
       mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
       ...(privileges === undefined ? {} : { privileges }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
@@ -137,6 +138,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       bindsSetId: setId,
       cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
+      ...(spec.network === 'none' ? {} : { networkNamespace: spec.network.join }),
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);

@@ -35,6 +35,10 @@ export class OciSandbox implements Sandbox {
     return this.#parts.state.createdAt;
   }
 
+  get pid(): number {
+    return this.#parts.state.init.pid;
+  }
+
   get annotations(): Readonly<Record<string, string>> {
     return this.#parts.state.spec.annotations;
   }
