@@ -1,6 +1,6 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { ContainerImageConfig } from './process-plan.js';
-import type { Container, ContainerState, CreateContainer } from '../containers.js';
+import type { Container, ContainerState, CreateContainer, HealthState } from '../containers.js';
 import { mountPointOf, type PlannedMount } from './mount-plan.js';
 
 /** What is kept of a container on disk. */
@@ -34,11 +34,17 @@ export interface ContainerRecord {
   readonly sandboxId: SandboxId | null;
   /** How many times it was started: events of another start's sandbox are told apart by it. */
   readonly starts: number;
+  /** By its policy, since somebody started it. Absent: 0. */
+  readonly restartCount?: number;
+  /** The last who wanted something of it wanted it to stop. Absent: no. */
+  readonly stoppedByHand?: boolean;
+  /** How its health was when that changed last: what a new worker begins with. */
+  readonly healthStatus?: HealthState['status'];
 }
 
 const SHORT = 12;
 
-export function viewOf(record: ContainerRecord, pid: number): Container {
+export function viewOf(record: ContainerRecord, { pid, health }: { readonly pid: number; readonly health?: HealthState | undefined }): Container {
   const { id, name, tenantId, createdAt, imageId, request, path, args, effective, status, exitCode, oomKilled, error, startedAt, finishedAt } = record;
   return {
     id,
@@ -50,15 +56,21 @@ export function viewOf(record: ContainerRecord, pid: number): Container {
     path,
     args,
     effective,
-    state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined },
+    state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined, ...(health === undefined ? {} : { health }) },
     mounts: record.mounts.map(mountPointOf),
     sandboxId: record.sandboxId ?? undefined,
-    restartCount: 0,
+    restartCount: record.restartCount ?? 0,
   };
 }
 
+/** It has a process, or had one when the worker died. */
 export function isRunning({ status }: ContainerRecord): boolean {
   return status === 'running' || status === 'paused';
+}
+
+/** It runs, or will again without anybody's doing. */
+export function isUp(record: ContainerRecord): boolean {
+  return isRunning(record) || record.status === 'restarting';
 }
 
 export function hostnameOf({ id, request }: ContainerRecord): string {

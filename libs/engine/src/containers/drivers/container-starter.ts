@@ -1,22 +1,19 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
-import type { GuestAgent, ProcessSpec, SandboxLimits } from '../../runtime/index.js';
+import type { GuestAgent, ProcessSpec } from '../../runtime/index.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
+import { sandboxLimits } from './container-limits.js';
 import type { ContainerLog } from './container-log.js';
 import { hostnameOf, type ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
-import { resolveUser, type GuestUser } from './guest-accounts.js';
+import { resolveGroups, resolveUser, type GuestFiles, type GuestUser } from './guest-accounts.js';
 import { processEnv, startFailure } from './process-plan.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
 const ACCOUNTS_BYTES = 1024 * 1024;
 const FIRST_TERMINAL = { kind: 'pty', columns: 80, rows: 24 } as const;
-/** The agent is one process of the sandbox. */
-const AGENT_PIDS = 1;
-/** Of a sandbox whose writable layer lies on the tenant's disk, no tmpfs is made. */
-const NO_TMPFS_LAYER = 0;
 
 /** Brings a container's main process to life in a sandbox of its own. */
 export class ContainerStarter {
@@ -41,13 +38,13 @@ export class ContainerStarter {
       writableLayer,
       mounts,
       privileges: {
-        noNewPrivileges: false,
+        noNewPrivileges: request.noNewPrivileges ?? false,
         capabilities: containerCapabilities(request.capabilities),
         readOnlyRootfs: request.readOnlyRootfs,
-        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
+        shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
       },
       hostname: hostnameOf(record),
-      limits: this.limitsOf(record),
+      limits: sandboxLimits(request.limits, this.services.defaults),
       network: 'none',
       annotations: { [CONTAINER_ANNOTATION]: id },
     });
@@ -70,7 +67,7 @@ export class ContainerStarter {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
-      user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
+      user = withGroups(record, await guestFiles(agent));
       await this.ensureWorkingDir(agent, record.effective.workingDir);
       await execution.begin(processOf(record, user));
     } catch (error) {
@@ -90,17 +87,17 @@ export class ContainerStarter {
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');
     }
   }
+}
 
-  private limitsOf({ request }: ContainerRecord): SandboxLimits {
-    const { limits } = request;
-    const { defaults } = this.services;
-    return {
-      memoryBytes: limits.memoryBytes ?? defaults.memoryBytes,
-      cpuMillis: limits.cpuMillis ?? defaults.cpuMillis,
-      pids: (limits.pids ?? defaults.pids) + AGENT_PIDS,
-      diskBytes: limits.diskBytes ?? NO_TMPFS_LAYER,
-    };
-  }
+/** What it was told of users and groups, which is the guest's to say. */
+async function guestFiles(agent: GuestAgent): Promise<GuestFiles> {
+  const [passwd, group] = await Promise.all([readGuestText(agent, '/etc/passwd'), readGuestText(agent, '/etc/group')]);
+  return { passwd, group };
+}
+
+function withGroups({ effective, request }: ContainerRecord, files: GuestFiles): GuestUser {
+  const user = resolveUser(effective.user, files);
+  return { ...user, supplementaryGids: [...new Set([...user.supplementaryGids, ...resolveGroups(request.process.groups ?? [], files)])] };
 }
 
 function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
@@ -119,7 +116,7 @@ function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
 }
 
 /** Whatever a guest has put there in the place of a file is the same as no file. */
-async function readText(agent: GuestAgent, path: string): Promise<string> {
+export async function readGuestText(agent: GuestAgent, path: string): Promise<string> {
   try {
     return (await agent.readFile(path, ACCOUNTS_BYTES)).toString('utf8');
   } catch (error) {

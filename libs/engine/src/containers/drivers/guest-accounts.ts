@@ -20,6 +20,20 @@ const MAX_GROUPS = 256;
 const NUMBER = /^[0-9]{1,10}$/;
 
 /**
+ * Groups that are asked for beside the user's own, names or numbers.
+ * @throws CodedError `invalid_argument`, in the runtime's words
+ */
+export function resolveGroups(texts: readonly string[], { group }: Pick<GuestFiles, 'group'>): number[] {
+  if (texts.length > MAX_GROUPS) throw refused(`more than ${MAX_GROUPS} supplementary groups`);
+  const groups = groupEntries(group);
+  return texts.map((text) => {
+    const entry = groups.find(({ name, gid }) => name === text || (NUMBER.test(text) && gid === Number(text)));
+    if (entry === undefined && !NUMBER.test(text)) throw refused(`unable to find group ${text.slice(0, 100)}: no matching entries in group file`);
+    return inRange(entry?.gid ?? Number(text));
+  });
+}
+
+/**
  * `user[:group]`, names or numbers, as the container's own files have them. A number needs no entry; its group is then 0.
  * @throws CodedError `invalid_argument`, in the runtime's words
  */
@@ -40,6 +54,13 @@ export function resolveUser(text: string, files: GuestFiles): GuestUser {
   const name = entry?.name;
   const supplementaryGids = groups.filter(({ gid, members }) => gid <= MAX_ID && name !== undefined && members.includes(name)).map(({ gid }) => gid);
   return { uid, gid: inRange(entry?.gid ?? 0), supplementaryGids: [...new Set(supplementaryGids)].slice(0, MAX_GROUPS), home };
+}
+
+/** The first name of each number. */
+export function userNames(passwd: string): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const { uid, name } of passwdEntries(passwd)) if (!names.has(uid)) names.set(uid, name.replace(/[\p{C}\s]/gu, '?').slice(0, 32));
+  return names;
 }
 
 function* fieldsOf(text: string, least: number): Generator<string[]> {

@@ -1,18 +1,23 @@
+import { availableParallelism } from 'node:os';
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
-import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
+import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessTable, UpdateContainer } from '../containers.js';
+import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
+import { checkResources, type NodeResources } from './container-limits.js';
 import { ContainerLog } from './container-log.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
-import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
+import { CONTAINER_ANNOTATION, ContainerStarter, readGuestText } from './container-starter.js';
+import type { StopOptions } from './container-stop.js';
 import { ContainerStorage } from './container-storage.js';
+import { containerTop } from './container-top.js';
 import { HostIndex } from './host-index.js';
 import { readLog } from './log-reader.js';
 import { visibleChanges } from './visible-changes.js';
@@ -28,6 +33,7 @@ export class TenantContainers implements Containers {
   private readonly maker: ContainerMaker;
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
+  private readonly recovered = Promise.withResolvers<undefined>();
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
@@ -38,6 +44,7 @@ export class TenantContainers implements Containers {
       records: this.records,
       storage: this.storage,
       starter: new ContainerStarter(services, this.storage),
+      recovered: this.recovered.promise,
       onRemoved: (life) => {
         this.index.remove(life);
       },
@@ -71,10 +78,13 @@ export class TenantContainers implements Containers {
       await life.adopt(sandbox);
       if (!life.running && life.record.request.autoRemove && life.record.starts > 0) await this.removeQuietly(life);
     });
+    for (const [life] of lives) life.revive();
+    this.recovered.resolve(undefined);
     logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: records.length - whole.length }, 'containers: recovered');
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
+    const warnings = checkResources(request.limits, await this.node(), { update: false });
     const id = newContainerId();
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
@@ -82,7 +92,7 @@ export class TenantContainers implements Containers {
       const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
       this.index.add(life);
       life.publish('create');
-      return { id, warnings: [] };
+      return { id, warnings };
     } finally {
       this.index.unreserve(tenantId, name);
     }
@@ -100,8 +110,25 @@ export class TenantContainers implements Containers {
     return this.find(tenantId, text).start();
   }
 
-  async stop(tenantId: TenantId, text: string, options: { readonly signal?: string; readonly timeoutSeconds?: number } = {}): Promise<boolean> {
+  async stop(tenantId: TenantId, text: string, options: StopOptions = {}): Promise<boolean> {
     return this.find(tenantId, text).stop(options);
+  }
+
+  async restart(tenantId: TenantId, text: string, options: StopOptions = {}): Promise<void> {
+    await this.find(tenantId, text).restart(options);
+  }
+
+  async update(tenantId: TenantId, text: string, change: UpdateContainer): Promise<{ readonly warnings: readonly string[] }> {
+    checkRestartPolicy(change.restart, false);
+    const warnings = checkResources(change.limits, await this.node(), { update: true });
+    const life = this.find(tenantId, text);
+    try {
+      await life.update(change);
+    } catch (error) {
+      if (!isCodedError(error) || error.code === 'not_found') throw error;
+      throw new CodedError(error.code, `Cannot update container ${life.id}: ${error.message}`, {}, { cause: error });
+    }
+    return { warnings };
   }
 
   async kill(tenantId: TenantId, text: string, signal = 'KILL'): Promise<void> {
@@ -152,6 +179,20 @@ export class TenantContainers implements Containers {
     return { removed, reclaimedBytes };
   }
 
+  async top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessTable> {
+    const life = this.find(tenantId, text);
+    const execution = life.live();
+    // Who is frozen cannot be asked.
+    const passwd = (): Promise<string> => (life.record.status === 'running' && execution.connected ? readGuestText(execution.agent, '/etc/passwd') : Promise.resolve(''));
+    const table = await containerTop(execution.sandbox, psArgs, passwd);
+    life.publish('top');
+    return table;
+  }
+
+  async *stats(tenantId: TenantId, text: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncGenerator<ContainerStats> {
+    yield* this.find(tenantId, text).stats.follow(options, signal);
+  }
+
   async *logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
     const life = this.find(tenantId, text);
     yield* readLog({ log: life.log, options, running: () => life.running, signal, now: () => this.services.clock.now() });
@@ -190,7 +231,7 @@ export class TenantContainers implements Containers {
   async close(): Promise<void> {
     await Promise.all(
       [...this.index.all()].map(async (life) => {
-        await life.stop({ timeoutSeconds: CLOSE_GRACE_SECONDS }).catch((error: unknown) => {
+        await life.close(CLOSE_GRACE_SECONDS).catch((error: unknown) => {
           this.services.logger.error({ err: asError(error), container: life.id }, 'containers: a container could not be stopped');
         });
       }),
@@ -201,6 +242,10 @@ export class TenantContainers implements Containers {
   /** The worker ends; what runs, runs on, and the next one takes it up by `recover`. */
   async release(): Promise<void> {
     await Promise.all([...this.index.all()].map((life) => life.release()));
+  }
+
+  private async node(): Promise<NodeResources> {
+    return { features: await this.services.runtime.features(), cpus: availableParallelism() };
   }
 
   private find(tenantId: TenantId, text: string): ContainerLife {

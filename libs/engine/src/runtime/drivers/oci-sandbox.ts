@@ -1,5 +1,5 @@
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
-import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
+import type { Cgroup, CgroupFigures, CgroupUsage } from '../../cgroups/index.js';
 import { bootId, isRunning } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
 import type { Sandbox, SandboxLimits } from '../runtime.js';
@@ -57,8 +57,17 @@ export class OciSandbox implements Sandbox {
   }
 
   /** They live in the cgroup alone: a restart of the worker finds them there. */
-  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void> {
-    return this.#parts.cgroup.setLimits(limits);
+  updateLimits({ more, memoryBytes, pids, cpuMillis }: Partial<SandboxLimits>): Promise<void> {
+    const basic = { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(pids === undefined ? {} : { pids }), ...(cpuMillis === undefined ? {} : { cpuMillis }) };
+    return this.#parts.cgroup.setLimits({ ...basic, ...more });
+  }
+
+  figures(): Promise<CgroupFigures> {
+    return this.#parts.cgroup.figures();
+  }
+
+  pids(): Promise<number[]> {
+    return this.#parts.cgroup.pids();
   }
 
   freeze(): Promise<void> {
