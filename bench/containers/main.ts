@@ -1,5 +1,5 @@
+import { BenchDocker } from '../bench-docker.ts';
 import { countOutput, dockerClient } from '../docker-client.ts';
-import { DockerDaemon } from '../docker-daemon.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
 import { summarize, table, timed, type Summary } from '../statistics.ts';
 import { idleBytes } from './idle-memory.ts';
@@ -16,7 +16,7 @@ const idle = Number(process.argv[4] ?? 100);
 const IMAGE = 'bench';
 
 const sandbar = await SandbarInstance.find();
-const docker = await DockerDaemon.start({ bridged: true });
+const docker = await BenchDocker.start({ bridged: true });
 const subjects = [
   { name: 'sandbar', host: sandbar.dockerHost, environment: sandbar.dockerEnvironment },
   { name: 'docker', host: docker.host, environment: {} },

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BenchDocker } from '../bench-docker.ts';
 import { dockerClient, type DockerClient } from '../docker-client.ts';
-import { DockerDaemon } from '../docker-daemon.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
 import { summarize, table, timed, type Summary } from '../statistics.ts';
 
@@ -16,7 +16,7 @@ const rounds = Number(process.argv[2] ?? 5);
 const big = process.argv.includes('--big');
 
 const sandbar = await SandbarInstance.find();
-const docker = await DockerDaemon.start();
+const docker = await BenchDocker.start();
 const folder = mkdtempSync(join(tmpdir(), 'bench-images-'));
 try {
   const rootfs = join(folder, 'rootfs.tar');
@@ -99,7 +99,7 @@ async function loadBig(client: DockerClient): Promise<void> {
   const time = await timed(async () => {
     await client(['load', '-q', '-i', saved]);
   });
-  console.log(`\nload of 2 GB: ${(time / 1000).toFixed(1)} s; peak memory: ${(['gateway', 'worker'] as const).map((service) => `${service} ${(peak(sandbar.pidOf(service)) / 1e6).toFixed(0)} MB`).join(', ')}`);
+  console.log(`\nload of 2 GB: ${(time / 1000).toFixed(1)} s; peak memory: ${(['gateway', 'worker'] as const).map((service) => told(service, sandbar.pidOf(service))).join(', ')}`);
   await client(['rmi', 'bench-big']);
 }
 
@@ -108,6 +108,9 @@ function resetPeak(pid: number): void {
   execFileSync('sh', ['-c', `echo 5 > /proc/${String(pid)}/clear_refs`]);
 }
 
-function peak(pid: number): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1]) * 1024;
+/** Pages of files are node's own program, which lies in memory once for both. */
+function told(service: string, pid: number): string {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  const megabytes = (field: string): string => ((Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024) / 1e6).toFixed(0);
+  return `${service} ${megabytes('VmHWM')} MB (${megabytes('RssFile')} MB of it shared pages of programs)`;
 }

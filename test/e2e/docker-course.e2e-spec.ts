@@ -1,12 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 import { makeStandIns } from './stand-ins.js';
 
 /** The course's command lines about containers, as they are printed there, typed by two tenants at the same time. */
-(hasDockerCli() ? describe : describe.skip)('docker: the course, line by line', () => {
+describe('docker: the course, line by line', () => {
   let platform: Platform;
   let folder: string;
   let tenants: DockerCli[];

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
 import { createServer, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 /** Every address and port that the platform knows, asked for from inside a tenant's containers: only the tenant's own answers. */
-(hasDockerCli() ? describe : describe.skip)('what containers can reach', () => {
+describe('what containers can reach', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { containerNetworkSchema } from './host-networks.js';
 
 const labels = z.record(z.string(), z.string());
 
@@ -40,6 +41,8 @@ const healthCheckSchema = z.strictObject({ test: z.array(z.string()), intervalMs
 
 /** The wire form of the engine's CreateContainer; the gateway makes it of Docker's body by an allow-list. */
 export const createContainerSchema = z.strictObject({
+  /** A repeated create with the same one gives the same container. */
+  id: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   name: z.string().optional(),
   image: z.string(),
   process: z.strictObject({
@@ -83,6 +86,7 @@ export const createContainerSchema = z.strictObject({
   restart: restartPolicySchema.optional(),
   health: healthCheckSchema.optional(),
   logging: z.strictObject({ driver: z.enum(['json-file', 'local', 'none']), maxSizeBytes: z.int().optional(), maxFiles: z.int().optional(), options: labels }).optional(),
+  exposedPorts: z.array(z.string()).optional(),
   sysctls: labels.optional(),
   domainname: z.string().optional(),
   capabilities: z.strictObject({ add: z.array(z.string()), drop: z.array(z.string()), privileged: z.boolean() }),
@@ -131,6 +135,7 @@ export const containerViewSchema = z.object({
       .optional(),
   }),
   mounts: z.array(z.object({ kind: z.enum(['volume', 'bind', 'tmpfs']), name: z.string().optional(), source: z.string(), destination: z.string(), readOnly: z.boolean() })),
+  network: containerNetworkSchema,
   restartCount: z.int(),
   /** Only when asked for. */
   writableBytes: z.int().nullable(),

@@ -32,6 +32,8 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
     hostRoute('POST', '/containers', async (call) => {
       const request = createContainer(await bodyOf(call, createContainerSchema));
       const limits = call.limits();
+      // What is there already needs no place.
+      if (request.id !== undefined && (await isThere(services, call.tenantId, request.id))) return { id: request.id, warnings: [] };
       return places.within(call.tenantId, limits, async () => {
         await ensureDisk(services, call.tenantId, limits);
         return containers.create(call.tenantId, request);
@@ -47,13 +49,13 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
     verb('start', async (call, ref) => {
       await bodyOf(call, emptySchema);
       await prepare(services, call);
-      return containers.start(call.tenantId, ref);
+      return containers.start(call.tenantId, ref, { publishOnNode: call.limits().publishPorts });
     }),
     verb('stop', async (call, ref) => containers.stop(call.tenantId, ref, await stopOptions(call))),
     verb('restart', async (call, ref) => {
       const options = await stopOptions(call);
       await prepare(services, call);
-      await containers.restart(call.tenantId, ref, options);
+      await containers.restart(call.tenantId, ref, { ...options, publishOnNode: call.limits().publishPorts });
       return true;
     }),
     hostRoute('POST', '/container/update', async (call) => containers.update(call.tenantId, required(call, 'ref'), updateContainer(await bodyOf(call, updateContainerSchema)))),
@@ -94,6 +96,10 @@ export async function usageOf({ containers }: HostServices, { tenantId, id }: Co
     if (isCodedError(error, 'not_found')) return undefined;
     throw error;
   }
+}
+
+async function isThere({ containers }: HostServices, tenantId: TenantId, id: string): Promise<boolean> {
+  return (await containers.list(tenantId)).some((container) => container.id === id);
 }
 
 /** Keeps a tenant within its number of containers, those that are just being made counted too. */

@@ -1,8 +1,8 @@
-import type { ContainerView, CreateContainerBody, UpdateContainerBody } from '#contracts';
+import type { ContainerNetworkView, ContainerView, CreateContainerBody, UpdateContainerBody } from '#contracts';
 import type { Container, CreateContainer, UpdateContainer } from '#engine';
 
 export function containerView(container: Container, usage: { readonly writableBytes: number; readonly rootfsBytes: number } | undefined): ContainerView {
-  const { id, name, createdAt, imageId, path, args, effective, state, mounts, restartCount } = container;
+  const { id, name, createdAt, imageId, path, args, effective, state, mounts, network, restartCount } = container;
   return {
     id,
     name,
@@ -34,6 +34,7 @@ export function containerView(container: Container, usage: { readonly writableBy
       ...(state.health === undefined ? {} : { health: { ...state.health, log: state.health.log.map((result) => ({ ...result })) } }),
     },
     mounts: mounts.map((mount) => ({ ...mount })),
+    network: networkBody(network),
     restartCount,
     writableBytes: usage?.writableBytes ?? null,
     rootfsBytes: usage?.rootfsBytes ?? null,
@@ -48,4 +49,12 @@ export function updateContainer(body: UpdateContainerBody): UpdateContainer {
 /** Undefined where JSON has nothing is absent for the engine. */
 export function createContainer(body: CreateContainerBody): CreateContainer {
   return JSON.parse(JSON.stringify(body)) as CreateContainer;
+}
+
+function networkBody({ mode, endpoints, ports }: Container['network']): ContainerNetworkView {
+  return {
+    mode,
+    endpoints: endpoints.map(({ requested, dnsNames, ...endpoint }) => ({ ...endpoint, requested: { ...requested, aliases: [...requested.aliases] }, dnsNames: [...dnsNames] })),
+    ports: ports.map((port) => ({ ...port })),
+  };
 }

@@ -1,5 +1,5 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
-import type { EgressPolicy, EndpointRequest, PortRequest } from '../networks/index.js';
+import type { EgressPolicy, EndpointRequest, PortRequest, PublishedPort } from '../networks/index.js';
 import type { TreeChange } from '../tree/index.js';
 
 /**
@@ -18,17 +18,21 @@ export interface Containers {
   get(tenantId: TenantId, text: string): Promise<Container>;
   list(tenantId: TenantId): Promise<Container[]>;
   /** False: it ran already. @throws CodedError `invalid_argument` with details.exitCode 126 or 127 (the program cannot be executed) */
-  start(tenantId: TenantId, text: string): Promise<boolean>;
+  start(tenantId: TenantId, text: string, options?: StartContainer): Promise<boolean>;
   /** STOPSIGNAL, then SIGKILL after the time. False: it was not running. */
   stop(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
   /** Stops it, when it runs, and starts it. */
-  restart(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<void>;
+  restart(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number } & StartContainer): Promise<void>;
   /** @throws CodedError `conflict` (`Container X is not running`) */
   kill(tenantId: TenantId, text: string, signal?: string): Promise<void>;
   pause(tenantId: TenantId, text: string): Promise<void>;
   unpause(tenantId: TenantId, text: string): Promise<void>;
   wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
   rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** To one more network, at once when it runs. @throws CodedError `not_found`, `conflict`, `permission_denied` (`endpoint with name X already exists in network Y`), `invalid_argument` */
+  connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void>;
+  /** `force`: a network that is no more too. @throws CodedError `not_found`, `conflict` */
+  disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void>;
   /** @throws CodedError `conflict` while it runs, without force */
   remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
   prune(tenantId: TenantId, accepts: (container: Container) => boolean): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
@@ -144,6 +148,35 @@ export interface ContainerLogging {
   readonly options: Readonly<Record<string, string>>;
 }
 
+export interface StartContainer {
+  /** Whether its published ports are on the node's address too, for this start and those that nobody asks for; absent: as with the last one, at first no. */
+  readonly publishOnNode?: boolean;
+}
+
+/** How a container stands in the network, at this moment. */
+export interface ContainerNetwork {
+  /** `bridge`, `none`, `host`, `container:<ID>` or the name of a network. */
+  readonly mode: string;
+  /** The mode's network first. None for `container:…`. */
+  readonly endpoints: readonly ContainerEndpoint[];
+  /** Published; none while it does not run. */
+  readonly ports: readonly PublishedPort[];
+}
+
+/** What it asked for on a network, and what it has there: '' and 0 while it does not run. */
+export interface ContainerEndpoint {
+  readonly networkName: string;
+  /** '' when the network was not there yet. */
+  readonly networkId: string;
+  readonly requested: { readonly aliases: readonly string[]; readonly ipv4Address: string; readonly macAddress: string };
+  readonly endpointId: string;
+  readonly ipv4Address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly macAddress: string;
+  readonly dnsNames: readonly string[];
+}
+
 /** A mount as the client asked for it. */
 export type ContainerMount =
   | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
@@ -151,6 +184,8 @@ export type ContainerMount =
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
 
 export interface CreateContainer {
+  /** Chosen by the caller, unique in all the node: 64 hex digits. One of this tenant's that is there already, or is just being made, is given back as it is. */
+  readonly id?: string;
   readonly name?: string;
   /** As the client wrote it. */
   readonly image: string;
@@ -166,6 +201,8 @@ export interface CreateContainer {
   readonly restart?: RestartPolicy;
   readonly health?: HealthCheck;
   readonly logging?: ContainerLogging;
+  /** `80/tcp`, beside the image's and those that are published. */
+  readonly exposedPorts?: readonly string[];
   /** Name-spaced ones only. */
   readonly sysctls?: Readonly<Record<string, string>>;
   readonly domainname?: string;
@@ -276,6 +313,7 @@ export interface Container {
   readonly effective: { readonly env: readonly string[]; readonly cmd: readonly string[] | null; readonly entrypoint: readonly string[] | null; readonly workingDir: string; readonly user: string; readonly labels: Readonly<Record<string, string>>; readonly volumes: readonly string[]; readonly exposedPorts: readonly string[]; /** Absent: none. */ readonly health?: HealthCheck };
   readonly state: ContainerState;
   readonly mounts: readonly MountPoint[];
+  readonly network: ContainerNetwork;
   readonly sandboxId: SandboxId | undefined;
   readonly restartCount: number;
 }

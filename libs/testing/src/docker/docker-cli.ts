@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,11 +14,6 @@ export interface DockerRunOptions {
   readonly stdin?: string | Uint8Array;
   readonly stdinFile?: string;
   readonly timeoutMs?: number;
-}
-
-/** Whether the machine has Docker's own client; suites that need it are left out where it is not. */
-export function hasDockerCli(): boolean {
-  return spawnSync('docker', ['--version']).status === 0;
 }
 
 /** Docker's unmodified client with the key of one tenant, its own configuration folder and nothing else of the machine's. */

@@ -1,6 +1,7 @@
 import { CodedError } from '#kernel';
 import type { CreateContainer, RestartPolicy } from '../containers.js';
 import { containerCapabilities } from './capabilities.js';
+import { checkDomainname } from './network-words.js';
 
 const MAX_CLIENT_CONFIG_BYTES = 256 * 1024;
 
@@ -8,7 +9,8 @@ const MAX_CLIENT_CONFIG_BYTES = 256 * 1024;
 export function checkRequest(request: CreateContainer): void {
   containerCapabilities(request.capabilities);
   checkRestartPolicy(request.restart, request.autoRemove);
-  const { hostname, clientConfig } = request;
+  const { hostname, domainname, clientConfig } = request;
+  checkDomainname(domainname ?? '');
   const { env, cmd, entrypoint } = request.process;
   if (hostname !== undefined && !/^[a-zA-Z0-9._-]{0,63}$/.test(hostname)) throw new CodedError('invalid_argument', `invalid hostname: ${hostname.slice(0, 100)}`);
   if (Buffer.byteLength(JSON.stringify(clientConfig)) > MAX_CLIENT_CONFIG_BYTES) throw new CodedError('payload_too_large', 'the configuration of the container is larger than 256 KiB');

@@ -1,9 +1,11 @@
 import { asError, CodedError, isCodedError } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
+import type { EndpointRequest } from '../../networks/index.js';
 import type { Sandbox } from '../../runtime/index.js';
-import type { Container, UpdateContainer } from '../containers.js';
+import type { Container, StartContainer, UpdateContainer } from '../containers.js';
 import { ContainerExecution, type ExecutionEnd } from './container-execution.js';
 import type { ContainerLog } from './container-log.js';
+import type { ContainerNetwork } from './container-network.js';
 import { isRunning, isUp, viewOf, type ContainerRecord } from './container-record.js';
 import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
@@ -28,6 +30,7 @@ export interface LifeParts {
   readonly starter: ContainerStarter;
   /** Settles when every container of the node is known: nothing starts by itself before. */
   readonly recovered: Promise<void>;
+  readonly network: ContainerNetwork;
   /** Nothing of it is left. */
   readonly onRemoved: (life: ContainerLife) => void;
 }
@@ -67,8 +70,13 @@ export class ContainerLife {
     return isUp(this.current);
   }
 
+  /** While it runs. */
+  get sandbox(): Sandbox | undefined {
+    return this.execution?.sandbox;
+  }
+
   view(): Container {
-    return viewOf(this.current, { pid: isRunning(this.current) ? VISIBLE_PID : 0 });
+    return viewOf(this.current, { pid: isRunning(this.current) ? VISIBLE_PID : 0, network: this.parts.network.view(this.current) });
   }
 
   /** One after the other with all that changes the container. */
@@ -79,9 +87,9 @@ export class ContainerLife {
     });
   }
 
-  async start(): Promise<boolean> {
+  async start(options: StartContainer = {}): Promise<boolean> {
     try {
-      return await this.turn(() => this.startByHand());
+      return await this.turn(() => this.startByHand(options));
     } catch (error) {
       if (this.current.request.autoRemove && !this.running && !this.gone) await this.remove({ force: true, volumes: true });
       throw error;
@@ -104,11 +112,11 @@ export class ContainerLife {
   }
 
   /** One that is to remove itself at its end stays. */
-  async restart(options: StopOptions): Promise<void> {
+  async restart(options: StopOptions & StartContainer): Promise<void> {
     this.supervision.restarting = true;
     try {
       await this.stop(options);
-      await this.turn(() => this.startByHand());
+      await this.turn(() => this.startByHand(options));
     } finally {
       this.supervision.restarting = false;
     }
@@ -170,7 +178,20 @@ export class ContainerLife {
     return this.turn(async () => {
       const old = this.name;
       await this.save({ name });
+      await this.parts.network.rename(this.current);
       this.publish('rename', { oldName: `/${old}` });
+    });
+  }
+
+  connect(endpoint: EndpointRequest): Promise<void> {
+    return this.turn(async () => {
+      await this.save({ network: await this.parts.network.connect(this.current, endpoint, this.sandbox?.pid) });
+    });
+  }
+
+  disconnect(network: string, options: { readonly force: boolean }): Promise<void> {
+    return this.turn(async () => {
+      await this.save({ network: await this.parts.network.disconnect(this.current, network, options) });
     });
   }
 
@@ -216,12 +237,13 @@ export class ContainerLife {
     const execution = new ContainerExecution({ sandbox, log: this.log, start: this.current.starts, clock: services.clock, logger: services.logger });
     this.execution = execution;
     void execution.ended.then((end) => this.onEnd(end));
+    await this.parts.network.adopt(this.current, sandbox.pid);
     if (this.current.status === 'paused') return;
     // A crash in the middle of a commit leaves it frozen.
     await sandbox.thaw().catch(() => undefined);
     try {
       await execution.connect();
-      if (this.log.last?.start !== this.current.starts) await starter.begin(this.current, execution);
+      if (this.log.last?.start !== this.current.starts) await starter.resume(this.current, execution);
     } catch (error) {
       services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container cannot be taken up again');
     }
@@ -253,18 +275,18 @@ export class ContainerLife {
     this.parts.services.events.publish(tenantId, { type: 'container', action, id, attributes: { ...effective.labels, image: request.image, name, ...attributes } });
   }
 
-  private async startByHand(): Promise<boolean> {
+  private async startByHand({ publishOnNode }: StartContainer): Promise<boolean> {
     if (this.current.status === 'paused') throw new CodedError('conflict', 'cannot start a paused container, try unpause instead');
     if (this.running) return false;
     this.supervision.begin();
-    await this.startNow({ restartCount: 0 });
+    await this.startNow({ restartCount: 0, ...(publishOnNode === undefined ? {} : { publishOnNode }) });
     return true;
   }
 
   /** Fails as it was before, but for the error. */
   private async startNow(change: Partial<ContainerRecord>): Promise<void> {
     const { starter, storage, services } = this.parts;
-    const before = this.current;
+    const before = { ...this.current, ...change };
     try {
       const execution = await starter.start(before, this.log, async ({ sandbox }) => {
         await this.save({ ...change, status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
@@ -332,6 +354,7 @@ export class ContainerLife {
     const ranMs = Math.max(0, end.finishedAt - (startedAt ?? end.finishedAt));
     const waitMs = this.removing === undefined ? this.supervision.afterEnd(this.current, { exitCode: end.exitCode, ranMs }) : undefined;
     this.execution = undefined;
+    await this.parts.network.detach(this.current);
     const change: Partial<ContainerRecord> = { ...end, status: waitMs === undefined ? 'exited' : 'restarting', sandboxId: null, ...(waitMs === undefined ? {} : { restartCount: restartCount + 1 }) };
     await this.save(change).catch((error: unknown) => {
       // The log knows the exit code when the record does not.
@@ -365,6 +388,7 @@ export class ContainerLife {
       const doomed = withVolumes ? this.current.mounts.flatMap((mount) => (mount.kind === 'volume' && mount.anonymous ? [mount.name] : [])) : [];
       // Its volumes to go, for who finds it half removed.
       await this.save({ phase: 'removing', status: 'removing', madeVolumes: doomed });
+      await this.parts.network.detach(this.current);
       await storage.dispose(this.current, doomed);
       await this.log.remove();
       await records.remove(this.current);

@@ -4,6 +4,7 @@ import type { ImageRecord } from '../../images/index.js';
 import type { CreateContainer } from '../containers.js';
 import { checkRequest } from './container-checks.js';
 import { withDefaultSwap } from './container-limits.js';
+import type { ContainerNetwork } from './container-network.js';
 import type { ContainerRecord } from './container-record.js';
 import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
@@ -30,6 +31,7 @@ export class ContainerMaker {
     private readonly services: TenantContainersOptions,
     private readonly records: ContainerRecords,
     private readonly storage: ContainerStorage,
+    private readonly network: Pick<ContainerNetwork, 'plan'>,
   ) {}
 
   /** Everything is undone on failure; a record in the phase `making` names what a crash has left. */
@@ -45,6 +47,7 @@ export class ContainerMaker {
       return { readOnly, mounts: mountsOf(container) };
     });
     const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys(imageConfig.Volumes ?? {}) });
+    const network = await this.network.plan(tenantId, request);
     let record: ContainerRecord = {
       version: 1,
       phase: 'making',
@@ -63,6 +66,7 @@ export class ContainerMaker {
       stopSignal: plan.stopSignal ?? null,
       mounts: [],
       madeVolumes: [],
+      network,
       status: 'created',
       exitCode: 0,
       oomKilled: false,

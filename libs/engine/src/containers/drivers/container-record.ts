@@ -1,6 +1,7 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { ContainerImageConfig } from './process-plan.js';
-import type { Container, ContainerState, CreateContainer, HealthState } from '../containers.js';
+import type { Container, ContainerNetwork, ContainerState, CreateContainer, HealthState } from '../containers.js';
+import type { PlannedNetwork } from './network-plan.js';
 import { mountPointOf, type PlannedMount } from './mount-plan.js';
 
 /** What is kept of a container on disk. */
@@ -25,6 +26,9 @@ export interface ContainerRecord {
   readonly mounts: readonly PlannedMount[];
   /** Volumes that were made for it: while it is being made they go with it. */
   readonly madeVolumes: readonly string[];
+  readonly network: PlannedNetwork;
+  /** As its last start was told; absent: no. */
+  readonly publishOnNode?: boolean;
   readonly status: ContainerState['status'];
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -44,7 +48,7 @@ export interface ContainerRecord {
 
 const SHORT = 12;
 
-export function viewOf(record: ContainerRecord, { pid, health }: { readonly pid: number; readonly health?: HealthState | undefined }): Container {
+export function viewOf(record: ContainerRecord, { pid, health, network }: { readonly pid: number; readonly health?: HealthState | undefined; readonly network: ContainerNetwork }): Container {
   const { id, name, tenantId, createdAt, imageId, request, path, args, effective, status, exitCode, oomKilled, error, startedAt, finishedAt } = record;
   return {
     id,
@@ -58,6 +62,7 @@ export function viewOf(record: ContainerRecord, { pid, health }: { readonly pid:
     effective,
     state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined, ...(health === undefined ? {} : { health }) },
     mounts: record.mounts.map(mountPointOf),
+    network,
     sandboxId: record.sandboxId ?? undefined,
     restartCount: record.restartCount ?? 0,
   };
@@ -73,6 +78,12 @@ export function isUp(record: ContainerRecord): boolean {
   return isRunning(record) || record.status === 'restarting';
 }
 
-export function hostnameOf({ id, request }: ContainerRecord): string {
+export function hostnameOf({ id, request }: Pick<ContainerRecord, 'id' | 'request'>): string {
   return request.hostname === undefined || request.hostname === '' ? id.slice(0, SHORT) : request.hostname;
+}
+
+/** With its domain, as `hostname -f` says it. */
+export function domainHostnameOf(record: Pick<ContainerRecord, 'id' | 'request'>): string {
+  const { domainname = '' } = record.request;
+  return domainname === '' ? hostnameOf(record) : `${hostnameOf(record)}.${domainname}`;
 }

@@ -1,14 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
+import { KeyedQueue } from '../../linux/index.js';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
-import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessTable, UpdateContainer } from '../containers.js';
+import type { EndpointRequest } from '../../networks/index.js';
+import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessTable, StartContainer, UpdateContainer } from '../containers.js';
 import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
 import { checkResources, type NodeResources } from './container-limits.js';
 import { ContainerLog } from './container-log.js';
+import { ContainerNetwork } from './container-network.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
@@ -19,6 +22,7 @@ import type { StopOptions } from './container-stop.js';
 import { ContainerStorage } from './container-storage.js';
 import { containerTop } from './container-top.js';
 import { HostIndex } from './host-index.js';
+import { networkWarnings } from './network-conflicts.js';
 import { readLog } from './log-reader.js';
 import { visibleChanges } from './visible-changes.js';
 
@@ -34,16 +38,20 @@ export class TenantContainers implements Containers {
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
   private readonly recovered = Promise.withResolvers<undefined>();
+  /** Creates with an ID that the caller chose, in turn. */
+  private readonly chosen = new KeyedQueue();
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
     this.storage = new ContainerStorage(services);
-    this.maker = new ContainerMaker(services, this.records, this.storage);
+    const network = new ContainerNetwork(services, this.storage, { find: (tenantId, text) => this.find(tenantId, text), of: (tenantId) => this.index.of(tenantId) });
+    this.maker = new ContainerMaker(services, this.records, this.storage, network);
     this.lifeParts = {
       services,
       records: this.records,
       storage: this.storage,
-      starter: new ContainerStarter(services, this.storage),
+      starter: new ContainerStarter(services, this.storage, network),
+      network,
       recovered: this.recovered.promise,
       onRemoved: (life) => {
         this.index.remove(life);
@@ -84,15 +92,23 @@ export class TenantContainers implements Containers {
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
+    const { id } = request;
+    if (id === undefined) return this.make(tenantId, newContainerId(), request);
+    return this.chosen.run(id, async () => {
+      const known = [...this.index.of(tenantId)].some((life) => life.id === id);
+      return known ? { id, warnings: [] } : this.make(tenantId, id, request);
+    });
+  }
+
+  private async make(tenantId: TenantId, id: string, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
     const warnings = checkResources(request.limits, await this.node(), { update: false });
-    const id = newContainerId();
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
       const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
       this.index.add(life);
       life.publish('create');
-      return { id, warnings };
+      return { id, warnings: [...warnings, ...networkWarnings(request.network)] };
     } finally {
       this.index.unreserve(tenantId, name);
     }
@@ -106,15 +122,15 @@ export class TenantContainers implements Containers {
     return attempt(() => [...this.index.of(tenantId)].map((life) => life.view()).sort((one, other) => other.createdAt - one.createdAt || (one.id < other.id ? -1 : 1)));
   }
 
-  async start(tenantId: TenantId, text: string): Promise<boolean> {
-    return this.find(tenantId, text).start();
+  async start(tenantId: TenantId, text: string, options: StartContainer = {}): Promise<boolean> {
+    return this.find(tenantId, text).start(options);
   }
 
   async stop(tenantId: TenantId, text: string, options: StopOptions = {}): Promise<boolean> {
     return this.find(tenantId, text).stop(options);
   }
 
-  async restart(tenantId: TenantId, text: string, options: StopOptions = {}): Promise<void> {
+  async restart(tenantId: TenantId, text: string, options: StopOptions & StartContainer = {}): Promise<void> {
     await this.find(tenantId, text).restart(options);
   }
 
@@ -155,6 +171,14 @@ export class TenantContainers implements Containers {
     } finally {
       this.index.unreserve(tenantId, name);
     }
+  }
+
+  async connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void> {
+    await this.find(tenantId, text).connect(endpoint);
+  }
+
+  async disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void> {
+    await this.find(tenantId, text).disconnect(network, options);
   }
 
   async remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
