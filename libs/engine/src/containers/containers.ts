@@ -41,7 +41,7 @@ export interface Containers {
    */
   update(tenantId: TenantId, text: string, change: UpdateContainer): Promise<{ readonly warnings: readonly string[] }>;
   /** Its processes by their numbers inside, as `ps` tells them (`-ef` when `psArgs` is ''). @throws CodedError `conflict` (`container X is not running`), `invalid_argument` */
-  top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessTable>;
+  top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessListing>;
   /** Its figures now and, unless `once`, each second until the signal, zeros while it does not run; ends when it is removed. All who look at a container share one look a second. */
   stats(tenantId: TenantId, text: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncIterable<ContainerStats>;
   /** Lines kept of its output (at most the last 16 MiB), oldest first. */
@@ -247,7 +247,7 @@ export interface HealthResult {
   readonly output: string;
 }
 
-export interface ProcessTable {
+export interface ProcessListing {
   readonly titles: readonly string[];
   readonly processes: readonly (readonly string[])[];
 }

@@ -70,8 +70,8 @@ export interface Sandbox {
   readonly pid: number;
   /** @throws CodedError `unavailable` when the sandbox is dead: its pid may be another process's by now */
   pinNetwork(): Promise<NetworkPin>;
-  /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
-  connect(after: number): Promise<GuestAgent>;
+  /** `after` as in `ConnectOptions`. @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
+  connect(after: number | 'kept'): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;
   resetMemoryPeak(): Promise<void>;
   figures(): Promise<CgroupFigures>;

@@ -12,6 +12,7 @@ import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStarter } from './container-starter.js';
 import { ContainerStatsSource } from './container-stats.js';
 import type { ContainerStorage } from './container-storage.js';
+import type { ProcessTable } from './process-table.js';
 import { stopExecution, type StopOptions } from './container-stop.js';
 import { ContainerSupervision } from './container-supervision.js';
 import { updateContainer } from './container-update.js';
@@ -47,10 +48,14 @@ export class ContainerLife {
 
   constructor(
     private current: ContainerRecord,
-    readonly log: ContainerLog,
+    readonly processes: ProcessTable,
     private readonly parts: LifeParts,
   ) {
     this.supervision = new ContainerSupervision(current);
+  }
+
+  get log(): ContainerLog {
+    return this.processes.log;
   }
 
   get record(): ContainerRecord {
@@ -234,8 +239,10 @@ export class ContainerLife {
       await this.onEnd({ exitCode: UNKNOWN_EXIT, oomKilled: false, finishedAt: services.clock.now() });
       return;
     }
-    const execution = new ContainerExecution({ sandbox, log: this.log, start: this.current.starts, clock: services.clock, logger: services.logger });
+    const execution = new ContainerExecution({ sandbox, main: this.processes.main, start: this.current.starts, clock: services.clock, logger: services.logger });
     this.execution = execution;
+    this.processes.adopt(execution);
+    this.processes.begin(execution, this.current, { fresh: false });
     void execution.ended.then((end) => this.onEnd(end));
     await this.parts.network.adopt(this.current, sandbox.pid);
     if (this.current.status === 'paused') return;
@@ -267,7 +274,7 @@ export class ContainerLife {
     this.supervision.closing = true;
     this.supervision.cancel();
     await this.execution?.release();
-    await this.log.close();
+    await this.processes.release();
   }
 
   publish(action: string, attributes: Readonly<Record<string, string>> = {}): void {
@@ -288,12 +295,14 @@ export class ContainerLife {
     const { starter, storage, services } = this.parts;
     const before = { ...this.current, ...change };
     try {
-      const execution = await starter.start(before, this.log, async ({ sandbox }) => {
+      const execution = await starter.start(before, this.processes, async ({ sandbox }) => {
         await this.save({ ...change, status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
+      this.processes.begin(execution, this.current, { fresh: true });
       void execution.ended.then((end) => this.onEnd(end));
     } catch (error) {
+      this.processes.failed();
       const exitCode = isCodedError(error) && typeof error.details.exitCode === 'number' ? error.details.exitCode : 128;
       const status = before.status === 'restarting' ? 'exited' : before.status;
       await this.save({ status, sandboxId: null, startedAt: before.startedAt, exitCode, error: asError(error).message });
@@ -354,6 +363,7 @@ export class ContainerLife {
     const ranMs = Math.max(0, end.finishedAt - (startedAt ?? end.finishedAt));
     const waitMs = this.removing === undefined ? this.supervision.afterEnd(this.current, { exitCode: end.exitCode, ranMs }) : undefined;
     this.execution = undefined;
+    this.processes.ended(this.current.starts, end);
     await this.parts.network.detach(this.current);
     const change: Partial<ContainerRecord> = { ...end, status: waitMs === undefined ? 'exited' : 'restarting', sandboxId: null, ...(waitMs === undefined ? {} : { restartCount: restartCount + 1 }) };
     await this.save(change).catch((error: unknown) => {
@@ -390,7 +400,7 @@ export class ContainerLife {
       await this.save({ phase: 'removing', status: 'removing', madeVolumes: doomed });
       await this.parts.network.detach(this.current);
       await storage.dispose(this.current, doomed);
-      await this.log.remove();
+      await this.processes.remove();
       await records.remove(this.current);
       this.gone = true;
       onRemoved(this);

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isCodedError } from '#kernel';
 import type { Sandbox } from '../../runtime/index.js';
 import type { ContainerStats, NetworkCounters } from '../containers.js';
-import { agentPid } from './sandbox-processes.js';
 
 const PERIOD_MS = 1000;
 /** Whoever asks so soon after another sees the same. */
@@ -92,8 +91,7 @@ function nodeCpu(stat: string): { systemNs: number; onlineCpus: number } {
 }
 
 async function networkCounters(sandbox: Sandbox): Promise<Record<string, NetworkCounters>> {
-  const pid = await agentPid(sandbox);
-  return pid === undefined ? {} : parseNetDev(await readFile(`/proc/${pid}/net/dev`, 'latin1').catch(() => ''));
+  return parseNetDev(await readFile(`/proc/${sandbox.pid}/net/dev`, 'latin1').catch(() => ''));
 }
 
 /** Two lines of head, then `name: 8 numbers received, 8 sent` (proc_pid_net(5)). */

@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import type { Sandbox } from '../../runtime/index.js';
-import type { ProcessTable } from '../containers.js';
-import { userNames } from './guest-accounts.js';
+import type { ProcessListing } from '../containers.js';
 import { parsePsArguments } from './ps-arguments.js';
 import { sandboxProcesses } from './sandbox-processes.js';
 
-/** @param passwd of the container; '' when it cannot be had @throws CodedError `invalid_argument` */
-export async function containerTop(sandbox: Sandbox, psArgs: string, passwd: () => Promise<string>): Promise<ProcessTable> {
+/** @param names of users by number, as far as they are known @throws CodedError `invalid_argument` */
+export async function containerTop(sandbox: Sandbox, psArgs: string, names: ReadonlyMap<number, string>): Promise<ProcessListing> {
   const fields = parsePsArguments(psArgs);
-  const [processes, names, stat] = await Promise.all([sandboxProcesses(sandbox), passwd().then(userNames), readFile('/proc/stat', 'latin1')]);
+  const [processes, stat] = await Promise.all([sandboxProcesses(sandbox), readFile('/proc/stat', 'latin1')]);
   const moment = {
     now: Date.now(),
     bootAt: Number(/^btime (\d+)$/m.exec(stat)?.[1] ?? 0) * 1000,

@@ -51,12 +51,6 @@ export async function sandboxProcesses(sandbox: Sandbox): Promise<SandboxProcess
   return asGuestSees(found);
 }
 
-/** Of the agent, which is in the name spaces of the sandbox for sure; undefined: it is gone. */
-export async function agentPid(sandbox: Sandbox): Promise<number | undefined> {
-  for (const hostPid of await sandbox.pids()) if ((await readProcess(hostPid, sandbox.id))?.pid === AGENT_PID) return hostPid;
-  return undefined;
-}
-
 interface RawProcess extends SandboxProcess {
   readonly hostPid: number;
   readonly hostParent: number;

@@ -5,25 +5,29 @@ import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { EndpointRequest } from '../../networks/index.js';
-import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessTable, StartContainer, UpdateContainer } from '../containers.js';
+import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
+import type { ContainerProcesses } from '../processes.js';
 import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
 import { checkResources, type NodeResources } from './container-limits.js';
-import { ContainerLog } from './container-log.js';
 import { ContainerNetwork } from './container-network.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
-import { CONTAINER_ANNOTATION, ContainerStarter, readGuestText } from './container-starter.js';
+import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import type { StopOptions } from './container-stop.js';
 import { ContainerStorage } from './container-storage.js';
 import { containerTop } from './container-top.js';
+import { lookUpNames } from './guest-lookup.js';
 import { HostIndex } from './host-index.js';
 import { networkWarnings } from './network-conflicts.js';
+import { keepsOutput } from './log-shape.js';
 import { readLog } from './log-reader.js';
+import { ProcessTable } from './process-table.js';
+import { TenantProcesses } from './tenant-processes.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -40,6 +44,11 @@ export class TenantContainers implements Containers {
   private readonly recovered = Promise.withResolvers<undefined>();
   /** Creates with an ID that the caller chose, in turn. */
   private readonly chosen = new KeyedQueue();
+  /** Attach and exec. */
+  readonly processes: ContainerProcesses = new TenantProcesses({
+    find: (tenantId, text) => this.find(tenantId, text),
+    all: (tenantId) => this.index.of(tenantId),
+  });
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
@@ -75,7 +84,7 @@ export class TenantContainers implements Containers {
     const whole = records.filter(({ phase }) => phase === 'whole');
     const lives: (readonly [ContainerLife, Sandbox | undefined])[] = [];
     await eachOf(whole, AT_ONCE, async (record) => {
-      const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
+      const life = new ContainerLife(record, await this.openProcesses(record, { fresh: false }), this.lifeParts);
       lives.push([life, sandboxes.get(record.sandboxId ?? '')]);
       this.index.add(life);
       this.storage.hold(record, life.running);
@@ -105,7 +114,7 @@ export class TenantContainers implements Containers {
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
-      const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
+      const life = new ContainerLife(record, await this.openProcesses(record, { fresh: true }), this.lifeParts);
       this.index.add(life);
       life.publish('create');
       return { id, warnings: [...warnings, ...networkWarnings(request.network)] };
@@ -203,12 +212,12 @@ export class TenantContainers implements Containers {
     return { removed, reclaimedBytes };
   }
 
-  async top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessTable> {
+  async top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessListing> {
     const life = this.find(tenantId, text);
     const execution = life.live();
     // Who is frozen cannot be asked.
-    const passwd = (): Promise<string> => (life.record.status === 'running' && execution.connected ? readGuestText(execution.agent, '/etc/passwd') : Promise.resolve(''));
-    const table = await containerTop(execution.sandbox, psArgs, passwd);
+    const names = life.record.status === 'running' && execution.connected ? lookUpNames(execution.agent) : Promise.resolve(new Map<number, string>());
+    const table = await containerTop(execution.sandbox, psArgs, await names);
     life.publish('top');
     return table;
   }
@@ -219,6 +228,7 @@ export class TenantContainers implements Containers {
 
   async *logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
     const life = this.find(tenantId, text);
+    if (!keepsOutput(life.record.request.logging)) throw new CodedError('unsupported', 'configured logging driver does not support reading');
     yield* readLog({ log: life.log, options, running: () => life.running, signal, now: () => this.services.clock.now() });
   }
 
@@ -272,6 +282,12 @@ export class TenantContainers implements Containers {
     return { features: await this.services.runtime.features(), cpus: availableParallelism() };
   }
 
+  /** `fresh`: nothing of them is on disk. */
+  private openProcesses(record: ContainerRecord, { fresh }: { readonly fresh: boolean }): Promise<ProcessTable> {
+    const { clock, logger } = this.services;
+    return ProcessTable.open({ record, folders: { log: this.records.logFolder(record), execs: this.records.execsFolder(record) }, fresh, clock, logger });
+  }
+
   private find(tenantId: TenantId, text: string): ContainerLife {
     return findContainer(this.index.of(tenantId), text);
   }
@@ -300,7 +316,7 @@ export class TenantContainers implements Containers {
   private async sweep(record: ContainerRecord): Promise<void> {
     this.services.logger.warn({ container: record.id, phase: record.phase }, 'containers: sweeping a container that was half made or half removed');
     await this.maker.undo(record);
-    await (await ContainerLog.open(this.records.logFolder(record))).remove();
+    await (await this.openProcesses(record, { fresh: true })).remove();
   }
 
   private async removeQuietly(life: ContainerLife): Promise<void> {

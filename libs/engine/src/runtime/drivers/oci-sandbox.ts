@@ -54,7 +54,7 @@ export class OciSandbox implements Sandbox {
     throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id });
   }
 
-  async connect(after: number): Promise<GuestAgent> {
+  async connect(after: number | 'kept'): Promise<GuestAgent> {
     try {
       return await this.#parts.connectAgent({ socketPath: this.#parts.agentSocket, after, timeoutMs: CONNECT_TIMEOUT_MS });
     } catch (cause) {
