@@ -50,8 +50,8 @@ export interface Sandbox {
   readonly tenantId: TenantId;
   readonly createdAt: number;
   readonly annotations: Readonly<Record<string, string>>;
-  /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
-  connect(after: number): Promise<GuestAgent>;
+  /** `after` as in `ConnectOptions`. @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
+  connect(after: number | 'kept'): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;
   resetMemoryPeak(): Promise<void>;
   updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void>;

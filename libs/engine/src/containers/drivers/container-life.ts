@@ -10,6 +10,7 @@ import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStarter } from './container-starter.js';
 import type { ContainerStorage } from './container-storage.js';
+import type { ProcessTable } from './process-table.js';
 import { parseSignal } from './signals.js';
 
 const DEFAULT_STOP_SECONDS = 10;
@@ -41,9 +42,13 @@ export class ContainerLife {
 
   constructor(
     private current: ContainerRecord,
-    readonly log: ContainerLog,
+    readonly processes: ProcessTable,
     private readonly parts: LifeParts,
   ) {}
+
+  get log(): ContainerLog {
+    return this.processes.log;
+  }
 
   get record(): ContainerRecord {
     return this.current;
@@ -194,8 +199,10 @@ export class ContainerLife {
       await this.onEnd({ exitCode: UNKNOWN_EXIT, oomKilled: false, finishedAt: services.clock.now() });
       return;
     }
-    const execution = new ContainerExecution({ sandbox, log: this.log, start: this.current.starts, clock: services.clock, logger: services.logger });
+    const execution = new ContainerExecution({ sandbox, main: this.processes.main, start: this.current.starts, clock: services.clock, logger: services.logger });
     this.execution = execution;
+    this.processes.adopt(execution);
+    this.processes.begin(execution, this.current, { fresh: false });
     void execution.ended.then((end) => this.onEnd(end));
     if (this.current.status === 'paused') return;
     // A crash in the middle of a commit leaves it frozen.
@@ -212,7 +219,7 @@ export class ContainerLife {
   /** The container runs on without this worker. */
   async release(): Promise<void> {
     await this.execution?.release();
-    await this.log.close();
+    await this.processes.release();
   }
 
   publish(action: string, attributes: Readonly<Record<string, string>> = {}): void {
@@ -226,12 +233,14 @@ export class ContainerLife {
     const { starter, storage, services } = this.parts;
     const before = this.current;
     try {
-      const execution = await starter.start(before, this.log, async ({ sandbox }) => {
+      const execution = await starter.start(before, this.processes, async ({ sandbox }) => {
         await this.save({ status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
+      this.processes.begin(execution, this.current, { fresh: true });
       void execution.ended.then((end) => this.onEnd(end));
     } catch (error) {
+      this.processes.failed();
       const exitCode = isCodedError(error) && typeof error.details.exitCode === 'number' ? error.details.exitCode : 128;
       await this.save({ status: before.status, sandboxId: null, startedAt: before.startedAt, exitCode, error: asError(error).message });
       throw error;
@@ -247,6 +256,7 @@ export class ContainerLife {
     try {
       await this.turns.run('', async () => {
         this.execution = undefined;
+        this.processes.ended(this.current.starts, end);
         const change: Partial<ContainerRecord> = { ...end, status: 'exited', sandboxId: null };
         await this.save(change).catch((error: unknown) => {
           // The log knows the exit code when the record does not.
@@ -278,7 +288,7 @@ export class ContainerLife {
       // Its volumes to go, for who finds it half removed.
       await this.save({ phase: 'removing', status: 'removing', madeVolumes: doomed });
       await storage.dispose(this.current, doomed);
-      await this.log.remove();
+      await this.processes.remove();
       await records.remove(this.current);
       this.gone = true;
       onRemoved(this);

@@ -5,9 +5,9 @@ import { removeFile, syncDirectory, writeFileDurably } from '../../linux/index.j
 import type { ContainerRecord } from './container-record.js';
 
 const RECORD = /^([0-9a-f]{64})\.json$/;
-const LEFTOVER = /^[0-9a-f]{64}\.(?:json\.[0-9a-f]+\.tmp|log)$/;
+const LEFTOVER = /^[0-9a-f]{64}\.(?:json\.[0-9a-f]+\.tmp|log|execs)$/;
 
-/** The records of containers as files: `<root>/<tenant>/<id>.json`, and beside each its log, the folder `<id>.log`. */
+/** The records of containers as files: `<root>/<tenant>/<id>.json`, and beside each the folders `<id>.log`, its log, and `<id>.execs`. */
 export class ContainerRecords {
   constructor(
     private readonly root: string,
@@ -36,6 +36,10 @@ export class ContainerRecords {
     return join(this.root, tenantId, `${id}.log`);
   }
 
+  execsFolder({ tenantId, id }: Pick<ContainerRecord, 'tenantId' | 'id'>): string {
+    return join(this.root, tenantId, `${id}.execs`);
+  }
+
   async dropTenant(tenantId: TenantId): Promise<void> {
     await rm(join(this.root, tenantId), { recursive: true, force: true });
   }
@@ -48,7 +52,7 @@ export class ContainerRecords {
     for (const name of names) {
       const id = RECORD.exec(name)?.[1];
       if (id === undefined) continue;
-      kept.add(`${id}.log`);
+      kept.add(`${id}.log`).add(`${id}.execs`);
       const record = parseRecord(await readFile(join(folder, name), 'utf8'));
       if (record?.id === id && record.tenantId === tenantId) records.push(record);
       else this.logger.error({ tenantId, container: id }, 'containers: the record of a container is damaged; it is passed over');

@@ -1,18 +1,19 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
 import type { GuestAgent, ProcessSpec, SandboxLimits } from '../../runtime/index.js';
+import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
-import type { ContainerLog } from './container-log.js';
 import { hostnameOf, type ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
-import { resolveUser, type GuestUser } from './guest-accounts.js';
+import type { GuestUser } from './guest-accounts.js';
+import { lookUpUser } from './guest-lookup.js';
 import { processEnv, startFailure } from './process-plan.js';
+import type { ProcessTable } from './process-table.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
-const ACCOUNTS_BYTES = 1024 * 1024;
-const FIRST_TERMINAL = { kind: 'pty', columns: 80, rows: 24 } as const;
+const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
 /** The agent is one process of the sandbox. */
 const AGENT_PIDS = 1;
 /** Of a sandbox whose writable layer lies on the tenant's disk, no tmpfs is made. */
@@ -29,7 +30,7 @@ export class ContainerStarter {
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, log: ContainerLog, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
     const { runtime, clock, logger } = this.services;
     const { id, tenantId, chainId, request, starts } = record;
     const writableLayer = await this.storage.writable(record);
@@ -51,11 +52,11 @@ export class ContainerStarter {
       network: 'none',
       annotations: { [CONTAINER_ANNOTATION]: id },
     });
-    const execution = new ContainerExecution({ sandbox, log, start: starts + 1, clock, logger });
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: starts + 1, clock, logger });
     try {
       await execution.connect();
       await onSandbox(execution);
-      await this.begin(record, execution);
+      await this.begin(record, execution, processes.firstSize);
     } catch (error) {
       await execution.release();
       await sandbox.destroy();
@@ -66,13 +67,13 @@ export class ContainerStarter {
   }
 
   /** Starts the process, or finds that an earlier life of the worker has. */
-  async begin(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+  async begin(record: ContainerRecord, execution: ContainerExecution, size?: TerminalSize): Promise<void> {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
-      user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
+      user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
       await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user));
+      await execution.begin(processOf(record, user, size));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
       const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
@@ -103,7 +104,7 @@ export class ContainerStarter {
   }
 }
 
-function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
+function processOf(record: ContainerRecord, user: GuestUser, size: TerminalSize | undefined): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
@@ -114,16 +115,7 @@ function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
     uid: user.uid,
     gid: user.gid,
     supplementaryGids: user.supplementaryGids,
-    stdio: tty ? FIRST_TERMINAL : { kind: 'pipes', stdin: openStdin },
+    rlimits: request.process.ulimits ?? {},
+    stdio: tty ? { kind: 'pty', ...(size ?? FIRST_SIZE) } : { kind: 'pipes', stdin: openStdin },
   };
-}
-
-/** Whatever a guest has put there in the place of a file is the same as no file. */
-async function readText(agent: GuestAgent, path: string): Promise<string> {
-  try {
-    return (await agent.readFile(path, ACCOUNTS_BYTES)).toString('utf8');
-  } catch (error) {
-    if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw error;
-    return '';
-  }
 }

@@ -4,9 +4,9 @@ import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
+import type { ContainerProcesses } from '../processes.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
-import { ContainerLog } from './container-log.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
@@ -15,7 +15,10 @@ import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import { ContainerStorage } from './container-storage.js';
 import { HostIndex } from './host-index.js';
+import { keepsOutput } from './log-shape.js';
 import { readLog } from './log-reader.js';
+import { ProcessTable } from './process-table.js';
+import { TenantProcesses } from './tenant-processes.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -31,6 +34,11 @@ export class TenantContainers implements Containers {
   private readonly index = new HostIndex();
   /** Creates with an ID that the caller chose, in turn. */
   private readonly chosen = new KeyedQueue();
+  /** Attach and exec. */
+  readonly processes: ContainerProcesses = new TenantProcesses({
+    find: (tenantId, text) => this.find(tenantId, text),
+    all: (tenantId) => this.index.of(tenantId),
+  });
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
@@ -63,7 +71,7 @@ export class TenantContainers implements Containers {
     const whole = records.filter(({ phase }) => phase === 'whole');
     const lives: (readonly [ContainerLife, Sandbox | undefined])[] = [];
     await eachOf(whole, AT_ONCE, async (record) => {
-      const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
+      const life = new ContainerLife(record, await this.openProcesses(record, { fresh: false }), this.lifeParts);
       lives.push([life, sandboxes.get(record.sandboxId ?? '')]);
       this.index.add(life);
       this.storage.hold(record, life.running);
@@ -90,7 +98,7 @@ export class TenantContainers implements Containers {
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
-      const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
+      const life = new ContainerLife(record, await this.openProcesses(record, { fresh: true }), this.lifeParts);
       this.index.add(life);
       life.publish('create');
       return { id, warnings: [] };
@@ -165,6 +173,7 @@ export class TenantContainers implements Containers {
 
   async *logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
     const life = this.find(tenantId, text);
+    if (!keepsOutput(life.record.request.logging)) throw new CodedError('unsupported', 'configured logging driver does not support reading');
     yield* readLog({ log: life.log, options, running: () => life.running, signal, now: () => this.services.clock.now() });
   }
 
@@ -214,6 +223,12 @@ export class TenantContainers implements Containers {
     await Promise.all([...this.index.all()].map((life) => life.release()));
   }
 
+  /** `fresh`: nothing of them is on disk. */
+  private openProcesses(record: ContainerRecord, { fresh }: { readonly fresh: boolean }): Promise<ProcessTable> {
+    const { clock, logger } = this.services;
+    return ProcessTable.open({ record, folders: { log: this.records.logFolder(record), execs: this.records.execsFolder(record) }, fresh, clock, logger });
+  }
+
   private find(tenantId: TenantId, text: string): ContainerLife {
     return findContainer(this.index.of(tenantId), text);
   }
@@ -242,7 +257,7 @@ export class TenantContainers implements Containers {
   private async sweep(record: ContainerRecord): Promise<void> {
     this.services.logger.warn({ container: record.id, phase: record.phase }, 'containers: sweeping a container that was half made or half removed');
     await this.maker.undo(record);
-    await (await ContainerLog.open(this.records.logFolder(record))).remove();
+    await (await this.openProcesses(record, { fresh: true })).remove();
   }
 
   private async removeQuietly(life: ContainerLife): Promise<void> {

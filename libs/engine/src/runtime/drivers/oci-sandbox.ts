@@ -39,7 +39,7 @@ export class OciSandbox implements Sandbox {
     return this.#parts.state.spec.annotations;
   }
 
-  async connect(after: number): Promise<GuestAgent> {
+  async connect(after: number | 'kept'): Promise<GuestAgent> {
     try {
       return await this.#parts.connectAgent({ socketPath: this.#parts.agentSocket, after, timeoutMs: CONNECT_TIMEOUT_MS });
     } catch (cause) {
