@@ -1,4 +1,5 @@
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
+import { KeyedQueue } from '../../linux/index.js';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
@@ -15,9 +16,11 @@ import { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import { ContainerStorage } from './container-storage.js';
+import { ContainerTrees } from './container-trees.js';
 import { HostIndex } from './host-index.js';
 import { networkWarnings } from './network-conflicts.js';
 import { readLog } from './log-reader.js';
+import { TenantContainerFiles } from './tenant-container-files.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -26,17 +29,22 @@ const AT_ONCE = 16;
 
 /** The containers of every tenant of a node, their records and logs below one folder. */
 export class TenantContainers implements Containers {
+  /** Their files, running or not. */
+  readonly files: TenantContainerFiles;
   private readonly records: ContainerRecords;
   private readonly storage: ContainerStorage;
   private readonly maker: ContainerMaker;
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
+  /** Creates with an ID that the caller chose, in turn. */
+  private readonly chosen = new KeyedQueue();
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
     this.storage = new ContainerStorage(services);
     const network = new ContainerNetwork(services, this.storage, { find: (tenantId, text) => this.find(tenantId, text), of: (tenantId) => this.index.of(tenantId) });
     this.maker = new ContainerMaker(services, this.records, this.storage, network);
+    this.files = new TenantContainerFiles(services.guestTrees, new ContainerTrees(services, this.storage), (tenantId, text) => this.find(tenantId, text));
     this.lifeParts = {
       services,
       records: this.records,
@@ -80,7 +88,15 @@ export class TenantContainers implements Containers {
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
-    const id = newContainerId();
+    const { id } = request;
+    if (id === undefined) return this.make(tenantId, newContainerId(), request);
+    return this.chosen.run(id, async () => {
+      const known = [...this.index.of(tenantId)].some((life) => life.id === id);
+      return known ? { id, warnings: [] } : this.make(tenantId, id, request);
+    });
+  }
+
+  private async make(tenantId: TenantId, id: string, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
