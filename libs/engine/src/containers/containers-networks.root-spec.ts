@@ -137,6 +137,34 @@ describe('containers in networks', () => {
     await expect(run(net('nosuch'))).rejects.toMatchObject({ code: 'not_found', message: 'failed to set up container networking: network nosuch not found' });
   });
 
+  it('leave nothing attached that does not run, whatever step of a start, a connect or an end a worker dies at', async () => {
+    const db = await run(net('bridge'), FOREVER, { name: 'db' });
+    const id = await create(net('bridge', { links: ['db'] }), FOREVER, { name: 'begun' });
+    const operations: ((containers: ContainerHost['containers']) => Promise<unknown>)[] = [
+      (containers) => containers.start(tenant, id),
+      (containers) => containers.connect(tenant, id, { network: 'front', aliases: [] }),
+      (containers) => containers.disconnect(tenant, id, 'front', { force: false }),
+      (containers) => containers.kill(tenant, id),
+    ];
+    let calls = 1;
+    for (let finished = false; !finished; calls += 1) {
+      const { containers, died } = await host.dying(calls, 'after');
+      finished = await Promise.race([
+        operations.reduce<Promise<unknown>>((before, next) => before.then(() => next(containers)), Promise.resolve()).then(() => true, () => false),
+        died.then(() => false),
+      ]);
+      await containers.release();
+      await host.restart();
+      const { state } = await host.containers.get(tenant, id);
+      const attached = [...host.networks.attached.values()].map(({ request }) => request.containerId).sort();
+      expect([calls, attached]).toEqual([calls, (state.status === 'running' ? [db, id] : [db]).sort()]);
+      if (state.status === 'running') await host.containers.kill(tenant, id);
+      await host.containers.disconnect(tenant, id, 'front', { force: false }).catch(() => undefined);
+      expect([...host.networks.attached.keys()]).toHaveLength(1);
+    }
+    expect(calls).toBeGreaterThan(12);
+  }, 120_000);
+
   it('are connected and disconnected, running or not', async () => {
     const id = await run(net('front'), FOREVER, { name: 'one' });
     await host.containers.connect(tenant, 'one', { network: 'back', aliases: ['b'] });
