@@ -13,6 +13,7 @@ import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
+import { SandboxFilesModule } from './sandbox-files/sandbox-files.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TlsModule } from './tls/tls.module.js';
@@ -23,7 +24,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, ImagesModule, NetworksModule, OperationsModule, ReconcilerModule, RunsModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
+      imports: [PlatformModule.with(surroundings), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, ImagesModule, NetworksModule, OperationsModule, ReconcilerModule, RunsModule, SandboxFilesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

@@ -46,6 +46,8 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/networks/prune': { labels: ['tier=test'] },
   'post /v1/networks/{ref}/connect': { container: 'web', aliases: ['www'] },
   'post /v1/networks/{ref}/disconnect': { container: 'web' },
+  'post /v1/sandboxes/{id}/files/directories': { path: '/srv/app/logs', parents: true },
+  'post /v1/sandboxes/{id}/files/moves': { from: '/tmp/new.conf', to: '/etc/app.conf', overwrite: true },
   'post /v1/me/certificate': {},
   'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
 };
