@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tenantLimitsSchema, type ProgressLine } from '#contracts';
-import type { Container, ImageRecord, Network, Volume } from '#engine';
+import { MemoryHostEvents, type Container, type ImageRecord, type Network, type Volume } from '#engine';
 import { CodedError, digestOf, newId, silentLogger } from '#kernel';
 import { NodeConnection } from '../../apps/gateway/src/nodes/node-connection.js';
 import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-host.js';
@@ -35,6 +35,7 @@ const volume: Volume = { name: 'v', driver: 'local', createdAt: 1, labels: {}, o
 const networkNamed = (name: string): Network => ({
   id: name.padEnd(64, '0'), name, tenantId: tenant.id, createdAt: 6, driver: name === 'host' ? 'host' : 'bridge', subnet: '172.17.0.0/16', gateway: '172.17.0.1', ipRange: undefined, internal: false, labels: { n: name }, options: {}, dns: true,
 });
+const runtimeImages = { provide: (_: string, name: string) => (name === 'python' ? Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } }) : Promise.reject(new CodedError('not_found', 'no runtime'))) };
 const request = {
   image: 'busybox',
   process: { entrypoint: null, cmd: ['sh'], env: [], workingDir: '', user: '', tty: false, openStdin: false },
@@ -67,6 +68,8 @@ function anEngine() {
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     files: {},
     archives: {},
+    processes: {},
+    deadlines: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },
@@ -89,7 +92,7 @@ describe("a tenant's host over node RPC", () => {
     folder = await mkdtemp(join(tmpdir(), 'hostrpc-'));
     path = join(folder, 's');
     ({ asked, engine } = anEngine());
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages), logger: silentLogger, stallMs: 300 });
     await server.start();
   });
   afterEach(async () => {
@@ -131,6 +134,79 @@ describe("a tenant's host over node RPC", () => {
     asked.length = 0;
     expect(await host().startContainer('one')).toBe(false);
     expect(asked).toEqual([['disk', tenant.id, tenant.limits.storageBytes], 'cgroup']);
+  });
+
+  it('makes a container of a chosen ID once, also when there is no place for another', async () => {
+    engine.containers['list'] = () => Promise.resolve([container, { ...container, id: 'd'.repeat(64) }]);
+    engine.containers['create'] = () => Promise.resolve(asked.push('create'));
+    expect(await host().createContainer({ ...request, id: container.id })).toEqual({ id: container.id, warnings: [] });
+    await expect(host().createContainer({ ...request, id: 'e'.repeat(64) })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    expect(asked).toEqual([]);
+  });
+
+  it('gives a runtime as an image', async () => {
+    expect(await host().runtimeImage('python')).toEqual({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } });
+    await expect(host().runtimeImage('cobol')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  describe('waits for a container', () => {
+    const events = new MemoryHostEvents();
+    const publish = (action: string, id: string = container.id): void => { events.publish(tenant.id, { type: 'container', action, id, attributes: {} }); };
+    const become = (status: Container['state']['status']): void => { engine.containers['get'] = () => Promise.resolve({ ...container, state: { ...container.state, status } }); };
+    const heard = async (): Promise<void> => sleep(50);
+    beforeEach(() => { engine.events = events as unknown as typeof engine.events; });
+
+    it('until it is in the state, whatever else happens', async () => {
+      expect((await host().containerReached('one', 'running', quiet()))?.id).toBe(container.id);
+      const stopped = host().containerReached('one', 'stopped', quiet());
+      await heard();
+      publish('die', 'x'.repeat(64));
+      publish('rename');
+      become('exited');
+      publish('die');
+      expect((await stopped)?.state.status).toBe('exited');
+    });
+
+    it('and hears of a state that it has left again', async () => {
+      become('created');
+      const running = host().containerReached('one', 'running', quiet());
+      await heard();
+      become('exited');
+      publish('start');
+      expect((await running)?.state.status).toBe('exited');
+    });
+
+    it('until it is gone, or tells that it can never be so', async () => {
+      const waits = (['removed', 'stopped', 'paused'] as const).map((condition) => host().containerReached('one', condition, quiet()));
+      const settled = Promise.allSettled(waits);
+      await heard();
+      engine.containers['get'] = () => Promise.reject(new CodedError('not_found', 'No such container: one'));
+      publish('destroy');
+      expect(await settled).toMatchObject([{ status: 'fulfilled', value: undefined }, { status: 'fulfilled', value: undefined }, { status: 'rejected', reason: { code: 'gone' } }]);
+      await expect(host().containerReached('one', 'running', quiet())).rejects.toMatchObject({ code: 'not_found' });
+    });
+
+    it('as long as the caller does', async () => {
+      const gone = new AbortController();
+      const waiting = host().containerReached('one', 'stopped', gone.signal);
+      await heard();
+      gone.abort();
+      await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+    });
+
+    it('takes up events after the last one, or says that it cannot', async () => {
+      const { position } = await host().resumeEvents(undefined, quiet());
+      publish('pause');
+      publish('unpause');
+      const stop = new AbortController();
+      const { events: resumed } = await host().resumeEvents(position, stop.signal);
+      const found: string[] = [];
+      for await (const { action } of resumed) if (found.push(action) === 2) break;
+      expect(found).toEqual(['pause', 'unpause']);
+      for (let count = 0; count < 300; count += 1) publish('rename');
+      await expect(host().resumeEvents(position, stop.signal)).rejects.toMatchObject({ code: 'gone' });
+      stop.abort();
+    });
   });
 
   it('carries an archive at the pace of its reader, and ends the work when the reader goes', async () => {

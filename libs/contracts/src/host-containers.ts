@@ -35,6 +35,8 @@ const resources = containerResourcesSchema;
 
 /** The wire form of the engine's CreateContainer; the gateway makes it of Docker's body by an allow-list. */
 export const createContainerSchema = z.strictObject({
+  /** A repeated create with the same one gives the same container. */
+  id: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   name: z.string().optional(),
   image: z.string(),
   process: z.strictObject({

@@ -12,12 +12,14 @@ import type {
   ImageSummary,
   ProgressLine,
   RegistryAuthBody,
+  SandboxCondition,
   TenantLimits,
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
 import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
+import type { HostProcesses } from './host-processes.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
@@ -47,6 +49,7 @@ export interface TenantHosts {
 
 export interface TenantHost {
   readonly networks: HostNetworks;
+  readonly processes: HostProcesses;
 
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;
@@ -63,6 +66,9 @@ export interface TenantHost {
   commitContainer(request: CommitContainerBody): Promise<{ readonly imageId: string }>;
   login(serverAddress: string, auth: RegistryAuthBody): Promise<{ readonly identityToken?: string }>;
   search(term: string, limit: number): Promise<{ readonly name: string; readonly description: string; readonly stars: number; readonly official: boolean }[]>;
+
+  /** One of the node's runtimes as an image of the tenant's, and what its programs want in their environment. Idempotent. @throws CodedError `not_found`, `quota_exceeded` */
+  runtimeImage(name: string): Promise<{ readonly image: string; readonly env: Readonly<Record<string, string>> }>;
 
   volumes(options?: { readonly size?: boolean }): Promise<VolumeView[]>;
   volume(name: string): Promise<VolumeView>;
@@ -86,6 +92,11 @@ export interface TenantHost {
   pruneContainers(filter: LabelFilter): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
   /** Resolves with a promise once the node waits: what happens from then on is not missed. */
   waitContainer(ref: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly ended: Promise<{ readonly exitCode: number; readonly error?: string }> }>;
+  /**
+   * When the condition holds, or has held since the call; undefined: the container is gone (which is what `removed` and `stopped` wait for).
+   * @throws CodedError `not_found`, `gone` (removed meanwhile), `cancelled` on the signal
+   */
+  containerReached(ref: string, condition: SandboxCondition, signal: AbortSignal): Promise<ContainerView | undefined>;
   logs(ref: string, options: { readonly stdout: boolean; readonly stderr: boolean; readonly tail?: number; readonly sinceMs?: number; readonly untilMs?: number; readonly follow: boolean }, signal: AbortSignal): AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly timeMs: number; readonly bytes: Buffer }>;
   changes(ref: string): Promise<{ readonly path: string; readonly kind: 'modified' | 'added' | 'deleted' }[]>;
   exportContainer(ref: string, signal: AbortSignal): Promise<HostStream>;
@@ -94,6 +105,11 @@ export interface TenantHost {
 
   diskUsage(): Promise<DiskUsageView>;
   events(sinceNs: string | undefined, signal: AbortSignal): AsyncIterable<HostEventView>;
+  /**
+   * Everything after `after` (absent: from now on) without a gap. `position`: what to come back with when no event has come yet.
+   * @throws CodedError `gone` (not kept any more)
+   */
+  resumeEvents(after: string | undefined, signal: AbortSignal): Promise<{ readonly position: string; readonly events: AsyncIterable<HostEventView> }>;
   /** Everything the tenant has there. */
   drop(): Promise<void>;
 }

@@ -20,9 +20,9 @@ import {
   type PutArchiveQuery,
   type PutContentQuery,
 } from './file-requests.schema.js';
+import { SANDBOX_ID } from '../sandboxes/sandboxes.controller.js';
 import { SandboxFilesService } from './sandbox-files.service.js';
 
-const SANDBOX = { name: 'id', description: 'ID, unique beginning of one, or name.', example: 'web' };
 const BYTES = { schema: { type: 'string', format: 'binary' } } as const;
 /** What is in a file is its writer's: a browser is to show none of it as a page of ours. */
 const AS_DATA = { 'cache-control': 'no-store', 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff', 'accept-ranges': 'bytes' } as const;
@@ -37,7 +37,7 @@ export class SandboxContentsController {
   @Get('content')
   @RequirePermission('host:read')
   @ApiOperation({ summary: 'Read a file' })
-  @ApiParam(SANDBOX)
+  @ApiParam(SANDBOX_ID)
   @ApiHeader({ name: 'Range', required: false, description: 'One range of bytes.', example: 'bytes=0-1023' })
   @ApiResponse({ status: 200, description: 'Its bytes.', content: { 'application/octet-stream': BYTES } })
   @ApiResponse({ status: 206, description: 'Those that were asked for.', content: { 'application/octet-stream': BYTES } })
@@ -61,7 +61,7 @@ export class SandboxContentsController {
   @Put('content')
   @RequirePermission('host:write')
   @ApiOperation({ summary: 'Write a file', description: 'Whole or not at all; missing directories are made. The body is the content, of any type and length.' })
-  @ApiParam(SANDBOX)
+  @ApiParam(SANDBOX_ID)
   @TakesBytes()
   @ApiConsumes('application/octet-stream')
   @ApiResponse({ status: 200, description: 'It is there.', standardSchema: fileStatSchema })
@@ -73,7 +73,7 @@ export class SandboxContentsController {
   @Get('archive')
   @RequirePermission('host:read')
   @ApiOperation({ summary: 'A file or a directory as a tar' })
-  @ApiParam(SANDBOX)
+  @ApiParam(SANDBOX_ID)
   @ApiResponse({ status: 200, description: 'A tar.', content: { 'application/x-tar': BYTES } })
   @Keyed(404, 409)
   async pack(@TenantCaller() caller: TenantCaller, @Param('id') id: string, @Query({ schema: archiveQuerySchema }) query: ArchiveQuery, @Res() reply: FastifyReply): Promise<void> {
@@ -85,7 +85,7 @@ export class SandboxContentsController {
   @Put('archive')
   @RequirePermission('host:write')
   @ApiOperation({ summary: 'Extract a tar into a directory', description: 'Plain, gzip or zstd. Directories and other files do not take each other’s place.' })
-  @ApiParam(SANDBOX)
+  @ApiParam(SANDBOX_ID)
   @TakesTar()
   @ApiConsumes('application/x-tar')
   @ApiResponse({ status: 200, description: 'Extracted.' })

@@ -6,6 +6,7 @@ import { canonicalName, CodedError, familiarName, newId, parseReference, withDef
 import { MemoryFiles } from './memory-files.contract.js';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
 import { MemoryNetworks } from './memory-networks.contract.js';
+import { MemoryProcesses } from './memory-processes.contract.js';
 import type { ImageOperations, OperationRequest } from '../protocols/docker/docker-backends.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -28,6 +29,9 @@ export class MemoryHost {
     this.container(ref);
   });
   readonly bell = new EventEmitter<{ event: [HostEventView]; ended: [string] }>();
+  readonly processes: MemoryProcesses = new MemoryProcesses(this);
+  /** Events after this moment are all there. */
+  coveredSince = 0n;
   /** Bytes that came with the last load or import. */
   received = { bytes: 0, sha256: '' };
   /** Calls that are asserted on. */
@@ -54,13 +58,16 @@ export class MemoryHost {
   }
 
   create(request: CreateContainerBody): ContainerView {
+    const known = this.containers.find(({ id }) => id === request.id);
+    if (known !== undefined) return known;
     const image = this.image(request.image);
     const name = request.name ?? `name_${this.containers.length}`;
     const taken = this.containers.find((one) => one.name === name);
     if (taken !== undefined) throw new CodedError('conflict', `Conflict. The container name "/${name}" is already in use by container "${taken.id}". You have to remove (or rename) that container to be able to reuse that name.`);
-    const argv = [...(request.process.entrypoint ?? []), ...(request.process.cmd ?? ['sh'])];
+    const { entrypoint, cmd } = request.process;
+    const argv = [...(entrypoint ?? []), ...(cmd ?? ((entrypoint ?? []).length > 0 ? [] : ['sh']))];
     const view: ContainerView = {
-      id: sha(`${name}${Math.random()}`),
+      id: request.id ?? sha(`${name}${Math.random()}`),
       name,
       createdAt: Date.now() + this.containers.length,
       imageId: image.id,
@@ -88,7 +95,8 @@ export class MemoryHost {
     one.state = { ...one.state, status: 'running', pid: 42, startedAt: Date.now() };
     this.publish('container', 'start', one.id, { image: one.request.image, name: one.name });
     if (one.path === 'echo') this.output.set(one.id, [{ stream: 'stdout', timeMs: 1_700_000_000_123, bytes: Buffer.from(`${one.args.join(' ')}\n`) }, { stream: 'stderr', timeMs: 1_700_000_001_000, bytes: Buffer.from('oops\n') }]);
-    if (one.path !== 'sleep') setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
+    this.processes.started(one);
+    if (!['sleep', 'cat'].includes(one.path)) setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
     return true;
   }
 
@@ -134,6 +142,7 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
+      processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
       imageHistory: async (ref) => Promise.resolve([{ id: host.image(ref).id, createdAt: host.image(ref).createdAt, createdBy: 'ADD rootfs', comment: '', sizeBytes: 1, tags: host.image(ref).tags }]),
@@ -234,7 +243,7 @@ export class MemoryHosts implements TenantHosts {
         host.end(one, 137);
         return Promise.resolve();
       },
-      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; return Promise.resolve(); },
+      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; host.publish('container', 'pause', one.id); return Promise.resolve(); },
       unpauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'running' }; return Promise.resolve(); },
       renameContainer: async (ref, name) => { host.container(ref).name = name; return Promise.resolve(); },
       removeContainer: async (ref, options) => {
@@ -242,6 +251,7 @@ export class MemoryHosts implements TenantHosts {
         if (one.state.status === 'running' && !options.force) throw new CodedError('conflict', `cannot remove container "/${one.name}": container is running: stop the container before removing or force remove`);
         host.calls.push({ name: 'remove', given: options });
         host.containers.splice(host.containers.indexOf(one), 1);
+        host.publish('container', 'destroy', one.id);
         return Promise.resolve();
       },
       pruneContainers: async () => Promise.resolve({ removed: host.containers.splice(0).map(({ id }) => id), reclaimedBytes: 0 }),
@@ -269,6 +279,33 @@ export class MemoryHosts implements TenantHosts {
         const live = on(host.bell, 'event', { signal });
         if (sinceNs !== undefined) yield* host.kept.filter(({ timeNs }) => BigInt(timeNs) > BigInt(sinceNs));
         for await (const [event] of live) yield event as HostEventView;
+      },
+      runtimeImage: async (name) => {
+        if (name !== 'python') throw new CodedError('not_found', `no runtime "${name}": see GET /v1/runtimes`);
+        const image = imageOf(['runtimes.sandbar/python:latest'], '2026-01-01T00:00:00Z');
+        if (!host.images.some(({ id }) => id === image.id)) host.images.push(image);
+        return Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C.UTF-8' } });
+      },
+      containerReached: async (ref, condition, signal) => {
+        const one = host.container(ref);
+        const status = { running: 'running', paused: 'paused', stopped: 'exited', healthy: '', removed: '' }[condition];
+        if (one.state.status === status) return one;
+        for await (const [event] of on(host.bell, 'event', { signal })) {
+          if ((event as HostEventView).id !== one.id) continue;
+          if (one.state.status === status) break;
+          if (!host.containers.includes(one)) return undefined;
+        }
+        return one;
+      },
+      resumeEvents: async (after, signal) => {
+        const live = on(host.bell, 'event', { signal });
+        const past = host.kept.filter(({ timeNs }) => after !== undefined && BigInt(timeNs) > BigInt(after));
+        if (after !== undefined && BigInt(after) < host.coveredSince) throw new CodedError('gone', 'the events after that one are not kept any more');
+        const events = async function* (): AsyncGenerator<HostEventView> {
+          yield* past;
+          for await (const [event] of live) yield event as HostEventView;
+        };
+        return Promise.resolve({ position: after ?? host.kept.at(-1)?.timeNs ?? '0', events: events() });
       },
       drop: gone,
     };

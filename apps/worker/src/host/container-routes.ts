@@ -31,6 +31,8 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
     hostRoute('POST', '/containers', async (call) => {
       const request = createContainer(await bodyOf(call, createContainerSchema));
       const limits = call.limits();
+      // What is there already needs no place.
+      if (request.id !== undefined && (await isThere(services, call.tenantId, request.id))) return { id: request.id, warnings: [] };
       return places.within(call.tenantId, limits, async () => {
         await ensureDisk(services, call.tenantId, limits);
         return containers.create(call.tenantId, request);
@@ -78,6 +80,10 @@ export async function usageOf({ containers }: HostServices, { tenantId, id }: Co
     if (isCodedError(error, 'not_found')) return undefined;
     throw error;
   }
+}
+
+async function isThere({ containers }: HostServices, tenantId: TenantId, id: string): Promise<boolean> {
+  return (await containers.list(tenantId)).some((container) => container.id === id);
 }
 
 /** Keeps a tenant within its number of containers, those that are just being made counted too. */

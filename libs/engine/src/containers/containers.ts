@@ -168,6 +168,8 @@ export type ContainerMount =
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
 
 export interface CreateContainer {
+  /** Chosen by the caller, unique in all the node: 64 hex digits. One of this tenant's that is there already, or is just being made, is given back as it is. */
+  readonly id?: string;
   readonly name?: string;
   /** As the client wrote it. */
   readonly image: string;

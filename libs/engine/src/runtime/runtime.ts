@@ -32,10 +32,10 @@ export interface SandboxSpec {
 }
 
 /**
- * `none`: a network name space of its own with nothing but loopback in it, which whoever knows the sandbox's pid can give more. Or one that is there
- * already and stays another's: programs have no power over it, and /sys, of which the kernel mounts only that of an own name space, is empty.
+ * `none`: a network name space of its own, with loopback and what is put into it. `join`: the one at that path (`/proc/<pid>/ns/net`), which is not the
+ * node's; over it the sandbox has no privileges, whatever its capabilities.
  */
-export type SandboxNetwork = 'none' | { readonly path: string };
+export type SandboxNetwork = 'none' | { readonly join: string };
 
 /** A network name space that stays what it is for as long as the pin is held, whatever happens to its processes. */
 export interface NetworkPin {

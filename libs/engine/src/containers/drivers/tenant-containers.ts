@@ -1,4 +1,5 @@
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
+import { KeyedQueue } from '../../linux/index.js';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
@@ -35,6 +36,8 @@ export class TenantContainers implements Containers {
   private readonly maker: ContainerMaker;
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
+  /** Creates with an ID that the caller chose, in turn. */
+  private readonly chosen = new KeyedQueue();
 
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
@@ -85,7 +88,15 @@ export class TenantContainers implements Containers {
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
-    const id = newContainerId();
+    const { id } = request;
+    if (id === undefined) return this.make(tenantId, newContainerId(), request);
+    return this.chosen.run(id, async () => {
+      const known = [...this.index.of(tenantId)].some((life) => life.id === id);
+      return known ? { id, warnings: [] } : this.make(tenantId, id, request);
+    });
+  }
+
+  private async make(tenantId: TenantId, id: string, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
