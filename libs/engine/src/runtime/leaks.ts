@@ -53,10 +53,12 @@ async function mounts(root: string): Promise<Leak[]> {
 /** One that is mounted nowhere goes by itself when the kernel has written back what was on it: only what stays is left. */
 async function devices(root: string): Promise<Leak[]> {
   const below = join(root, '/');
-  for (const until = Date.now() + WRITE_BACK_MS; ; await sleep(100)) {
+  const until = Date.now() + WRITE_BACK_MS;
+  for (;;) {
     const attached = (await listLoopDevices()).filter(({ image }) => image.startsWith(below));
     const mounted = new Set((await readMounts()).map(({ source }) => source));
     if (Date.now() > until || attached.every(({ device }) => mounted.has(device))) return attached.map(({ device, image }) => ({ kind: 'device', what: `${device} ${image}` }));
+    await sleep(100);
   }
 }
 
