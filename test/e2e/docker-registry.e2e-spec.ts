@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { hasDockerCli, hasRegistry, REGISTRY_PASSWORD, REGISTRY_USER, RegistryServer, startPlatform, type DockerCli, type Platform } from '#testing';
+import { REGISTRY_PASSWORD, REGISTRY_USER, RegistryServer, startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 const MiB = 1024 * 1024;
 
 /** Pull, push and login against a registry of Debian's, by Docker's own client. */
-(hasDockerCli() && hasRegistry() ? describe : describe.skip)('docker: a registry with authentication', () => {
+describe('docker: a registry with authentication', () => {
   let platform: Platform;
   let registry: RegistryServer;
   let anna: DockerCli;

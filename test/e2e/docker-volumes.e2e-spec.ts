@@ -1,10 +1,10 @@
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 const MiB = 1024 * 1024;
 
 /** Rows of the surface about volumes, by Docker's own client, for two tenants of one platform. */
-(hasDockerCli() ? describe : describe.skip)('docker: volumes', () => {
+describe('docker: volumes', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readTar, writeTar, type TarEntryInput } from '#engine';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 /** What makes every kind of entry that a root file system can hold. The program in it lets a container start. */
@@ -35,7 +35,7 @@ const XATTRS: Readonly<Record<string, [string, Buffer]>> = {
 /** Mount points that the runtime makes where an image has none. */
 const RUNTIME_MADE = /^(dev|proc|sys|etc)(\/|$)/;
 
-(hasDockerCli() ? describe : describe.skip)('a tree that holds every kind of entry', () => {
+describe('a tree that holds every kind of entry', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

@@ -5,6 +5,7 @@ import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
 import { HostEventsModule } from './host-events/host-events.module.js';
 import { ImagesModule } from './images/images.module.js';
+import { NetworksModule } from './networks/networks.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { PlatformModule, type Surroundings } from './platform/platform.module.js';
 import type { DockerBackends } from './protocols/docker/docker-backends.js';
@@ -24,7 +25,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
+      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule, NetworksModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { containerNetworkSchema } from './host-networks.js';
 
 const labels = z.record(z.string(), z.string());
 
@@ -81,6 +82,7 @@ export const createContainerSchema = z.strictObject({
     .strictObject({ test: z.array(z.string()), intervalMs: z.int(), timeoutMs: z.int(), startPeriodMs: z.int(), startIntervalMs: z.int(), retries: z.int() })
     .optional(),
   logging: z.strictObject({ driver: z.enum(['json-file', 'local', 'none']), maxSizeBytes: z.int().optional(), maxFiles: z.int().optional(), options: labels }).optional(),
+  exposedPorts: z.array(z.string()).optional(),
   sysctls: labels.optional(),
   domainname: z.string().optional(),
   capabilities: z.strictObject({ add: z.array(z.string()), drop: z.array(z.string()), privileged: z.boolean() }),
@@ -118,6 +120,7 @@ export const containerViewSchema = z.object({
     finishedAt: z.int().nullable(),
   }),
   mounts: z.array(z.object({ kind: z.enum(['volume', 'bind', 'tmpfs']), name: z.string().optional(), source: z.string(), destination: z.string(), readOnly: z.boolean() })),
+  network: containerNetworkSchema,
   restartCount: z.int(),
   /** Only when asked for. */
   writableBytes: z.int().nullable(),

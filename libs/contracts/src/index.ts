@@ -2,6 +2,7 @@ export * from './certificates.js';
 export * from './errors.js';
 export * from './host-containers.js';
 export * from './host-event-frames.js';
+export * from './host-networks.js';
 export * from './host.js';
 export * from './jobs.js';
 export * from './logs.js';

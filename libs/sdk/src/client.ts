@@ -2,6 +2,7 @@ import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema,
 import { z } from 'zod';
 import { EventsApi } from './events.js';
 import { ImagesApi } from './images.js';
+import { NetworksApi } from './networks.js';
 import { OperationsApi } from './operations.js';
 import { RunsApi, RuntimesApi } from './runs.js';
 import { SandboxesApi } from './sandboxes.js';
@@ -22,6 +23,7 @@ export class SandbarClient {
   readonly images: ImagesApi;
   readonly operations: OperationsApi;
   readonly volumes: VolumesApi;
+  readonly networks: NetworksApi;
   readonly sandboxes: SandboxesApi;
   readonly events: EventsApi;
   readonly #transport: Transport;
@@ -35,6 +37,7 @@ export class SandbarClient {
     this.images = new ImagesApi(this.#transport);
     this.operations = new OperationsApi(this.#transport);
     this.volumes = new VolumesApi(this.#transport);
+    this.networks = new NetworksApi(this.#transport);
     this.sandboxes = new SandboxesApi(this.#transport);
     this.events = new EventsApi(this.#transport);
   }

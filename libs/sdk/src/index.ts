@@ -6,6 +6,7 @@ export * from './runs.js';
 export * from './tenants.js';
 export { type ClientOptions } from './transport.js';
 export * from './images.js';
+export * from './networks.js';
 export * from './operations.js';
 export { type ListSandboxes, type SandboxesApi, type StopOptions } from './sandboxes.js';
 export * from './volumes.js';

@@ -46,6 +46,10 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/sandboxes/{id}/stop': { timeoutSeconds: 5 },
   'post /v1/sandboxes/{id}/restart': { timeoutSeconds: 5 },
   'post /v1/sandboxes/{id}/kill': { signal: 'SIGHUP' },
+  'post /v1/networks': { name: 'front', subnet: '172.30.0.0/24' },
+  'post /v1/networks/prune': { labels: ['tier=test'] },
+  'post /v1/networks/{ref}/connect': { container: 'web', aliases: ['www'] },
+  'post /v1/networks/{ref}/disconnect': { container: 'web' },
   'post /v1/me/certificate': {},
   'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
 };

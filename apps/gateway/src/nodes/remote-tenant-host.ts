@@ -3,8 +3,11 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
 import { CodedError } from '#kernel';
+import type { NodeQuery, NodeRequestRest } from './ask-node.js';
 import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
 import { linesOf, logChunksOf } from './node-streams.js';
+import type { HostNetworks } from './host-networks.js';
+import { RemoteHostNetworks } from './remote-host-networks.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
 
 const removed = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
@@ -17,12 +20,12 @@ const reached = z.union([z.object({ view: contracts.containerViewSchema }), z.ob
 const position = z.object({ position: z.string() });
 const done = z.unknown();
 
-type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
-type Options<M extends keyof TenantHost> = Parameters<TenantHost[M]>;
+type Options<M extends keyof TenantHost> = TenantHost[M] extends (...args: infer A) => unknown ? A : never;
 
 /** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
 export class RemoteTenantHost implements TenantHost {
+  readonly networks: HostNetworks = new RemoteHostNetworks((...call) => this.json(...call));
+
   constructor(
     private readonly tenant: HostTenant,
     private readonly connect: () => Promise<NodeConnection>,
@@ -130,7 +133,7 @@ export class RemoteTenantHost implements TenantHost {
     await this.json('DELETE', '/', {}, done);
   };
 
-  private async *progress(path: string, query: Query, rest: Rest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
+  private async *progress(path: string, query: NodeQuery, rest: NodeRequestRest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
     for await (const line of linesOf(await this.stream('POST', path, query, rest))) yield checked(contracts.progressLineSchema, line);
   }
 
@@ -138,17 +141,17 @@ export class RemoteTenantHost implements TenantHost {
     return (await this.json('POST', `/container/${name}`, { ref }, changed, { body: { json: body } })).changed;
   }
 
-  private async json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest: Rest = {}): Promise<T> {
+  private async json<T>(method: NodeRequest['method'], path: string, query: NodeQuery, schema: z.ZodType<T>, rest: NodeRequestRest = {}): Promise<T> {
     const connection = await this.connect();
     return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
   }
 
-  private async stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
+  private async stream(method: NodeRequest['method'], path: string, query: NodeQuery, rest: NodeRequestRest): Promise<IncomingMessage> {
     const connection = await this.connect();
     return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
   }
 
-  private path(path: string, query: Query): string {
+  private path(path: string, query: NodeQuery): string {
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
       if (value === undefined || value === false) continue;

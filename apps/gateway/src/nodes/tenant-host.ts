@@ -17,6 +17,7 @@ import type {
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostNetworks } from './host-networks.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
@@ -45,6 +46,8 @@ export interface TenantHosts {
 }
 
 export interface TenantHost {
+  readonly networks: HostNetworks;
+
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;
   imageHistory(ref: string): Promise<ImageHistory>;

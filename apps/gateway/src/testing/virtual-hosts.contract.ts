@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type { ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
+import { MemoryNetworks } from './memory-networks.contract.js';
 import type { ImageOperations, OperationRequest } from '../protocols/docker/docker-backends.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -28,6 +29,7 @@ export class MemoryHost {
   received = { bytes: 0, sha256: '' };
   /** Calls that are asserted on. */
   readonly calls: { readonly name: string; readonly given: unknown }[] = [];
+  readonly networks = new MemoryNetworks(this);
 
   publish(type: HostEventView['type'], action: string, id: string, attributes: Record<string, string> = {}): void {
     const event = { timeNs: `${BigInt(Date.now()) * 1_000_000n + BigInt(this.kept.length)}`, type, action, id, attributes };
@@ -65,9 +67,10 @@ export class MemoryHost {
       request,
       path: argv[0] ?? '',
       args: argv.slice(1),
-      effective: { env: ['PATH=/bin', ...request.process.env], cmd: request.process.cmd, entrypoint: request.process.entrypoint, workingDir: request.process.workingDir, user: request.process.user, labels: request.labels, volumes: [], exposedPorts: [] },
+      effective: { env: ['PATH=/bin', ...request.process.env], cmd: request.process.cmd, entrypoint: request.process.entrypoint, workingDir: request.process.workingDir, user: request.process.user, labels: request.labels, volumes: [], exposedPorts: [...new Set([...(request.exposedPorts ?? []), ...(request.network?.ports ?? []).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`)])].sort() },
       state: { status: 'created', exitCode: 0, oomKilled: false, error: '', pid: 0, startedAt: null, finishedAt: null },
       mounts: request.mounts.map((mount) => ({ kind: mount.kind, ...(mount.kind === 'volume' ? { name: mount.name ?? sha('anonymous') } : {}), source: mount.kind === 'bind' ? mount.hostPath : '/v', destination: mount.destination, readOnly: mount.readOnly })),
+      network: this.networks.viewOf(request),
       restartCount: 0,
       writableBytes: null,
       rootfsBytes: null,
@@ -81,6 +84,7 @@ export class MemoryHost {
     const one = this.container(ref);
     if (one.state.status === 'running') return false;
     if (one.path === 'missing') throw new CodedError('invalid_argument', 'failed to create task for container: exec: "missing": executable file not found in $PATH', { exitCode: 127 });
+    this.networks.attach(one);
     one.state = { ...one.state, status: 'running', pid: 42, startedAt: Date.now() };
     this.publish('container', 'start', one.id, { image: one.request.image, name: one.name });
     if (one.path === 'echo') this.output.set(one.id, [{ stream: 'stdout', timeMs: 1_700_000_000_123, bytes: Buffer.from(`${one.args.join(' ')}\n`) }, { stream: 'stderr', timeMs: 1_700_000_001_000, bytes: Buffer.from('oops\n') }]);
@@ -89,6 +93,7 @@ export class MemoryHost {
   }
 
   end(one: ContainerView, exitCode: number): void {
+    this.networks.detach(one);
     one.state = { ...one.state, status: 'exited', exitCode, pid: 0, finishedAt: Date.now() };
     this.publish('container', 'die', one.id, { exitCode: String(exitCode) });
     this.bell.emit('ended', one.id);
@@ -128,6 +133,7 @@ export class MemoryHosts implements TenantHosts {
     const gone = (): never => { throw new CodedError('unavailable', 'not simulated'); };
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
+      networks: host.networks,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
       imageHistory: async (ref) => Promise.resolve([{ id: host.image(ref).id, createdAt: host.image(ref).createdAt, createdBy: 'ADD rootfs', comment: '', sizeBytes: 1, tags: host.image(ref).tags }]),

@@ -50,7 +50,7 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
       const limits = call.limits();
       await ensureDisk(services, call.tenantId, limits);
       await services.cgroups.ensure(call.tenantId, limits);
-      return containers.start(call.tenantId, ref);
+      return containers.start(call.tenantId, ref, { publishOnNode: limits.publishPorts });
     }),
     verb('stop', async (call, ref) => {
       const { signal, timeoutSeconds } = await bodyOf(call, stopSchema);

@@ -1,8 +1,8 @@
-import type { ContainerView, CreateContainerBody } from '#contracts';
+import type { ContainerNetworkView, ContainerView, CreateContainerBody } from '#contracts';
 import type { Container, CreateContainer } from '#engine';
 
 export function containerView(container: Container, usage: { readonly writableBytes: number; readonly rootfsBytes: number } | undefined): ContainerView {
-  const { id, name, createdAt, imageId, path, args, effective, state, mounts, restartCount } = container;
+  const { id, name, createdAt, imageId, path, args, effective, state, mounts, network, restartCount } = container;
   return {
     id,
     name,
@@ -24,6 +24,7 @@ export function containerView(container: Container, usage: { readonly writableBy
     },
     state: { ...state, startedAt: state.startedAt ?? null, finishedAt: state.finishedAt ?? null },
     mounts: mounts.map((mount) => ({ ...mount })),
+    network: networkBody(network),
     restartCount,
     writableBytes: usage?.writableBytes ?? null,
     rootfsBytes: usage?.rootfsBytes ?? null,
@@ -33,4 +34,12 @@ export function containerView(container: Container, usage: { readonly writableBy
 /** Undefined where JSON has nothing is absent for the engine. */
 export function createContainer(body: CreateContainerBody): CreateContainer {
   return JSON.parse(JSON.stringify(body)) as CreateContainer;
+}
+
+function networkBody({ mode, endpoints, ports }: Container['network']): ContainerNetworkView {
+  return {
+    mode,
+    endpoints: endpoints.map(({ requested, dnsNames, ...endpoint }) => ({ ...endpoint, requested: { ...requested, aliases: [...requested.aliases] }, dnsNames: [...dnsNames] })),
+    ports: ports.map((port) => ({ ...port })),
+  };
 }

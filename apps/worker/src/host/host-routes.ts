@@ -11,6 +11,7 @@ import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
 import type { RuntimeImages } from '../runtimes/runtime-images.js';
+import { networkRoutes } from './network-routes.js';
 import { volumeRoutes, volumeViews } from './volume-routes.js';
 
 const runtimeSchema = z.strictObject({ name: z.string() });
@@ -21,6 +22,7 @@ export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeIm
     ...imageRoutes(services),
     ...archiveRoutes(services),
     ...volumeRoutes(services),
+    ...networkRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
     containerReachedRoute(services),

@@ -1,5 +1,5 @@
 import type { TenantLimits } from '#contracts';
-import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { ImageQuotas } from './image-quotas.js';
@@ -10,6 +10,7 @@ export interface HostServices {
   readonly archives: ImageArchives;
   readonly transfers: ImageTransfers;
   readonly volumes: Volumes;
+  readonly networks: Networks;
   readonly containers: Containers;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
@@ -27,8 +28,9 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, volumes, disks, images, events, quotas } = services;
+  const { containers, networks, volumes, disks, images, events, quotas } = services;
   await containers.drop(tenantId);
+  await networks.drop(tenantId);
   await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);

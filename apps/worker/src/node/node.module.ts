@@ -89,6 +89,9 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     },
     close: async () => {
       await queues.close();
+      await host.closeNetworks().catch((error: unknown) => {
+        logger.error({ err: asError(error) }, 'networks could not be taken down');
+      });
       // Refused, and rightly, while a sandbox is left.
       await engine.cgroups.removeAll().catch((error: unknown) => {
         logger.warn({ err: asError(error) }, 'the cgroup tree stays');

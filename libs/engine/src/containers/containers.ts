@@ -1,10 +1,10 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
-import type { EgressPolicy, EndpointRequest, PortRequest } from '../networks/index.js';
+import type { EgressPolicy, EndpointRequest, PortRequest, PublishedPort } from '../networks/index.js';
 import type { TreeChange } from '../tree/index.js';
 
 /**
  * A tenant's containers: a writable layer on an image, a configuration, and while it runs a sandbox. Kept on disk; what runs outlives a restart of the
- * worker. Error messages are Docker's where its clients read them. (Exec, attach, networks, restart policies and health checks come later.)
+ * worker. Error messages are Docker's where its clients read them. (Exec, attach, restart policies and health checks come later.)
  */
 export interface Containers {
   /** Reads what is there, finds running sandboxes again, sweeps what was half made or half removed. To be awaited once before all else. */
@@ -18,7 +18,7 @@ export interface Containers {
   get(tenantId: TenantId, text: string): Promise<Container>;
   list(tenantId: TenantId): Promise<Container[]>;
   /** False: it ran already. @throws CodedError `invalid_argument` with details.exitCode 126 or 127 (the program cannot be executed) */
-  start(tenantId: TenantId, text: string): Promise<boolean>;
+  start(tenantId: TenantId, text: string, options?: StartContainer): Promise<boolean>;
   /** STOPSIGNAL, then SIGKILL after the time. False: it was not running. */
   stop(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
   /** @throws CodedError `conflict` (`Container X is not running`) */
@@ -27,6 +27,10 @@ export interface Containers {
   unpause(tenantId: TenantId, text: string): Promise<void>;
   wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
   rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** To one more network, at once when it runs. @throws CodedError `not_found`, `conflict`, `permission_denied` (`endpoint with name X already exists in network Y`), `invalid_argument` */
+  connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void>;
+  /** `force`: a network that is no more too. @throws CodedError `not_found`, `conflict` */
+  disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void>;
   /** @throws CodedError `conflict` while it runs, without force */
   remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
   prune(tenantId: TenantId, accepts: (container: Container) => boolean): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
@@ -128,6 +132,35 @@ export interface ContainerLogging {
   readonly options: Readonly<Record<string, string>>;
 }
 
+export interface StartContainer {
+  /** Whether its published ports are on the node's address too, for this start and those that nobody asks for; absent: as with the last one, at first no. */
+  readonly publishOnNode?: boolean;
+}
+
+/** How a container stands in the network, at this moment. */
+export interface ContainerNetwork {
+  /** `bridge`, `none`, `host`, `container:<ID>` or the name of a network. */
+  readonly mode: string;
+  /** The mode's network first. None for `container:…`. */
+  readonly endpoints: readonly ContainerEndpoint[];
+  /** Published; none while it does not run. */
+  readonly ports: readonly PublishedPort[];
+}
+
+/** What it asked for on a network, and what it has there: '' and 0 while it does not run. */
+export interface ContainerEndpoint {
+  readonly networkName: string;
+  /** '' when the network was not there yet. */
+  readonly networkId: string;
+  readonly requested: { readonly aliases: readonly string[]; readonly ipv4Address: string; readonly macAddress: string };
+  readonly endpointId: string;
+  readonly ipv4Address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly macAddress: string;
+  readonly dnsNames: readonly string[];
+}
+
 /** A mount as the client asked for it. */
 export type ContainerMount =
   | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
@@ -152,6 +185,8 @@ export interface CreateContainer {
   readonly restart?: RestartPolicy;
   readonly health?: HealthCheck;
   readonly logging?: ContainerLogging;
+  /** `80/tcp`, beside the image's and those that are published. */
+  readonly exposedPorts?: readonly string[];
   /** Name-spaced ones only. */
   readonly sysctls?: Readonly<Record<string, string>>;
   readonly domainname?: string;
@@ -197,6 +232,7 @@ export interface Container {
   readonly effective: { readonly env: readonly string[]; readonly cmd: readonly string[] | null; readonly entrypoint: readonly string[] | null; readonly workingDir: string; readonly user: string; readonly labels: Readonly<Record<string, string>>; readonly volumes: readonly string[]; readonly exposedPorts: readonly string[] };
   readonly state: ContainerState;
   readonly mounts: readonly MountPoint[];
+  readonly network: ContainerNetwork;
   readonly sandboxId: SandboxId | undefined;
   readonly restartCount: number;
 }

@@ -1,1 +1,2 @@
 export * from './networks.js';
+export { LinuxNetworks, type LinuxNetworksOptions } from './drivers/linux-networks.js';

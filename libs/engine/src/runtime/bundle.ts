@@ -23,6 +23,8 @@ export interface BundleSpec {
   readonly mounts?: readonly OciMount[];
   /** Absent: that of a run. */
   readonly privileges?: SandboxPrivileges;
+  /** Of the network name space to join; absent: a new one. */
+  readonly networkPath?: string;
 }
 
 /** Host-wide facts of proc and sysfs that no name space hides. */
@@ -46,15 +48,18 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 const NAMESPACES = ['user', 'pid', 'mount', 'network', 'ipc', 'uts', 'cgroup'] as const;
 const SHM_BYTES = 64 * 1024 * 1024;
 
-function ownMounts(agentPath: string, shmBytes: number): OciMount[] {
+/** Only who owns a network name space may mount its sysfs (sysfs(5)). A bind of the node's would show the node's interfaces. */
+const NO_SYSFS: OciMount = { destination: '/sys', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'nodev', 'mode=555', 'size=4k', 'nr_inodes=4', 'ro'] };
+
+function ownMounts({ agentPath, privileges, networkPath }: Pick<BundleSpec, 'agentPath' | 'privileges' | 'networkPath'>): OciMount[] {
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     // Read-only once the devices are in it: nothing can be hidden there from a look at the disk quota.
     { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k', 'nr_inodes=64', 'ro'] },
     { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5', 'max=256'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`] },
-    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+    { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${privileges?.shmBytes ?? SHM_BYTES}`] },
+    networkPath === undefined ? { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] } : NO_SYSFS,
     { destination: AGENT_GUEST_PATH, type: 'bind', source: agentPath, options: ['bind', 'ro', 'nosuid', 'nodev'] },
   ];
 }
@@ -67,7 +72,7 @@ function agentArguments(privileges: SandboxPrivileges | undefined): string[] {
 
 function allMounts(spec: BundleSpec): OciMount[] {
   const more = spec.mounts ?? [];
-  const own = ownMounts(spec.agentPath, spec.privileges?.shmBytes ?? SHM_BYTES);
+  const own = ownMounts(spec);
   return [...own.filter(({ destination }) => destination !== SHM || more.every((mount) => mount.destination !== SHM)), ...more];
 }
 
@@ -93,7 +98,7 @@ export function ociConfig(spec: BundleSpec): object {
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     mounts: allMounts(spec),
     linux: {
-      namespaces: NAMESPACES.map((type) => ({ type })),
+      namespaces: NAMESPACES.map((type) => (type === 'network' && spec.networkPath !== undefined ? { type, path: spec.networkPath } : { type })),
       uidMappings: [mapping],
       gidMappings: [mapping],
       ...(spec.cgroupsPath === undefined ? {} : { cgroupsPath: spec.cgroupsPath }),

@@ -24,9 +24,23 @@ export interface SandboxSpec {
   readonly privileges?: SandboxPrivileges;
   readonly hostname: string;
   readonly limits: SandboxLimits;
-  readonly network: 'none';
+  readonly network: SandboxNetwork;
+  /** Empty files /etc/hosts, /etc/hostname and /etc/resolv.conf lie below its writable layer: mounts stand on them, and no start makes any in the layer. */
+  readonly networkFiles?: boolean;
   /** Kept with the sandbox on disk and given back by `list`: what the owner needs to take it up again after a restart. At most 1 MiB as JSON. */
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * `none`: a network name space of its own with nothing but loopback in it, which whoever knows the sandbox's pid can give more. Or one that is there
+ * already and stays another's: programs have no power over it, and /sys, of which the kernel mounts only that of an own name space, is empty.
+ */
+export type SandboxNetwork = 'none' | { readonly path: string };
+
+/** A network name space that stays what it is for as long as the pin is held, whatever happens to its processes. */
+export interface NetworkPin {
+  readonly path: string;
+  release(): Promise<void>;
 }
 
 /** What the sandbox mounts beside its root file system, in order. */
@@ -50,6 +64,10 @@ export interface Sandbox {
   readonly tenantId: TenantId;
   readonly createdAt: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of its first process, as the node sees it. Another process's when the sandbox is dead. */
+  readonly pid: number;
+  /** @throws CodedError `unavailable` when the sandbox is dead: its pid may be another process's by now */
+  pinNetwork(): Promise<NetworkPin>;
   /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
   connect(after: number): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;

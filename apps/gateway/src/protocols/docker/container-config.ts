@@ -15,7 +15,8 @@ const keys = z.record(z.string(), z.looseObject({}).nullable()).nullable().defau
 /** Docker takes a command as a list or as one string. */
 const command = z.union([z.array(z.string()), z.string().transform((one) => [one])]).nullable().default(null);
 
-function goStruct<S extends z.ZodRawShape>(shape: S) {
+/** An object as Go's decoder reads it: its members in any case, others dropped. */
+export function goStruct<S extends z.ZodRawShape>(shape: S) {
   const fields = Object.keys(shape);
   return z.preprocess((value) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? pick(value as Record<string, unknown>, fields) : value), z.object(shape));
 }

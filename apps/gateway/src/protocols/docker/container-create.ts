@@ -1,14 +1,13 @@
 import { createContainerSchema, type CreateContainerBody } from '#contracts';
-import { CodedError } from '#kernel';
-import type { z } from 'zod';
 import { createBodySchema, type CreateBody, type DockerHostConfig } from './container-config.js';
 import { mountsOf, sizeOf } from './container-mounts.js';
+import { exposedPortsOf, networkingOf } from './container-networks.js';
 import { badParameter, unsupported } from './errors.js';
+import { parseDocker } from './parse-docker.js';
 
 const LEAST_MEMORY_BYTES = 6 * 1024 * 1024;
 const DEFAULT_CPU_PERIOD = 100_000;
 const NANOS_PER_MILLI_CPU = 1_000_000;
-const OWN_NETWORKS = new Set(['', 'default', 'bridge', 'none']);
 const LOG_DRIVERS = new Set(['', 'json-file', 'local']);
 
 export interface Translation {
@@ -19,14 +18,14 @@ export interface Translation {
 /**
  * Docker's body → ours. What cannot be honoured is refused; what is advice to a scheduler is dropped with a warning, as Docker's engine does where
  * the kernel has no such thing.
- * @throws CodedError `invalid_argument`, `unsupported`, `not_found` (a network)
+ * @throws CodedError `invalid_argument`, `unsupported`
  */
 export function translateCreate(json: Readonly<Record<string, unknown>>, name: string | undefined): Translation {
   if (Object.keys(json).length === 0) throw badParameter('config cannot be empty in order to create a container');
-  const body = parse(createBodySchema, json);
+  const body = parseDocker(createBodySchema, json);
   const { HostConfig: host, NetworkingConfig: networking, ...config } = body;
   refuse(body);
-  const request = parse(createContainerSchema, {
+  const request = parseDocker(createContainerSchema, {
     ...(name === undefined ? {} : { name: name.replace(/^\//, '') }),
     image: config.Image,
     process: {
@@ -41,7 +40,10 @@ export function translateCreate(json: Readonly<Record<string, unknown>>, name: s
       ...(config.StopTimeout === undefined ? {} : { stopTimeoutSeconds: config.StopTimeout }),
     },
     ...(config.Hostname === '' ? {} : { hostname: config.Hostname }),
+    ...(config.Domainname === '' ? {} : { domainname: config.Domainname }),
     labels: config.Labels ?? {},
+    network: networkingOf(body),
+    exposedPorts: exposedPortsOf(body),
     mounts: mountsOf(body),
     volumesFrom: host.VolumesFrom ?? [],
     limits: limitsOf(host),
@@ -53,18 +55,9 @@ export function translateCreate(json: Readonly<Record<string, unknown>>, name: s
   return { request, warnings: warningsOf(host) };
 }
 
-/** @throws CodedError `invalid_argument` naming the first member that does not fit */
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw badParameter(`invalid JSON: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'does not fit'}`);
-}
-
 /** Whatever would reach beyond the container, or is not there yet. Each has a value that means "nothing special". */
 function refuse(body: CreateBody): void {
   const { HostConfig: host } = body;
-  refuseNetworks(body);
   const own = (name: string, value: string, allowed: readonly string[]): void => {
     if (!['', ...allowed].includes(value)) throw unsupported(`${name} "${value.slice(0, 100)}"`);
   };
@@ -90,25 +83,7 @@ function refuse(body: CreateBody): void {
     ['a list of masked paths', host.MaskedPaths !== null],
     ['a list of read-only paths', host.ReadonlyPaths !== null],
     ['a supplementary group', some(host.GroupAdd)],
-    ['a domain name', body.Domainname !== ''],
     ['a health check', body.Healthcheck !== undefined && !['', 'NONE'].includes(body.Healthcheck.Test?.[0] ?? '')],
-  ];
-  for (const [what, given] of present) if (given) throw unsupported(what);
-}
-
-function refuseNetworks({ HostConfig: host, NetworkingConfig: networking, MacAddress: mac }: CreateBody): void {
-  const names = [host.NetworkMode, ...Object.keys(networking.EndpointsConfig)];
-  for (const name of names) {
-    if (OWN_NETWORKS.has(name)) continue;
-    if (name === 'host' || name.startsWith('container:')) throw unsupported(`the network mode "${name.slice(0, 100)}"`);
-    throw new CodedError('not_found', `network ${name} not found`);
-  }
-  const present: readonly [string, boolean][] = [
-    ['publishing a port', host.PublishAllPorts || Object.keys(host.PortBindings).length > 0],
-    ['a link', some(host.Links)],
-    ['a DNS setting', some(host.Dns) || some(host.DnsOptions) || some(host.DnsSearch)],
-    ['an extra host', some(host.ExtraHosts)],
-    ['a MAC address', mac !== undefined && mac !== ''],
   ];
   for (const [what, given] of present) if (given) throw unsupported(what);
 }

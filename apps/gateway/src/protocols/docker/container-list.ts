@@ -3,6 +3,7 @@ import { CodedError } from '#kernel';
 import { badParameter } from './errors.js';
 import type { DockerFilters } from './filters.js';
 import { findImage } from './image-list.js';
+import { acceptsPort } from './port-filters.js';
 
 export const CONTAINER_FILTERS = [
   'ancestor', 'before', 'expose', 'exited', 'health', 'id', 'isolation', 'is-task', 'label', 'label!', 'name', 'network', 'publish', 'since', 'status', 'volume',
@@ -40,9 +41,9 @@ export function selectContainers(containers: readonly ContainerView[], filters: 
 }
 
 function accepts(container: ContainerView, filters: DockerFilters): boolean {
-  const { state, mounts } = container;
-  // Neither health checks nor ports nor tasks are there: what asks for one finds nothing.
-  const nothing = filters.has('publish') || filters.has('health') ? filters.get('health').includes('none') && !filters.has('publish') : true;
+  const { state, mounts, network } = container;
+  // Neither health checks nor tasks are there: what asks for one finds nothing.
+  const nothing = !filters.has('health') || filters.get('health').includes('none');
   return (
     nothing &&
     filters.prefix('id', container.id) &&
@@ -51,8 +52,9 @@ function accepts(container: ContainerView, filters: DockerFilters): boolean {
     (!filters.has('exited') || (state.status === 'exited' && filters.exact('exited', String(state.exitCode)))) &&
     filters.labels(container.effective.labels) &&
     (!filters.has('volume') || mounts.some(({ name, destination }) => filters.exact('volume', name ?? '') || filters.exact('volume', destination))) &&
-    (!filters.has('network') || ['bridge', 'default'].some((name) => filters.exact('network', name))) &&
-    (!filters.has('expose') || container.effective.exposedPorts.some((port) => filters.exact('expose', port) || filters.exact('expose', port.replace('/tcp', '')))) &&
+    (!filters.has('network') || network.endpoints.some(({ networkName, networkId }) => filters.exact('network', networkName) || (networkId !== '' && filters.exact('network', networkId)))) &&
+    acceptsPort(filters, 'expose', container.effective.exposedPorts.map((port) => ({ port: Number(port.split('/')[0]), protocol: port.split('/')[1] ?? 'tcp' }))) &&
+    acceptsPort(filters, 'publish', network.ports.map(({ hostPort, protocol }) => ({ port: hostPort, protocol }))) &&
     (!filters.has('is-task') || !filters.flag('is-task', false))
   );
 }

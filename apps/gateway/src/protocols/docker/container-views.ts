@@ -1,5 +1,6 @@
 import type { ContainerView } from '#contracts';
 import { configSchema, hostConfigSchema } from './container-config.js';
+import { networkMode, networkSettings, networksOf, portList } from './container-network-views.js';
 import { objectOf } from './image-views.js';
 import { humanDuration, rfc3339Nano, unixSeconds, ZERO_TIME } from './times.js';
 
@@ -13,14 +14,14 @@ export function toContainerSummary(container: ContainerView, now: number): objec
     ImageID: container.imageId,
     Command: commandText(container),
     Created: unixSeconds(container.createdAt),
-    Ports: [],
+    Ports: portList(container),
     ...(container.writableBytes === null ? {} : { SizeRw: container.writableBytes }),
     ...(container.rootfsBytes === null ? {} : { SizeRootFs: container.rootfsBytes }),
     Labels: container.effective.labels,
     State: container.state.status,
     Status: statusText(container, now),
     HostConfig: { NetworkMode: networkMode(container) },
-    NetworkSettings: { Networks: networks(container) },
+    NetworkSettings: { Networks: networksOf(container) },
     Mounts: mountPoints(container),
   };
 }
@@ -78,39 +79,22 @@ export function toContainerInspect(container: ContainerView): object {
       Volumes: effective.volumes.length === 0 ? null : Object.fromEntries(effective.volumes.map((path) => [path, {}])),
       WorkingDir: effective.workingDir,
       Entrypoint: effective.entrypoint,
-      ExposedPorts: exposedPorts(config.ExposedPorts, effective.exposedPorts),
+      ExposedPorts: effective.exposedPorts.length === 0 ? null : Object.fromEntries(effective.exposedPorts.map((port) => [port, {}])),
       Labels: effective.labels,
     },
-    NetworkSettings: {
-      Bridge: '',
-      SandboxID: '',
-      SandboxKey: '',
-      Ports: {},
-      HairpinMode: false,
-      LinkLocalIPv6Address: '',
-      LinkLocalIPv6PrefixLen: 0,
-      SecondaryIPAddresses: null,
-      SecondaryIPv6Addresses: null,
-      EndpointID: '',
-      Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      IPAddress: '',
-      IPPrefixLen: 0,
-      IPv6Gateway: '',
-      MacAddress: '',
-      Networks: networks(container),
-    },
+    NetworkSettings: networkSettings(container),
   };
 }
 
 /** What the client asked for, with what is in force where it asked for nothing. */
-function hostConfigOf({ request }: ContainerView): object {
+function hostConfigOf(container: ContainerView): object {
+  const { request, name } = container;
   const host = hostConfigSchema.parse(objectOf(request.clientConfig['HostConfig']));
   const { limits, capabilities } = request;
   return {
     ...host,
-    NetworkMode: host.NetworkMode === '' || host.NetworkMode === 'default' ? 'bridge' : host.NetworkMode,
+    NetworkMode: networkMode(container),
+    Links: host.Links === null ? null : host.Links.map((link) => linkView(link, name)),
     LogConfig: { Type: host.LogConfig.Type === '' ? 'json-file' : host.LogConfig.Type, Config: host.LogConfig.Config },
     RestartPolicy: { Name: host.RestartPolicy.Name === '' ? 'no' : host.RestartPolicy.Name, MaximumRetryCount: host.RestartPolicy.MaximumRetryCount },
     IpcMode: host.IpcMode === '' ? 'private' : host.IpcMode,
@@ -126,6 +110,12 @@ function hostConfigOf({ request }: ContainerView): object {
     PidsLimit: limits.pids ?? null,
     ShmSize: limits.shmBytes ?? 64 * 1024 * 1024,
   };
+}
+
+/** `db:alias` → `/db:/web/alias`. */
+function linkView(link: string, parent: string): string {
+  const [target = '', alias = target] = link.split(':');
+  return `/${target.replace(/^\//, '')}:/${parent}/${alias.slice(alias.lastIndexOf('/') + 1)}`;
 }
 
 export function statusText({ state, createdAt }: ContainerView, now: number): string {
@@ -161,36 +151,4 @@ function mountPoints(container: ContainerView): object[] {
     RW: !mount.readOnly,
     Propagation: mount.kind === 'bind' ? 'rprivate' : '',
   }));
-}
-
-function networkMode(container: ContainerView): string {
-  const mode = objectOf(container.request.clientConfig['HostConfig'])['NetworkMode'];
-  return typeof mode === 'string' && mode !== '' && mode !== 'default' ? mode : 'bridge';
-}
-
-/** Addresses come with networks of one's own; until then a container has the name of its network and nothing on it. */
-function networks(container: ContainerView): object {
-  const endpoint = {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    MacAddress: '',
-    DriverOpts: null,
-    GwPriority: 0,
-    NetworkID: '',
-    EndpointID: '',
-    Gateway: '',
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
-  };
-  return { [networkMode(container)]: endpoint };
-}
-
-function exposedPorts(asked: Readonly<Record<string, unknown>> | null, ofImage: readonly string[]): object | null {
-  const ports = [...ofImage, ...Object.keys(asked ?? {})];
-  return ports.length === 0 ? null : Object.fromEntries(ports.map((port) => [port, {}]));
 }

@@ -10,6 +10,7 @@ import { DockerContainersController } from './containers.controller.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { DockerImageTransfersController } from './image-transfers.controller.js';
 import { DockerDistributionController, DockerImagesController } from './images.controller.js';
+import { DockerNetworksController } from './networks.controller.js';
 import { DockerSystemController } from './system.controller.js';
 import { DockerUnavailableController } from './unavailable.controller.js';
 import { DockerVolumesController } from './volumes.controller.js';
@@ -20,6 +21,7 @@ const CONTROLLERS = [
   DockerImageTransfersController,
   DockerDistributionController,
   DockerVolumesController,
+  DockerNetworksController,
   DockerContainersController,
   DockerContainerStreamsController,
   DockerUnavailableController,

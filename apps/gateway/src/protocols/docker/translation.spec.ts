@@ -5,6 +5,7 @@ import { translateCreate } from './container-create.js';
 import { DockerFilters } from './filters.js';
 import { globMatches } from './image-list.js';
 import { nameOf, platformOf, pullReference } from './image-transfers.js';
+import { translateConnect, translateNetwork } from './network-requests.js';
 import { progressBar } from './json-lines.js';
 import { registryAuthOf } from './registry-auth.js';
 import { apiVersionOf, isDockerRequest, rewriteDockerUrl } from './routing.js';
@@ -27,9 +28,6 @@ describe('creating a container', () => {
   });
 
   it.each<[string, object]>([
-    ['the network mode "host"', { NetworkMode: 'host' }],
-    ['the network mode "container:x"', { NetworkMode: 'container:x' }],
-    ['network other not found', { NetworkMode: 'other' }],
     ['the PID mode', { PidMode: 'host' }],
     ['the IPC mode', { IpcMode: 'host' }],
     ['the IPC mode', { IpcMode: 'container:x' }],
@@ -49,11 +47,12 @@ describe('creating a container', () => {
     ['a list of masked paths', { MaskedPaths: [] }],
     ['a list of read-only paths', { ReadonlyPaths: [] }],
     ['a supplementary group', { GroupAdd: ['docker'] }],
-    ['publishing a port', { PortBindings: { '80/tcp': [{ HostPort: '80' }] } }],
-    ['publishing a port', { PublishAllPorts: true }],
-    ['a link', { Links: ['db:alias'] }],
-    ['a DNS setting', { Dns: ['1.1.1.1'] }],
-    ['an extra host', { ExtraHosts: ['a:1.2.3.4'] }],
+    ['publishing a port of SCTP', { PortBindings: { '80/sctp': [{ HostPort: '80' }] } }],
+    ['a range of host ports', { PortBindings: { '80/tcp': [{ HostPort: '80-90' }] } }],
+    ['the address ::1', { PortBindings: { '80/tcp': [{ HostIp: '::1' }] } }],
+    ['invalid IP address', { PortBindings: { '80/tcp': [{ HostIp: 'localhost' }] } }],
+    ['invalid port specification: "99999"', { PortBindings: { '80/tcp': [{ HostPort: '99999' }] } }],
+    ['invalid port specification: "x/tcp"', { PortBindings: { 'x/tcp': [] } }],
     ["no log driver named 'syslog'", { LogConfig: { Type: 'syslog' } }],
     ['plugin "nfs" not found', { VolumeDriver: 'nfs' }],
     ['Minimum memory limit', { Memory: 1024 }],
@@ -108,6 +107,28 @@ describe('creating a container', () => {
     expect(create({ Volumes: { '/v': {}, '/w': {} }, HostConfig: { Binds: ['x:/v'] } }).request.mounts).toHaveLength(2);
   });
 
+  it('translates what is asked of networks', () => {
+    const { request } = create({
+      Hostname: 'box', Domainname: 'example.org', MacAddress: '02:00:00:00:00:01', ExposedPorts: { '443': {}, '53/UDP': {} },
+      HostConfig: { NetworkMode: 'front', PortBindings: { '80/tcp': [{ HostPort: '8080' }, { HostIp: '127.0.0.1', HostPort: '' }, { HostIp: '::', HostPort: '8080' }], '53/udp': null }, PublishAllPorts: true, Links: ['db:alias'], Dns: ['1.1.1.1'], DnsSearch: ['a'], DnsOptions: ['b'], ExtraHosts: ['x:1.2.3.4'] },
+      NetworkingConfig: { EndpointsConfig: { front: { Aliases: ['web'], IPAMConfig: { IPv4Address: '10.0.0.9' } }, back: null, other: { Links: ['q:r'] } } },
+    });
+    expect(request).toMatchObject({ hostname: 'box', domainname: 'example.org', exposedPorts: ['443/tcp', '53/udp'] });
+    expect(request.network).toEqual({
+      mode: 'front',
+      endpoints: [{ network: 'front', aliases: ['web'], ipv4Address: '10.0.0.9', macAddress: '02:00:00:00:00:01' }, { network: 'back', aliases: [] }, { network: 'other', aliases: [] }],
+      ports: [{ containerPort: 80, protocol: 'tcp', hostIp: '', hostPort: 8080 }, { containerPort: 80, protocol: 'tcp', hostIp: '127.0.0.1', hostPort: 0 }],
+      publishAll: true,
+      links: ['db:alias', 'q:r'],
+      dns: { servers: ['1.1.1.1'], search: ['a'], options: ['b'] },
+      extraHosts: ['x:1.2.3.4'],
+      egress: { kind: 'all' },
+    });
+    expect(create({ NetworkingConfig: { EndpointsConfig: { default: { IPAMConfig: {} } } } }).request.network).toMatchObject({ mode: 'default', endpoints: [] });
+    expect(create({ NetworkDisabled: true, HostConfig: { NetworkMode: 'front' } }).request.network?.mode).toBe('none');
+    expect(() => create({ NetworkingConfig: { EndpointsConfig: { front: { IPAMConfig: { IPv6Address: '::1' } } } } })).toThrow('IPv6');
+  });
+
   it('survives any JSON', () => {
     fc.assert(fc.property(fc.dictionary(fc.constantFrom('Image', 'HostConfig', 'Cmd', 'Volumes', 'Labels', 'Healthcheck', 'NetworkingConfig', '__proto__'), fc.jsonValue()), (body) => {
       try {
@@ -116,6 +137,30 @@ describe('creating a container', () => {
         expect(error).toMatchObject({ name: 'CodedError' });
       }
     }));
+  });
+});
+
+describe('making a network', () => {
+  it('takes what the CLI sends', () => {
+    expect(translateNetwork({ Name: 'n', Driver: 'bridge', Scope: '', EnableIPv6: false, IPAM: { Driver: 'default', Options: {}, Config: [{ Subnet: '172.30.0.0/16', Gateway: '172.30.0.1', IPRange: '172.30.1.0/24' }] }, Internal: true, Attachable: false, Ingress: false, ConfigOnly: false, ConfigFrom: null, Options: { a: 'b' }, Labels: { c: 'd' } })).toEqual({
+      name: 'n', driver: 'bridge', subnet: '172.30.0.0/16', gateway: '172.30.0.1', ipRange: '172.30.1.0/24', internal: true, options: { a: 'b' }, labels: { c: 'd' },
+    });
+    expect(translateNetwork({ name: 'n', ipam: null, LABELS: null })).toEqual({ name: 'n', internal: false, options: {}, labels: {} });
+    expect(translateConnect({ Container: 'c', EndpointConfig: { Aliases: ['a'], IPAMConfig: { IPv4Address: '1.2.3.4' } } })).toEqual({ container: 'c', aliases: ['a'], ipv4Address: '1.2.3.4' });
+  });
+
+  it.each<[string, object]>([
+    ['invalid network name', { Name: ' ' }],
+    ['the scope "swarm"', { Scope: 'swarm' }],
+    ['a network of a swarm', { Ingress: true }],
+    ['a network of a swarm', { ConfigFrom: { Network: 'x' } }],
+    ['IPv6', { EnableIPv6: true }],
+    ['plugin "mine" not found', { IPAM: { Driver: 'mine' } }],
+    ['more than one subnet', { IPAM: { Config: [{ Subnet: '10.0.0.0/8' }, { Subnet: '11.0.0.0/8' }] } }],
+    ['an auxiliary address', { IPAM: { Config: [{ Subnet: '10.0.0.0/8', AuxiliaryAddresses: { a: '10.0.0.2' } }] } }],
+    ['invalid JSON: Internal', { Internal: 'yes' }],
+  ])('says %s', (message, body) => {
+    expect(() => translateNetwork({ Name: 'n', ...body })).toThrow(message);
   });
 });
 

@@ -15,7 +15,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^containers\/[^/]+\/(top|stats)$/, 'looking into a running container is not supported by this server'],
   [/^containers\/[^/]+\/resize$/, 'terminals are not supported by this server'],
   [/^containers\/[^/]+\/update$/, 'changing the limits of a container is not supported by this server'],
-  [/^networks\/(create|[^/]+(\/(connect|disconnect))?)$/, "networks of one's own are not supported by this server"],
   [/^plugins(\/|$)/, 'plugins are not supported by this server'],
   [/^(build|build\/cancel|session|grpc)$/, 'building images is not supported by this server'],
 ];

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, CodedError, isCodedError } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
+import type { EndpointRequest } from '../../networks/index.js';
 import type { Sandbox } from '../../runtime/index.js';
-import type { Container, Containers } from '../containers.js';
+import type { Container, Containers, StartContainer } from '../containers.js';
 import { ContainerExecution, type ExecutionEnd } from './container-execution.js';
 import type { ContainerLog } from './container-log.js';
 import { isRunning, viewOf, type ContainerRecord } from './container-record.js';
+import type { ContainerNetwork } from './container-network.js';
 import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStarter } from './container-starter.js';
@@ -26,6 +28,7 @@ export interface LifeParts {
   readonly records: ContainerRecords;
   readonly storage: ContainerStorage;
   readonly starter: ContainerStarter;
+  readonly network: ContainerNetwork;
   /** Nothing of it is left. */
   readonly onRemoved: (life: ContainerLife) => void;
 }
@@ -61,8 +64,13 @@ export class ContainerLife {
     return isRunning(this.current);
   }
 
+  /** While it runs. */
+  get sandbox(): Sandbox | undefined {
+    return this.execution?.sandbox;
+  }
+
   view(): Container {
-    return viewOf(this.current, this.running ? VISIBLE_PID : 0);
+    return viewOf(this.current, { pid: this.running ? VISIBLE_PID : 0, network: this.parts.network.view(this.current) });
   }
 
   /** One after the other with all that changes the container. */
@@ -73,9 +81,9 @@ export class ContainerLife {
     });
   }
 
-  async start(): Promise<boolean> {
+  async start(options: StartContainer = {}): Promise<boolean> {
     try {
-      return await this.turn(() => this.startNow());
+      return await this.turn(() => this.startNow(options));
     } catch (error) {
       if (this.current.request.autoRemove && !this.running && !this.gone) await this.remove({ force: true, volumes: true });
       throw error;
@@ -152,7 +160,20 @@ export class ContainerLife {
     return this.turn(async () => {
       const old = this.name;
       await this.save({ name });
+      await this.parts.network.rename(this.current);
       this.publish('rename', { oldName: `/${old}` });
+    });
+  }
+
+  connect(endpoint: EndpointRequest): Promise<void> {
+    return this.turn(async () => {
+      await this.save({ network: await this.parts.network.connect(this.current, endpoint, this.sandbox?.pid) });
+    });
+  }
+
+  disconnect(network: string, options: { readonly force: boolean }): Promise<void> {
+    return this.turn(async () => {
+      await this.save({ network: await this.parts.network.disconnect(this.current, network, options) });
     });
   }
 
@@ -197,12 +218,13 @@ export class ContainerLife {
     const execution = new ContainerExecution({ sandbox, log: this.log, start: this.current.starts, clock: services.clock, logger: services.logger });
     this.execution = execution;
     void execution.ended.then((end) => this.onEnd(end));
+    await this.parts.network.adopt(this.current, sandbox.pid);
     if (this.current.status === 'paused') return;
     // A crash in the middle of a commit leaves it frozen.
     await sandbox.thaw().catch(() => undefined);
     try {
       await execution.connect();
-      if (this.log.last?.start !== this.current.starts) await starter.begin(this.current, execution);
+      if (this.log.last?.start !== this.current.starts) await starter.resume(this.current, execution);
     } catch (error) {
       services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container cannot be taken up again');
     }
@@ -220,14 +242,14 @@ export class ContainerLife {
     this.parts.services.events.publish(tenantId, { type: 'container', action, id, attributes: { ...effective.labels, image: request.image, name, ...attributes } });
   }
 
-  private async startNow(): Promise<boolean> {
+  private async startNow({ publishOnNode }: StartContainer): Promise<boolean> {
     if (this.current.status === 'paused') throw new CodedError('conflict', 'cannot start a paused container, try unpause instead');
     if (this.running) return false;
     const { starter, storage, services } = this.parts;
-    const before = this.current;
+    const before = publishOnNode === undefined ? this.current : { ...this.current, publishOnNode };
     try {
       const execution = await starter.start(before, this.log, async ({ sandbox }) => {
-        await this.save({ status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
+        await this.save({ ...(publishOnNode === undefined ? {} : { publishOnNode }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
       void execution.ended.then((end) => this.onEnd(end));
@@ -247,6 +269,7 @@ export class ContainerLife {
     try {
       await this.turns.run('', async () => {
         this.execution = undefined;
+        await this.parts.network.detach(this.current);
         const change: Partial<ContainerRecord> = { ...end, status: 'exited', sandboxId: null };
         await this.save(change).catch((error: unknown) => {
           // The log knows the exit code when the record does not.
@@ -277,6 +300,7 @@ export class ContainerLife {
       const doomed = withVolumes ? this.current.mounts.flatMap((mount) => (mount.kind === 'volume' && mount.anonymous ? [mount.name] : [])) : [];
       // Its volumes to go, for who finds it half removed.
       await this.save({ phase: 'removing', status: 'removing', madeVolumes: doomed });
+      await this.parts.network.detach(this.current);
       await storage.dispose(this.current, doomed);
       await this.log.remove();
       await records.remove(this.current);

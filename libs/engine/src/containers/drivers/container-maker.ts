@@ -3,11 +3,13 @@ import { asError, CodedError, familiarName, isCodedError, parseReference, withDe
 import type { ImageRecord } from '../../images/index.js';
 import type { CreateContainer } from '../containers.js';
 import { containerCapabilities } from './capabilities.js';
+import type { ContainerNetwork } from './container-network.js';
 import type { ContainerRecord } from './container-record.js';
 import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import { parseVolumesFrom, planMounts, type PlannedMount } from './mount-plan.js';
+import { checkDomainname } from './network-words.js';
 import { planProcess } from './process-plan.js';
 import { parseSignal } from './signals.js';
 
@@ -31,6 +33,7 @@ export class ContainerMaker {
     private readonly services: TenantContainersOptions,
     private readonly records: ContainerRecords,
     private readonly storage: ContainerStorage,
+    private readonly network: Pick<ContainerNetwork, 'plan'>,
   ) {}
 
   /** Everything is undone on failure; a record in the phase `making` names what a crash has left. */
@@ -46,6 +49,7 @@ export class ContainerMaker {
       return { readOnly, mounts: mountsOf(container) };
     });
     const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys(imageConfig.Volumes ?? {}) });
+    const network = await this.network.plan(tenantId, request);
     let record: ContainerRecord = {
       version: 1,
       phase: 'making',
@@ -64,6 +68,7 @@ export class ContainerMaker {
       stopSignal: plan.stopSignal ?? null,
       mounts: [],
       madeVolumes: [],
+      network,
       status: 'created',
       exitCode: 0,
       oomKilled: false,
@@ -125,7 +130,8 @@ function withTag(text: string): string {
 /** What would only show at the first start. */
 function checkRequest(request: CreateContainer): void {
   containerCapabilities(request.capabilities);
-  const { hostname, limits, clientConfig } = request;
+  const { hostname, domainname, limits, clientConfig } = request;
+  checkDomainname(domainname ?? '');
   const { env, cmd, entrypoint } = request.process;
   if (hostname !== undefined && !/^[a-zA-Z0-9._-]{0,63}$/.test(hostname)) throw new CodedError('invalid_argument', `invalid hostname: ${hostname.slice(0, 100)}`);
   if (Buffer.byteLength(JSON.stringify(clientConfig)) > MAX_CLIENT_CONFIG_BYTES) throw new CodedError('payload_too_large', 'the configuration of the container is larger than 256 KiB');

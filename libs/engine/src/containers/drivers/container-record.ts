@@ -1,6 +1,7 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { ContainerImageConfig } from './process-plan.js';
-import type { Container, ContainerState, CreateContainer } from '../containers.js';
+import type { Container, ContainerNetwork, ContainerState, CreateContainer } from '../containers.js';
+import type { PlannedNetwork } from './network-plan.js';
 import { mountPointOf, type PlannedMount } from './mount-plan.js';
 
 /** What is kept of a container on disk. */
@@ -25,6 +26,9 @@ export interface ContainerRecord {
   readonly mounts: readonly PlannedMount[];
   /** Volumes that were made for it: while it is being made they go with it. */
   readonly madeVolumes: readonly string[];
+  readonly network: PlannedNetwork;
+  /** As its last start was told; absent: no. */
+  readonly publishOnNode?: boolean;
   readonly status: ContainerState['status'];
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -38,7 +42,7 @@ export interface ContainerRecord {
 
 const SHORT = 12;
 
-export function viewOf(record: ContainerRecord, pid: number): Container {
+export function viewOf(record: ContainerRecord, { pid, network }: { readonly pid: number; readonly network: ContainerNetwork }): Container {
   const { id, name, tenantId, createdAt, imageId, request, path, args, effective, status, exitCode, oomKilled, error, startedAt, finishedAt } = record;
   return {
     id,
@@ -52,6 +56,7 @@ export function viewOf(record: ContainerRecord, pid: number): Container {
     effective,
     state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined },
     mounts: record.mounts.map(mountPointOf),
+    network,
     sandboxId: record.sandboxId ?? undefined,
     restartCount: 0,
   };
@@ -61,6 +66,12 @@ export function isRunning({ status }: ContainerRecord): boolean {
   return status === 'running' || status === 'paused';
 }
 
-export function hostnameOf({ id, request }: ContainerRecord): string {
+export function hostnameOf({ id, request }: Pick<ContainerRecord, 'id' | 'request'>): string {
   return request.hostname === undefined || request.hostname === '' ? id.slice(0, SHORT) : request.hostname;
+}
+
+/** With its domain, as `hostname -f` says it. */
+export function domainHostnameOf(record: Pick<ContainerRecord, 'id' | 'request'>): string {
+  const { domainname = '' } = record.request;
+  return domainname === '' ? hostnameOf(record) : `${hostnameOf(record)}.${domainname}`;
 }

@@ -2,6 +2,7 @@ import type { Clock, Logger } from '#kernel';
 import type { TenantDisks } from '../../disks/index.js';
 import type { HostEvents } from '../../events/index.js';
 import type { TenantImages } from '../../images/index.js';
+import type { Networks } from '../../networks/index.js';
 import type { SandboxRuntime } from '../../runtime/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
 import type { Trees } from '../../tree/index.js';
@@ -17,6 +18,7 @@ export interface TenantContainersOptions {
   /** The tenant's disk is there (`ensure`) before its first container is made. */
   readonly disks: Pick<TenantDisks, 'find'>;
   readonly trees: Pick<Trees, 'copyUp' | 'pack' | 'usage' | 'remove'>;
+  readonly networks: Pick<Networks, 'get' | 'hostNamespace' | 'attach' | 'connect' | 'disconnect' | 'detach' | 'rename' | 'find'>;
   readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get'>;
   readonly events: Pick<HostEvents, 'publish'>;
   /** Of a container that asks for none. */

@@ -1,9 +1,10 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
-import type { GuestAgent, ProcessSpec, SandboxLimits } from '../../runtime/index.js';
+import type { GuestAgent, ProcessSpec, Sandbox, SandboxLimits } from '../../runtime/index.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
 import type { ContainerLog } from './container-log.js';
-import { hostnameOf, type ContainerRecord } from './container-record.js';
+import type { ContainerNetwork, OpenNetwork } from './container-network.js';
+import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import { resolveUser, type GuestUser } from './guest-accounts.js';
@@ -23,6 +24,7 @@ export class ContainerStarter {
   constructor(
     private readonly services: TenantContainersOptions,
     private readonly storage: ContainerStorage,
+    private readonly network: ContainerNetwork,
   ) {}
 
   /**
@@ -30,34 +32,18 @@ export class ContainerStarter {
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
   async start(record: ContainerRecord, log: ContainerLog, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
-    const { runtime, clock, logger } = this.services;
-    const { id, tenantId, chainId, request, starts } = record;
-    const writableLayer = await this.storage.writable(record);
-    const mounts = await this.storage.sandboxMounts(record);
-    const sandbox = await runtime.create({
-      id: newId('sandbox'),
-      tenantId,
-      chainId: chainId ?? undefined,
-      writableLayer,
-      mounts,
-      privileges: {
-        noNewPrivileges: false,
-        capabilities: containerCapabilities(request.capabilities),
-        readOnlyRootfs: request.readOnlyRootfs,
-        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
-      },
-      hostname: hostnameOf(record),
-      limits: this.limitsOf(record),
-      network: 'none',
-      annotations: { [CONTAINER_ANNOTATION]: id },
-    });
-    const execution = new ContainerExecution({ sandbox, log, start: starts + 1, clock, logger });
+    const { clock, logger } = this.services;
+    const network = await this.network.open(record);
+    const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
+    const execution = new ContainerExecution({ sandbox, log, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
       await onSandbox(execution);
-      await this.begin(record, execution);
+      await this.network.attach(record, sandbox.pid);
+      await this.begin(record, execution, network);
     } catch (error) {
       await execution.release();
+      await this.network.detach(record);
       await sandbox.destroy();
       throw error;
     }
@@ -65,19 +51,49 @@ export class ContainerStarter {
     return execution;
   }
 
+  /** For what an earlier life of the worker has recorded and not begun. */
+  async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+    const network = await this.network.open(record);
+    await this.begin(record, execution, network).finally(() => network.close());
+  }
+
   /** Starts the process, or finds that an earlier life of the worker has. */
-  async begin(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+  private async begin(record: ContainerRecord, execution: ContainerExecution, network: OpenNetwork): Promise<void> {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
       user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
       await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user));
+      await execution.begin(processOf(record, user, network));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
       const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
       throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
     }
+  }
+
+  private async makeSandbox(record: ContainerRecord, network: OpenNetwork): Promise<Sandbox> {
+    const { id, tenantId, chainId, request } = record;
+    const writableLayer = await this.storage.writable(record);
+    const mounts = await this.storage.sandboxMounts(record);
+    return this.services.runtime.create({
+      id: newId('sandbox'),
+      tenantId,
+      chainId: chainId ?? undefined,
+      writableLayer,
+      mounts: [...mounts, ...network.mounts],
+      privileges: {
+        noNewPrivileges: false,
+        capabilities: containerCapabilities(request.capabilities),
+        readOnlyRootfs: request.readOnlyRootfs,
+        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
+      },
+      hostname: network.domainHostname,
+      limits: this.limitsOf(record),
+      network: network.sandbox,
+      networkFiles: true,
+      annotations: { [CONTAINER_ANNOTATION]: id },
+    });
   }
 
   /** As an image's WORKDIR: made when missing. What cannot be made shows when the process is to be started there. */
@@ -103,13 +119,13 @@ export class ContainerStarter {
   }
 }
 
-function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
+function processOf(record: ContainerRecord, user: GuestUser, network: Pick<OpenNetwork, 'hostname' | 'env'>): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
     id: MAIN_PROCESS,
     argv: [path, ...args],
-    env: processEnv({ env: effective.env, hostname: hostnameOf(record), tty, home: user.home }),
+    env: processEnv({ env: [...network.env, ...effective.env], hostname: network.hostname, tty, home: user.home }),
     cwd: effective.workingDir,
     uid: user.uid,
     gid: user.gid,

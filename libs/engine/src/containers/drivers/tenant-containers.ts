@@ -3,10 +3,12 @@ import { KeyedQueue } from '../../linux/index.js';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
-import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
+import type { EndpointRequest } from '../../networks/index.js';
+import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions, StartContainer } from '../containers.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
 import { ContainerLog } from './container-log.js';
+import { ContainerNetwork } from './container-network.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
@@ -15,6 +17,7 @@ import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import { ContainerStorage } from './container-storage.js';
 import { HostIndex } from './host-index.js';
+import { networkWarnings } from './network-conflicts.js';
 import { readLog } from './log-reader.js';
 import { visibleChanges } from './visible-changes.js';
 
@@ -35,12 +38,14 @@ export class TenantContainers implements Containers {
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
     this.storage = new ContainerStorage(services);
-    this.maker = new ContainerMaker(services, this.records, this.storage);
+    const network = new ContainerNetwork(services, this.storage, { find: (tenantId, text) => this.find(tenantId, text), of: (tenantId) => this.index.of(tenantId) });
+    this.maker = new ContainerMaker(services, this.records, this.storage, network);
     this.lifeParts = {
       services,
       records: this.records,
       storage: this.storage,
-      starter: new ContainerStarter(services, this.storage),
+      starter: new ContainerStarter(services, this.storage, network),
+      network,
       onRemoved: (life) => {
         this.index.remove(life);
       },
@@ -93,7 +98,7 @@ export class TenantContainers implements Containers {
       const life = new ContainerLife(record, await ContainerLog.open(this.records.logFolder(record)), this.lifeParts);
       this.index.add(life);
       life.publish('create');
-      return { id, warnings: [] };
+      return { id, warnings: networkWarnings(request.network) };
     } finally {
       this.index.unreserve(tenantId, name);
     }
@@ -107,8 +112,8 @@ export class TenantContainers implements Containers {
     return attempt(() => [...this.index.of(tenantId)].map((life) => life.view()).sort((one, other) => other.createdAt - one.createdAt || (one.id < other.id ? -1 : 1)));
   }
 
-  async start(tenantId: TenantId, text: string): Promise<boolean> {
-    return this.find(tenantId, text).start();
+  async start(tenantId: TenantId, text: string, options: StartContainer = {}): Promise<boolean> {
+    return this.find(tenantId, text).start(options);
   }
 
   async stop(tenantId: TenantId, text: string, options: { readonly signal?: string; readonly timeoutSeconds?: number } = {}): Promise<boolean> {
@@ -139,6 +144,14 @@ export class TenantContainers implements Containers {
     } finally {
       this.index.unreserve(tenantId, name);
     }
+  }
+
+  async connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void> {
+    await this.find(tenantId, text).connect(endpoint);
+  }
+
+  async disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void> {
+    await this.find(tenantId, text).disconnect(network, options);
   }
 
   async remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {

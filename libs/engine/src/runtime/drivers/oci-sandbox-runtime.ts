@@ -122,6 +122,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       coreLimit: this.#coreLimit,
       mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
       ...(privileges === undefined ? {} : { privileges }),
+      ...(spec.network === 'none' ? {} : { networkPath: spec.network.path }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
       ...(this.#seccompFilter === undefined ? {} : { annotations: this.#seccompFilter }),
     });
@@ -147,10 +148,11 @@ export class OciSandboxRuntime implements SandboxRuntime {
   }
 
   /** A writable layer that the caller keeps, or a tmpfs that goes with the sandbox. */
-  async #rootfsOf({ chainId, writableLayer, limits }: SandboxSpec): Promise<RootfsMount> {
+  async #rootfsOf({ chainId, writableLayer, limits, networkFiles }: SandboxSpec): Promise<RootfsMount> {
     const size = { sizeBytes: limits.diskBytes, inodes: Math.max(MIN_INODES, Math.floor(limits.diskBytes / BYTES_PER_INODE)) };
     const fresh: RootfsMount = chainId === undefined ? { kind: 'overlay', lowerDirs: [], upper: { kind: 'tmpfs', ...size } } : await this.#options.snapshots.rootfs(chainId, size);
-    return writableLayer === undefined ? fresh : { ...fresh, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
+    const rootfs = networkFiles === true ? { ...fresh, lowerDirs: [this.#layout.networkFiles, ...fresh.lowerDirs] } : fresh;
+    return writableLayer === undefined ? rootfs : { ...rootfs, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {
@@ -256,6 +258,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       await mkdir(dir, { recursive: true, mode });
       await chmod(dir, mode);
     }
+    await prepareNetworkFiles(this.#layout.networkFiles);
     // Renamed into place: the old program may be running in sandboxes, and a file that is executed cannot be written.
     const temporary = `${agentProgram}.new`;
     await copyFile(this.#options.agentBinary, temporary);
@@ -266,6 +269,17 @@ export class OciSandboxRuntime implements SandboxRuntime {
   #rangesOrFail(): IdRanges {
     if (this.#ranges === undefined) throw new CodedError('failed_precondition', 'the runtime is closed');
     return this.#ranges;
+  }
+}
+
+/** As an image's layer has them. */
+async function prepareNetworkFiles(root: string): Promise<void> {
+  const etc = join(root, 'etc');
+  await mkdir(etc, { recursive: true, mode: 0o755 });
+  for (const dir of [root, etc]) await chmod(dir, 0o755);
+  for (const name of ['hosts', 'hostname', 'resolv.conf']) {
+    await writeFile(join(etc, name), '', { mode: 0o644 });
+    await chmod(join(etc, name), 0o644);
   }
 }
 

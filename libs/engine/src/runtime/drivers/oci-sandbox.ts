@@ -1,8 +1,9 @@
+import { open } from 'node:fs/promises';
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
 import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
 import { bootId, isRunning } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
-import type { Sandbox, SandboxLimits } from '../runtime.js';
+import type { NetworkPin, Sandbox, SandboxLimits } from '../runtime.js';
 import type { SandboxState } from '../sandbox-state.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -37,6 +38,20 @@ export class OciSandbox implements Sandbox {
 
   get annotations(): Readonly<Record<string, string>> {
     return this.#parts.state.spec.annotations;
+  }
+
+  get pid(): number {
+    return this.#parts.state.init.pid;
+  }
+
+  /** Open first, look then: what was opened is the sandbox's if its process is there afterwards. */
+  async pinNetwork(): Promise<NetworkPin> {
+    const handle = await open(`/proc/${this.pid}/ns/net`, 'r').catch((error: unknown) => {
+      throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id }, { cause: error });
+    });
+    if (await this.#isAlive()) return { path: `/proc/${process.pid}/fd/${handle.fd}`, release: () => handle.close() };
+    await handle.close();
+    throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id });
   }
 
   async connect(after: number): Promise<GuestAgent> {

@@ -1,0 +1,53 @@
+import { CodedError } from '#kernel';
+import { formatIpv4, type Ipv4 } from './ipv4.js';
+import type { Protocol } from './rule-elements.js';
+
+/** Where Linux, and Docker after it, begins to choose ports by itself. */
+const FIRST_DYNAMIC = 32_768;
+const LAST_DYNAMIC = 60_999;
+
+/** Ports of one host that are published. A port on every address (undefined) leaves none on a single one. */
+export class PortTable {
+  readonly #taken = new Map<string, (Ipv4 | undefined)[]>();
+  #next = FIRST_DYNAMIC;
+
+  /** @param port 0: the next free one from 32768 up. @throws CodedError `conflict` (Docker's words without what stands before `Bind for`), `resource_exhausted` */
+  take(protocol: Protocol, hostIp: Ipv4 | undefined, port: number): number {
+    if (port !== 0) {
+      if (!this.#isFree(protocol, hostIp, port)) throw alreadyAllocated(hostIp, port);
+      this.#add(protocol, hostIp, port);
+      return port;
+    }
+    for (let tries = 0; tries <= LAST_DYNAMIC - FIRST_DYNAMIC; tries += 1) {
+      const candidate = this.#next;
+      this.#next = candidate === LAST_DYNAMIC ? FIRST_DYNAMIC : candidate + 1;
+      if (!this.#isFree(protocol, hostIp, candidate)) continue;
+      this.#add(protocol, hostIp, candidate);
+      return candidate;
+    }
+    throw new CodedError('resource_exhausted', 'all ports are allocated', {});
+  }
+
+  release(protocol: Protocol, hostIp: Ipv4 | undefined, port: number): void {
+    const key = `${protocol}/${port}`;
+    const holders = this.#taken.get(key) ?? [];
+    const index = holders.indexOf(hostIp);
+    if (index >= 0) holders.splice(index, 1);
+    if (holders.length === 0) this.#taken.delete(key);
+  }
+
+  #isFree(protocol: Protocol, hostIp: Ipv4 | undefined, port: number): boolean {
+    const holders = this.#taken.get(`${protocol}/${port}`) ?? [];
+    return holders.every((holder) => holder !== undefined && hostIp !== undefined && holder !== hostIp);
+  }
+
+  #add(protocol: Protocol, hostIp: Ipv4 | undefined, port: number): void {
+    const key = `${protocol}/${port}`;
+    this.#taken.set(key, [...(this.#taken.get(key) ?? []), hostIp]);
+  }
+}
+
+export function alreadyAllocated(hostIp: Ipv4 | undefined, port: number): CodedError {
+  const address = hostIp === undefined ? '0.0.0.0' : formatIpv4(hostIp);
+  return new CodedError('conflict', `Bind for ${address}:${port} failed: port is already allocated`, { address, port });
+}
