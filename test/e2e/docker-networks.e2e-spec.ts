@@ -1,8 +1,8 @@
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 /** Rows of the surface about networks, by Docker's own client, for two tenants of one platform at once. */
-(hasDockerCli() ? describe : describe.skip)('docker: networks', () => {
+describe('docker: networks', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

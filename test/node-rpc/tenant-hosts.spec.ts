@@ -32,10 +32,10 @@ const image: ImageRecord = {
   containers: ['c'],
 };
 const volume: Volume = { name: 'v', driver: 'local', createdAt: 1, labels: {}, options: {}, anonymous: false, filled: false };
-const runtimeImages = { provide: (_: string, name: string) => (name === 'python' ? Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } }) : Promise.reject(new CodedError('not_found', 'no runtime'))) };
 const networkNamed = (name: string): Network => ({
   id: name.padEnd(64, '0'), name, tenantId: tenant.id, createdAt: 6, driver: name === 'host' ? 'host' : 'bridge', subnet: '172.17.0.0/16', gateway: '172.17.0.1', ipRange: undefined, internal: false, labels: { n: name }, options: {}, dns: true,
 });
+const runtimeImages = { provide: (_: string, name: string) => (name === 'python' ? Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } }) : Promise.reject(new CodedError('not_found', 'no runtime'))) };
 const request = {
   image: 'busybox',
   process: { entrypoint: null, cmd: ['sh'], env: [], workingDir: '', user: '', tty: false, openStdin: false },
@@ -67,6 +67,8 @@ function anEngine() {
     networks: { drop: () => Promise.resolve(asked.push('networks.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     archives: {},
+    processes: {},
+    deadlines: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },

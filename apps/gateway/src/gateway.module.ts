@@ -25,7 +25,7 @@ export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule, NetworksModule],
+      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, NetworksModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

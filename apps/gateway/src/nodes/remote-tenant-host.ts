@@ -2,12 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
-import { CodedError } from '#kernel';
-import type { NodeQuery, NodeRequestRest } from './ask-node.js';
-import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
-import { linesOf, logChunksOf } from './node-streams.js';
 import type { HostNetworks } from './host-networks.js';
+import type { HostProcesses } from './host-processes.js';
+import { checked, HostRpc, type Query, type Rest } from './host-rpc.js';
+import { failureIn, type NodeConnection, type NodeRequest } from './node-connection.js';
+import { linesOf, logChunksOf, oneValue } from './node-streams.js';
 import { RemoteHostNetworks } from './remote-host-networks.js';
+import { RemoteHostProcesses } from './remote-host-processes.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
 
 const removed = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
@@ -22,14 +23,18 @@ const done = z.unknown();
 
 type Options<M extends keyof TenantHost> = TenantHost[M] extends (...args: infer A) => unknown ? A : never;
 
-/** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
+/** A tenant's host over node RPC. */
 export class RemoteTenantHost implements TenantHost {
-  readonly networks: HostNetworks = new RemoteHostNetworks((...call) => this.json(...call));
+  readonly networks: HostNetworks;
+  readonly processes: HostProcesses;
+  private readonly rpc: HostRpc;
 
-  constructor(
-    private readonly tenant: HostTenant,
-    private readonly connect: () => Promise<NodeConnection>,
-  ) {}
+  /** `connect`: to its home node, for each call anew. */
+  constructor(tenant: HostTenant, connect: () => Promise<NodeConnection>) {
+    this.rpc = new HostRpc(tenant, connect);
+    this.networks = new RemoteHostNetworks(this.rpc);
+    this.processes = new RemoteHostProcesses(this.rpc);
+  }
 
   images = ({ sharedSize }: { readonly sharedSize?: boolean } = {}) => this.json('GET', '/images', { sharedSize }, z.array(contracts.imageSummarySchema));
   image = (ref: string) => this.json('GET', '/image', { ref }, contracts.imageDetailSchema);
@@ -133,7 +138,7 @@ export class RemoteTenantHost implements TenantHost {
     await this.json('DELETE', '/', {}, done);
   };
 
-  private async *progress(path: string, query: NodeQuery, rest: NodeRequestRest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
+  private async *progress(path: string, query: Query, rest: Rest): AsyncGenerator<contracts.ProgressLine, void, undefined> {
     for await (const line of linesOf(await this.stream('POST', path, query, rest))) yield checked(contracts.progressLineSchema, line);
   }
 
@@ -141,35 +146,13 @@ export class RemoteTenantHost implements TenantHost {
     return (await this.json('POST', `/container/${name}`, { ref }, changed, { body: { json: body } })).changed;
   }
 
-  private async json<T>(method: NodeRequest['method'], path: string, query: NodeQuery, schema: z.ZodType<T>, rest: NodeRequestRest = {}): Promise<T> {
-    const connection = await this.connect();
-    return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
+  private json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest?: Rest): Promise<T> {
+    return this.rpc.json(method, path, query, schema, rest);
   }
 
-  private async stream(method: NodeRequest['method'], path: string, query: NodeQuery, rest: NodeRequestRest): Promise<IncomingMessage> {
-    const connection = await this.connect();
-    return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
+  private stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
+    return this.rpc.stream(method, path, query, rest);
   }
-
-  private path(path: string, query: NodeQuery): string {
-    const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) {
-      if (value === undefined || value === false) continue;
-      for (const each of typeof value === 'object' ? value : [value === true ? '1' : String(value)]) search.append(name, each);
-    }
-    return `/tenants/${this.tenant.id}${path}${search.size === 0 ? '' : `?${search.toString()}`}`;
-  }
-
-  private headers(): Record<string, string> {
-    return { 'x-sandbar-limits': JSON.stringify(this.tenant.limits) };
-  }
-}
-
-/** @throws CodedError `protocol_violation`: a node that was broken into may answer what it likes */
-function checked<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new CodedError('protocol_violation', "the node's answer is malformed", { issues: parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.')}: ${message}`) });
 }
 
 async function* eventsOf(lines: AsyncIterable<unknown>): AsyncGenerator<contracts.HostEventView, void, undefined> {
@@ -186,9 +169,4 @@ async function exitOf(answer: IncomingMessage): Promise<{ readonly exitCode: num
   if (failure !== undefined) throw failure;
   const { exitCode, error } = checked(exit, value);
   return { exitCode, ...(error === undefined ? {} : { error }) };
-}
-
-async function oneValue(answer: IncomingMessage): Promise<unknown> {
-  for await (const value of linesOf(answer)) return value;
-  return parseJson('');
 }

@@ -18,6 +18,7 @@ import type {
 } from '#contracts';
 import type { TenantId } from '#kernel';
 import type { HostNetworks } from './host-networks.js';
+import type { HostProcesses } from './host-processes.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
@@ -47,6 +48,7 @@ export interface TenantHosts {
 
 export interface TenantHost {
   readonly networks: HostNetworks;
+  readonly processes: HostProcesses;
 
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;

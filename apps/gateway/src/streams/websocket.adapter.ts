@@ -19,7 +19,7 @@ const NOT_WEBSOCKET: RestError = { status: 400, code: 'invalid_argument', messag
 
 /**
  * WebSockets by route pattern (`/v1/runs/:id/logs`) on the HTTP server. An upgrade is decided on before it is accepted, so a refusal is
- * a plain HTTP answer. Upgrades that no route matches are left to other listeners of the server; the last one answers 404.
+ * a plain HTTP answer; one that no route matches is answered with 404.
  */
 export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, WebSocket, { path?: string }> {
   private readonly routes: UpgradeRoute[] = [];
@@ -29,7 +29,12 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
     void this.upgrade(message, socket, head);
   };
 
-  constructor(app: INestApplicationContext & { getHttpServer(): unknown }, private readonly logger: Logger) {
+  /** `elsewhere`: upgrades that another listener of the server takes. */
+  constructor(
+    app: INestApplicationContext & { getHttpServer(): unknown },
+    private readonly logger: Logger,
+    private readonly elsewhere: (message: IncomingMessage) => boolean,
+  ) {
     this.server = app.getHttpServer() as Server;
     this.server.on('upgrade', this.onUpgrade);
   }
@@ -65,6 +70,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
   }
 
   private async upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (this.elsewhere(message)) return;
     // A peer that resets while we decide must not end the process.
     const ignore = (): void => undefined;
     socket.on('error', ignore);
@@ -72,7 +78,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       const { path, query } = targetOf(message.url ?? '/');
       const found = this.find(path);
       if (found === undefined) {
-        if (this.server.listenerCount('upgrade') === 1) this.refuse(message, socket, NOT_FOUND);
+        this.refuse(message, socket, NOT_FOUND);
         return;
       }
       if (message.headers.upgrade?.toLowerCase() !== 'websocket') {

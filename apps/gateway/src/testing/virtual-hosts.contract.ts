@@ -5,6 +5,7 @@ import type { ContainerView, CreateContainerBody, CreateVolumeBody, HostEventVie
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
 import { MemoryNetworks } from './memory-networks.contract.js';
+import { MemoryProcesses } from './memory-processes.contract.js';
 import type { ImageOperations, OperationRequest } from '../protocols/docker/docker-backends.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -23,6 +24,7 @@ export class MemoryHost {
   readonly output = new Map<string, { stream: 'stdout' | 'stderr'; timeMs: number; bytes: Buffer }[]>();
   readonly kept: HostEventView[] = [];
   readonly bell = new EventEmitter<{ event: [HostEventView]; ended: [string] }>();
+  readonly processes: MemoryProcesses = new MemoryProcesses(this);
   /** Events after this moment are all there. */
   coveredSince = 0n;
   /** Bytes that came with the last load or import. */
@@ -88,7 +90,8 @@ export class MemoryHost {
     one.state = { ...one.state, status: 'running', pid: 42, startedAt: Date.now() };
     this.publish('container', 'start', one.id, { image: one.request.image, name: one.name });
     if (one.path === 'echo') this.output.set(one.id, [{ stream: 'stdout', timeMs: 1_700_000_000_123, bytes: Buffer.from(`${one.args.join(' ')}\n`) }, { stream: 'stderr', timeMs: 1_700_000_001_000, bytes: Buffer.from('oops\n') }]);
-    if (one.path !== 'sleep') setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
+    this.processes.started(one);
+    if (!['sleep', 'cat'].includes(one.path)) setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
     return true;
   }
 
@@ -134,6 +137,7 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
+      processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
       imageHistory: async (ref) => Promise.resolve([{ id: host.image(ref).id, createdAt: host.image(ref).createdAt, createdBy: 'ADD rootfs', comment: '', sizeBytes: 1, tags: host.image(ref).tags }]),

@@ -10,8 +10,9 @@ import { asHostCall, bodyOf, hostRoute, type HostCall } from './host-route.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
-import type { RuntimeImages } from '../runtimes/runtime-images.js';
 import { networkRoutes } from './network-routes.js';
+import { processRoutes } from './process-routes.js';
+import type { RuntimeImages } from '../runtimes/runtime-images.js';
 import { volumeRoutes, volumeViews } from './volume-routes.js';
 
 const runtimeSchema = z.strictObject({ name: z.string() });
@@ -25,6 +26,7 @@ export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeIm
     ...networkRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
+    ...processRoutes(services),
     containerReachedRoute(services),
     hostRoute('POST', '/images/runtime', async (call) => runtimeImages.provide(call.tenantId, (await bodyOf(call, runtimeSchema)).name)),
     hostRoute('GET', '/disk-usage', (call) => diskUsage(services, call)),

@@ -1,7 +1,8 @@
 import type { TenantLimits } from '#contracts';
-import type { Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
+import type { ExecDeadlines } from './exec-deadlines.js';
 import type { ImageQuotas } from './image-quotas.js';
 
 /** The parts of the engine that a tenant's virtual host is made of. A tenant's name space of images is its id. */
@@ -12,6 +13,8 @@ export interface HostServices {
   readonly volumes: Volumes;
   readonly networks: Networks;
   readonly containers: Containers;
+  readonly processes: ContainerProcesses;
+  readonly deadlines: Pick<ExecDeadlines, 'set'>;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */

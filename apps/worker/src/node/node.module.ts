@@ -12,6 +12,7 @@ import { RunJournal } from '../runs/run-journal.js';
 import type { RunServices } from '../runs/run-services.js';
 import { hostRoutes } from '../host/host-routes.js';
 import type { Host } from '../host/open-host.js';
+import { processTunnelRoutes } from '../host/process-tunnel-routes.js';
 import { ActiveOperations } from '../operations/active-operations.js';
 import { OperationProcessor } from '../operations/operation-processor.js';
 import { operationRoutes } from '../operations/operation-routes.js';
@@ -72,7 +73,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     logger,
   });
   const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images), ...operationRoutes(activeOperations)];
-  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, logger });
+  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
     engine: engine.runtime,
