@@ -1,6 +1,6 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { CgroupUsage } from '../cgroups/index.js';
-import type { BindMount } from '../linux/index.js';
+import type { BindMount, ProcessIdentity } from '../linux/index.js';
 import type { WritableLayer } from '../snapshots/index.js';
 import type { GuestAgent } from './agent/agent.js';
 
@@ -64,8 +64,12 @@ export interface Sandbox {
   readonly tenantId: TenantId;
   readonly createdAt: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Its first process, as the node sees it. Of a sandbox that is dead, the pid may be another process's, with another start. */
+  readonly init: ProcessIdentity;
   /** Of its first process, as the node sees it. Another process's when the sandbox is dead. */
   readonly pid: number;
+  /** A process of one thread joins the sandbox's cgroup by writing "0" to each. Not while it is frozen. */
+  readonly cgroupJoinFiles: readonly string[];
   /** @throws CodedError `unavailable` when the sandbox is dead: its pid may be another process's by now */
   pinNetwork(): Promise<NetworkPin>;
   /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */

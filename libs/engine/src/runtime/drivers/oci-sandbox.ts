@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
 import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
-import { bootId, isRunning } from '../../linux/index.js';
+import { bootId, isRunning, type ProcessIdentity } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
 import type { NetworkPin, Sandbox, SandboxLimits } from '../runtime.js';
 import type { SandboxState } from '../sandbox-state.js';
@@ -38,6 +38,14 @@ export class OciSandbox implements Sandbox {
 
   get annotations(): Readonly<Record<string, string>> {
     return this.#parts.state.spec.annotations;
+  }
+
+  get init(): ProcessIdentity {
+    return this.#parts.state.init;
+  }
+
+  get cgroupJoinFiles(): readonly string[] {
+    return this.#parts.cgroup.joinFiles;
   }
 
   get pid(): number {
