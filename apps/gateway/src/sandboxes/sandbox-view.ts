@@ -7,6 +7,7 @@ const STATE_OF: Readonly<Record<ContainerView['state']['status'], SandboxState>>
   created: 'created',
   running: 'running',
   paused: 'paused',
+  restarting: 'restarting',
   exited: 'stopped',
   removing: 'removing',
   dead: 'removing',
