@@ -3,7 +3,6 @@ import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
-import type { ContainerProcesses } from '../processes.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
@@ -32,7 +31,7 @@ export class TenantContainers implements Containers {
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
   /** Attach and exec. */
-  readonly processes: ContainerProcesses = new TenantProcesses({
+  readonly processes = new TenantProcesses({
     find: (tenantId, text) => this.find(tenantId, text),
     all: (tenantId) => this.index.of(tenantId),
   });
