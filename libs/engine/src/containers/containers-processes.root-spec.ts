@@ -149,8 +149,8 @@ describe('the processes of containers', () => {
     expect(await probe(['sh', '-c', 'id -u; echo 0123456789; exit 1'])).toEqual({ exitCode: 1, output: Buffer.from('1000\n01234'), timedOut: false });
     expect(await probe(['sh', '-c', 'echo here; sleep 30 & sleep 30'], 200)).toEqual({ exitCode: 137, output: Buffer.from('here\n'), timedOut: true });
     await expect(probe(['nothing'])).rejects.toMatchObject({ code: 'invalid_argument', details: { exitCode: 127 } });
-    const dying = expect(probe(['sh', '-c', 'touch /tmp/runs; sleep 30'])).resolves.toMatchObject({ exitCode: 137, timedOut: false });
-    while ((await probe(['test', '-e', '/tmp/runs'])).exitCode !== 0) continue;
+    const dying = expect(probe(['sh', '-c', 'touch /dev/shm/runs; sleep 30'])).resolves.toMatchObject({ exitCode: 137, timedOut: false });
+    while ((await probe(['test', '-e', '/dev/shm/runs'])).exitCode !== 0) continue;
     await host.containers.kill(tenant, id);
     await dying;
     await expect(probe(['true'])).rejects.toMatchObject({ code: 'unavailable' });
