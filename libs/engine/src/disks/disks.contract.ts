@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, open, readFile, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, newId, type TenantId } from '#kernel';
 import type { TenantDisk, TenantDisks } from './disks.js';
