@@ -47,21 +47,33 @@ describe('sandboxes that stay', () => {
     expect((await anna.sandboxes.get('box')).state).toBe('running');
   });
 
+  it('stand in the network that they ask for, and in none unless they ask', async () => {
+    await anna.networks.create({ name: 'back' });
+    const inside = await anna.sandboxes.create({ image: 'busybox', name: 'inside', command: ['sleep', '1000'], network: { mode: 'back', aliases: ['db'], ports: [{ port: 80, hostPort: 8080 }] } });
+    expect(inside.network).toMatchObject({ mode: 'back', addresses: [{ network: 'back', ipv4: expect.stringMatching(/^172\./) as string }], ports: [{ port: 80, hostPort: 8080, protocol: 'tcp' }] });
+    expect((await anna.sandboxes.get('box')).network).toMatchObject({ mode: 'none', addresses: [], ports: [] });
+    await expect(anna.sandboxes.create({ image: 'busybox', network: { mode: 'nowhere' } })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(anna.sandboxes.create({ image: 'busybox', name: 'second', command: ['sleep', '9'], network: { mode: 'back', ports: [{ port: 80, hostPort: 8080 }] } })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(anna.sandboxes.get('second')).rejects.toMatchObject({ code: 'not_found' });
+    await anna.sandboxes.remove('inside', { force: true });
+    await anna.networks.remove('back');
+  });
+
   it('tell what happens to them', async () => {
     const heard: HostEventFrame[] = [];
-    const over = new AbortController();
+    let begun = false;
     const live = (async () => {
-      for await (const event of anna.events.follow({ types: ['sandbox'], subjects: ['told'], signal: over.signal })) {
-        heard.push(event);
-        if (event.action === 'remove') break;
+      for await (const event of anna.events.follow({ types: ['sandbox', 'volume'] })) {
+        if (event.type === 'volume') begun = true;
+        else if (heard.push(event) > 0 && event.action === 'remove') return;
       }
     })();
-    // The stream says nothing of when it begins: a first sandbox is made again until it is heard of.
-    while (heard.length === 0) {
-      await anna.sandboxes.create({ image: 'busybox', name: 'told', start: false });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      if (heard.length === 0) await anna.sandboxes.remove('told');
+    // The stream does not say when it begins: something else happens until it is heard of.
+    for (let count = 0; !begun; count += 1) {
+      await anna.volumes.create({ name: `until-heard-${String(count)}` });
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    await anna.sandboxes.create({ image: 'busybox', name: 'told', start: false });
     await anna.sandboxes.start('told');
     await anna.sandboxes.wait('told', 'stopped', { timeoutMs: 10_000 });
     await anna.sandboxes.remove('told');

@@ -9,6 +9,7 @@ import { registerKeys } from './commands/keys.js';
 import { registerLogin } from './commands/login.js';
 import { registerLogs } from './commands/logs.js';
 import { registerMachine } from './commands/machine.js';
+import { registerNetworks } from './commands/networks.js';
 import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
 import { registerSandboxes } from './commands/sandboxes.js';
@@ -37,6 +38,7 @@ function buildProgram(): Command {
   registerImages(program);
   registerVolumes(program);
   registerSandboxes(program);
+  registerNetworks(program);
   registerEvents(program);
   registerTenants(program);
   registerKeys(program);

@@ -1,4 +1,7 @@
-import { pageSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
+import { pageSchema, processFrameSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type ProcessExit, type ProcessOutput, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
+import { JsonSocket } from './json-socket.js';
+import { processFrameOf } from './process-frames.js';
+import { resumed, type ResumeOptions } from './resumed.js';
 import type { Transport } from './transport.js';
 
 export interface ListSandboxes {
@@ -15,6 +18,16 @@ export interface StopOptions {
   readonly signal?: string;
   /** Until SIGKILL; -1: for ever. */
   readonly timeoutSeconds?: number;
+}
+
+export interface SandboxLogOptions extends ResumeOptions {
+  /** Output up to this `seq` is known; default 0: from the start. */
+  readonly after?: number;
+  readonly follow?: boolean;
+  /** Only what was written then or later: milliseconds since the epoch. */
+  readonly since?: number;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
 }
 
 /** The longest that one call waits. */
@@ -87,6 +100,26 @@ export class SandboxesApi {
       const { status, value } = await this.transport.answer({ method: 'GET', path: `${sandboxPath(ref)}/wait`, query: { state, timeoutMs: Math.max(1, Math.floor(Math.min(left, WAIT_MS))) }, signal }, sandboxViewSchema);
       if (status === 200) return value;
     }
+  }
+
+  /** What its main program has written, in all its runs; with `follow` also what it writes, until it ends. A connection that breaks is made anew behind the last frame. */
+  async *logs(ref: string, options: SandboxLogOptions = {}): AsyncGenerator<ProcessOutput | ProcessExit> {
+    const { follow = false, since = 0, stdout = true, stderr = true, signal } = options;
+    let after = options.after ?? 0;
+    const path = `${sandboxPath(ref)}/logs`;
+    if (!follow) {
+      for await (const line of this.transport.lines({ method: 'GET', path, query: { after, since, stdout, stderr }, signal })) yield processFrameOf(line);
+      return;
+    }
+    yield* resumed<ProcessOutput | ProcessExit>('the log', options, {
+      connect: () => new JsonSocket(this.transport, { path, query: { after: String(after), since: String(since), stdout: String(stdout), stderr: String(stderr) }, schema: processFrameSchema, signal }),
+      isNew: (frame) => {
+        if (frame.type === 'exit') return true;
+        if (frame.seq <= after) return false;
+        after = frame.seq;
+        return true;
+      },
+    });
   }
 
   #verb(ref: string, name: string, body?: object): Promise<SandboxView> {

@@ -86,6 +86,20 @@ export class RemoteTenantHost implements TenantHost {
   createContainer = (request: contracts.CreateContainerBody) => this.json('POST', '/containers', {}, z.object({ id: z.string(), warnings: z.array(z.string()) }), { body: { json: request } });
   startContainer = (ref: string) => this.verb('start', ref);
   stopContainer = (ref: string, options: Options<'stopContainer'>[1]) => this.verb('stop', ref, options);
+  restartContainer = async (ref: string, options: Options<'restartContainer'>[1]): Promise<void> => {
+    await this.verb('restart', ref, options);
+  };
+  updateContainer = (ref: string, change: contracts.UpdateContainerBody) => this.json('POST', '/container/update', { ref }, z.object({ warnings: z.array(z.string()) }), { body: { json: change } });
+  containerTop = (ref: string, psArgs: string) => this.json('GET', '/container/top', { ref, psArgs }, contracts.processTableSchema);
+
+  async *containerStats(ref: string, { once }: Options<'containerStats'>[1], signal: AbortSignal): AsyncGenerator<contracts.ContainerStatsView, void, undefined> {
+    for await (const line of linesOf(await this.stream('GET', '/container/stats', { ref, once }, { signal }))) {
+      const failure = failureIn(line);
+      if (failure !== undefined) throw failure;
+      yield checked(contracts.containerStatsSchema, line);
+    }
+  }
+
   killContainer = async (ref: string, signal?: string): Promise<void> => {
     await this.verb('kill', ref, { signal });
   };

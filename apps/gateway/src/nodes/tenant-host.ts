@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type {
   CommitContainerBody,
+  ContainerStatsView,
   ContainerView,
   CreateContainerBody,
   CreateVolumeBody,
@@ -10,10 +11,12 @@ import type {
   ImageHistory,
   ImageRemovals,
   ImageSummary,
+  ProcessTableView,
   ProgressLine,
   RegistryAuthBody,
   SandboxCondition,
   TenantLimits,
+  UpdateContainerBody,
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
@@ -77,6 +80,12 @@ export interface TenantHost {
   /** False: it ran already. */
   startContainer(ref: string): Promise<boolean>;
   stopContainer(ref: string, options: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
+  restartContainer(ref: string, options: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<void>;
+  updateContainer(ref: string, change: UpdateContainerBody): Promise<{ readonly warnings: string[] }>;
+  /** `psArgs`: of `ps`; '' its full format. */
+  containerTop(ref: string, psArgs: string): Promise<ProcessTableView>;
+  /** Each second, or once. Ends when the container is removed. */
+  containerStats(ref: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncIterable<ContainerStatsView>;
   killContainer(ref: string, signal?: string): Promise<void>;
   pauseContainer(ref: string): Promise<void>;
   unpauseContainer(ref: string): Promise<void>;

@@ -7,6 +7,7 @@ const STATE_OF: Readonly<Record<ContainerView['state']['status'], SandboxState>>
   created: 'created',
   running: 'running',
   paused: 'paused',
+  restarting: 'restarting',
   exited: 'stopped',
   removing: 'removing',
   dead: 'removing',
@@ -61,8 +62,13 @@ function limitsOf({ request: { limits } }: ContainerView): SandboxView['limits']
   };
 }
 
-function networkOf({ request: { network } }: ContainerView): SandboxView['network'] {
-  return { mode: network?.mode ?? 'none', egress: network?.egress ?? { kind: 'all' }, addresses: [], ports: [] };
+function networkOf({ request, network }: ContainerView): SandboxView['network'] {
+  return {
+    mode: network.mode,
+    egress: request.network?.egress ?? { kind: 'all' },
+    addresses: network.endpoints.flatMap(({ networkName, ipv4Address, macAddress, gateway }) => (ipv4Address === '' ? [] : [{ network: networkName, ipv4: ipv4Address, mac: macAddress, gateway }])),
+    ports: network.ports.map(({ containerPort, protocol, hostIp, hostPort }) => ({ port: containerPort, protocol, hostAddress: hostIp, hostPort })),
+  };
 }
 
 function iso(milliseconds: number): string {

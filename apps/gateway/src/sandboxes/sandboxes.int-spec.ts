@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorBody, Page, SandboxView } from '#contracts';
 import { startDockerFixture, type DockerFixture } from '../protocols/docker/docker-fixture.contract.js';
 import type { Answer } from '../testing/gateway-fixture.contract.js';
@@ -93,9 +94,16 @@ describe('sandboxes over REST', () => {
     expect((await call('GET', `/${id}/wait?state=running`)).status).toBe(200);
     const late = await call('GET', `/${id}/wait?state=stopped&timeoutMs=50`);
     expect({ status: late.status, state: late.body.state }).toEqual({ status: 202, state: 'running' });
-    const [stopped] = await Promise.all([call('GET', `/${id}/wait`), call('POST', `/${id}/kill`)]);
+    // The one that waits asks first.
+    const whileWaiting = async (path: string, act: () => Promise<unknown>): Promise<Answer<SandboxView>> => {
+      const waiting = call('GET', path);
+      await sleep(100);
+      await act();
+      return waiting;
+    };
+    const stopped = await whileWaiting(`/${id}/wait`, () => call('POST', `/${id}/kill`));
     expect({ status: stopped.status, state: stopped.body.state }).toEqual({ status: 200, state: 'stopped' });
-    const [removed] = await Promise.all([call('GET', `/${id}/wait?state=removed`), call('DELETE', `/${id}`)]);
+    const removed = await whileWaiting(`/${id}/wait?state=removed`, () => call('DELETE', `/${id}`));
     expect({ status: removed.status, state: removed.body.state }).toEqual({ status: 200, state: 'removed' });
     expect((await refused('GET', `/${id}/wait`)).status).toBe(404);
     expect(await refused('GET', `/${id}/wait?state=gone`)).toMatchObject({ status: 400, paths: ['state'] });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import { Readable } from 'node:stream';
-import type { ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
+import type { ContainerStatsView, ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
 import { MemoryFiles } from './memory-files.contract.js';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
@@ -237,6 +237,30 @@ export class MemoryHosts implements TenantHosts {
         host.end(one, 143);
         return Promise.resolve(true);
       },
+      restartContainer: async (ref) => {
+        const one = host.container(ref);
+        if (one.state.status === 'running') host.end(one, 143);
+        host.start(ref);
+        return Promise.resolve();
+      },
+      updateContainer: async (ref, change) => {
+        const one = host.container(ref);
+        host.calls.push({ name: 'update', given: change });
+        one.request = { ...one.request, limits: { ...one.request.limits, ...change.limits } };
+        return Promise.resolve({ warnings: [] });
+      },
+      containerTop: async (ref, psArgs) => {
+        host.calls.push({ name: 'top', given: { ref: host.container(ref).name, psArgs } });
+        return Promise.resolve({ titles: ['PID', 'CMD'], processes: [['1', 'sh']] });
+      },
+      containerStats: async function* (ref, { once }, signal) {
+        const { id, name, state } = host.container(ref);
+        for (let second = 0; !signal.aborted; second += 1) {
+          yield await Promise.resolve(statsOf({ id, name }, state.status === 'running' ? second + 1 : 0));
+          if (once) return;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      },
       killContainer: async (ref) => {
         const one = host.container(ref);
         if (one.state.status !== 'running') throw new CodedError('conflict', `Container ${one.id} is not running`);
@@ -310,6 +334,21 @@ export class MemoryHosts implements TenantHosts {
       drop: gone,
     };
   }
+}
+
+/** @param second 0: it does not run */
+function statsOf({ id, name }: { readonly id: string; readonly name: string }, second: number): ContainerStatsView {
+  return {
+    id,
+    name,
+    readAt: second * 1000,
+    cgroupVersion: 2,
+    cpu: { totalNs: second * 500, userNs: second * 300, kernelNs: second * 200, perCpuNs: [], systemNs: second * 4000, onlineCpus: 2, throttling: { periods: 1, throttledPeriods: 0, throttledNs: 0 } },
+    memory: { usageBytes: 4096, peakBytes: 8192, failures: 0, limitBytes: 65_536, counters: { inactive_file: 96 } },
+    pids: { current: 1, limit: 0 },
+    io: [{ major: 8, minor: 0, readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 }],
+    networks: { eth0: { rxBytes: 1, rxPackets: 2, rxErrors: 3, rxDropped: 4, txBytes: 5, txPackets: 6, txErrors: 7, txDropped: 8 } },
+  };
 }
 
 /** Pulls and pushes that say what they were asked. `missing` is in no registry, `broken` breaks in the middle, `endless` never ends. */

@@ -74,7 +74,8 @@ function agentArguments(privileges: SandboxPrivileges | undefined): string[] {
 function allMounts(spec: BundleSpec): OciMount[] {
   const more = spec.mounts ?? [];
   const own = ownMounts(spec);
-  return [...own.filter(({ destination }) => destination !== SHM || more.every((mount) => mount.destination !== SHM)), ...more];
+  const hasShm = spec.privileges?.shmBytes !== 0 && more.every((mount) => mount.destination !== SHM);
+  return [...own.filter(({ destination }) => destination !== SHM || hasShm), ...more];
 }
 
 /** config.json of the OCI runtime-spec, 1.0. Its one process is the guest agent, PID 1, root of its own user name space. */

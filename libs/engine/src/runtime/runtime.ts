@@ -1,5 +1,5 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
-import type { CgroupUsage } from '../cgroups/index.js';
+import type { CgroupFeatures, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups/index.js';
 import type { BindMount, ProcessIdentity } from '../linux/index.js';
 import type { WritableLayer } from '../snapshots/index.js';
 import type { GuestAgent } from './agent/agent.js';
@@ -10,6 +10,8 @@ export interface SandboxLimits {
   readonly cpuMillis: number;
   /** Of the writable layer. */
   readonly diskBytes: number;
+  /** Of the cgroup, beside those above; a quota here takes the place of `cpuMillis`. */
+  readonly more?: Omit<CgroupLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>;
 }
 
 export interface SandboxSpec {
@@ -54,7 +56,7 @@ export interface SandboxPrivileges {
   /** Names (`CAP_CHOWN`) that processes of the sandbox may have at most, inside its own user name space. */
   readonly capabilities: readonly string[];
   readonly readOnlyRootfs: boolean;
-  /** Of /dev/shm, bytes. */
+  /** Of /dev/shm, bytes; 0: there is none. */
   readonly shmBytes: number;
 }
 
@@ -72,11 +74,15 @@ export interface Sandbox {
   readonly cgroupJoinFiles: readonly string[];
   /** @throws CodedError `unavailable` when the sandbox is dead: its pid may be another process's by now */
   pinNetwork(): Promise<NetworkPin>;
-  /** @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
-  connect(after: number): Promise<GuestAgent>;
+  /** `after` as in `ConnectOptions`. @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
+  connect(after: number | 'kept'): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;
   resetMemoryPeak(): Promise<void>;
-  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void>;
+  figures(): Promise<CgroupFigures>;
+  /** Of its processes, the agent's too, as the node sees them. */
+  pids(): Promise<number[]>;
+  /** Not of the disk. @throws CodedError `failed_precondition` (more is in use), `invalid_argument` */
+  updateLimits(limits: Partial<Omit<SandboxLimits, 'diskBytes'>>): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Kills everything in it and removes every trace. Idempotent. */
@@ -95,5 +101,7 @@ export interface SandboxRuntime {
    */
   list(): Promise<Sandbox[]>;
   get(id: SandboxId): Promise<Sandbox | undefined>;
+  /** What limits this machine knows. */
+  features(): Promise<CgroupFeatures>;
   close(): Promise<void>;
 }

@@ -9,6 +9,7 @@ export const CONTAINER_FILTERS = [
   'ancestor', 'before', 'expose', 'exited', 'health', 'id', 'isolation', 'is-task', 'label', 'label!', 'name', 'network', 'publish', 'since', 'status', 'volume',
 ] as const;
 const STATES = new Set(['created', 'running', 'paused', 'exited', 'removing', 'dead', 'restarting']);
+const HEALTHS = new Set(['none', 'starting', 'healthy', 'unhealthy']);
 
 export interface Listing {
   readonly all: boolean;
@@ -23,12 +24,13 @@ export interface Listing {
 export function selectContainers(containers: readonly ContainerView[], filters: DockerFilters, { all, limit }: Listing, images: readonly ImageSummary[]): ContainerView[] {
   const every = all || limit > 0 || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
   for (const state of filters.get('status')) if (!STATES.has(state)) throw badParameter(`invalid filter 'status=[${state}]'`);
+  for (const health of filters.get('health')) if (!HEALTHS.has(health)) throw badParameter(`invalid filter 'health=[${health}]'`);
   for (const code of filters.get('exited')) if (!/^-?\d{1,9}$/.test(code)) throw badParameter(`invalid filter 'exited=[${code}]'`);
   const before = momentOf('before', containers, filters);
   const since = momentOf('since', containers, filters);
   const ancestors = filters.has('ancestor') ? new Set(filters.get('ancestor').map((text) => findImage(images, text)?.id)) : undefined;
   const selected = containers
-    .filter(({ state }) => every || state.status === 'running' || state.status === 'paused')
+    .filter(({ state }) => every || ['running', 'paused', 'restarting'].includes(state.status))
     .filter(
       (container) =>
         (before === undefined || container.createdAt < before) &&
@@ -42,10 +44,8 @@ export function selectContainers(containers: readonly ContainerView[], filters: 
 
 function accepts(container: ContainerView, filters: DockerFilters): boolean {
   const { state, mounts, network } = container;
-  // Neither health checks nor tasks are there: what asks for one finds nothing.
-  const nothing = !filters.has('health') || filters.get('health').includes('none');
   return (
-    nothing &&
+    filters.exact('health', state.health?.status ?? 'none') &&
     filters.prefix('id', container.id) &&
     (filters.matches('name', container.name) || filters.matches('name', `/${container.name}`)) &&
     filters.exact('status', state.status) &&

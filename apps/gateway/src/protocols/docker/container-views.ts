@@ -4,6 +4,9 @@ import { networkMode, networkSettings, networksOf, portList } from './container-
 import { objectOf } from './image-views.js';
 import { humanDuration, rfc3339Nano, unixSeconds, ZERO_TIME } from './times.js';
 
+const NANOS_PER_MILLI_CPU = 1_000_000;
+const NS_PER_MS = 1_000_000;
+
 /** One line of `docker ps`. */
 export function toContainerSummary(container: ContainerView, now: number): object {
   const { request } = container;
@@ -37,9 +40,9 @@ export function toContainerInspect(container: ContainerView): object {
     Args: container.args,
     State: {
       Status: state.status,
-      Running: state.status === 'running' || state.status === 'paused',
+      Running: ['running', 'paused', 'restarting'].includes(state.status),
       Paused: state.status === 'paused',
-      Restarting: false,
+      Restarting: state.status === 'restarting',
       OOMKilled: state.oomKilled,
       Dead: state.status === 'dead',
       Pid: state.pid,
@@ -47,6 +50,7 @@ export function toContainerInspect(container: ContainerView): object {
       Error: state.error,
       StartedAt: state.startedAt === null ? ZERO_TIME : rfc3339Nano(state.startedAt),
       FinishedAt: state.finishedAt === null ? ZERO_TIME : rfc3339Nano(state.finishedAt),
+      ...(state.health === undefined ? {} : { Health: toHealth(state.health) }),
     },
     Image: container.imageId,
     // The files of the engine are the node's own.
@@ -81,6 +85,7 @@ export function toContainerInspect(container: ContainerView): object {
       Entrypoint: effective.entrypoint,
       ExposedPorts: effective.exposedPorts.length === 0 ? null : Object.fromEntries(effective.exposedPorts.map((port) => [port, {}])),
       Labels: effective.labels,
+      ...(effective.health === undefined ? {} : { Healthcheck: toHealthcheck(effective.health) }),
     },
     NetworkSettings: networkSettings(container),
   };
@@ -96,7 +101,7 @@ function hostConfigOf(container: ContainerView): object {
     NetworkMode: networkMode(container),
     Links: host.Links === null ? null : host.Links.map((link) => linkView(link, name)),
     LogConfig: { Type: host.LogConfig.Type === '' ? 'json-file' : host.LogConfig.Type, Config: host.LogConfig.Config },
-    RestartPolicy: { Name: host.RestartPolicy.Name === '' ? 'no' : host.RestartPolicy.Name, MaximumRetryCount: host.RestartPolicy.MaximumRetryCount },
+    RestartPolicy: { Name: request.restart?.kind ?? 'no', MaximumRetryCount: request.restart?.maxRetries ?? 0 },
     IpcMode: host.IpcMode === '' ? 'private' : host.IpcMode,
     CgroupnsMode: 'private',
     Runtime: 'runc',
@@ -106,10 +111,44 @@ function hostConfigOf(container: ContainerView): object {
     CapDrop: capabilities.drop.length === 0 ? null : capabilities.drop,
     Privileged: capabilities.privileged,
     ReadonlyRootfs: request.readOnlyRootfs,
-    Memory: limits.memoryBytes ?? 0,
-    PidsLimit: limits.pids ?? null,
+    ...resourcesOf(limits),
     ShmSize: limits.shmBytes ?? 64 * 1024 * 1024,
   };
+}
+
+/** As they are now: `update` changes them. */
+function resourcesOf(limits: ContainerView['request']['limits']): object {
+  return {
+    Memory: limits.memoryBytes ?? 0,
+    MemoryReservation: limits.memoryReservationBytes ?? 0,
+    MemorySwap: limits.memorySwapBytes ?? 0,
+    NanoCpus: (limits.cpuMillis ?? 0) * NANOS_PER_MILLI_CPU,
+    CpuPeriod: limits.cpuPeriodUs ?? 0,
+    CpuQuota: limits.cpuQuotaUs ?? 0,
+    CpuShares: limits.cpuShares ?? 0,
+    CpusetCpus: limits.cpusetCpus ?? '',
+    CpusetMems: limits.cpusetMems ?? '',
+    BlkioWeight: limits.blkioWeight ?? 0,
+    PidsLimit: limits.pids ?? null,
+  };
+}
+
+type Health = NonNullable<ContainerView['state']['health']>;
+
+function toHealth({ status, failingStreak, log }: Health): object {
+  const Log = log.map(({ startedAt, finishedAt, exitCode, output }) => ({ Start: rfc3339Nano(startedAt), End: rfc3339Nano(finishedAt), ExitCode: exitCode, Output: output }));
+  return { Status: status, FailingStreak: failingStreak, Log };
+}
+
+/** Nanoseconds; what is not said is left out. */
+function toHealthcheck({ test, intervalMs, timeoutMs, startPeriodMs, startIntervalMs, retries }: NonNullable<ContainerView['effective']['health']>): object {
+  const times = { Interval: intervalMs * NS_PER_MS, Timeout: timeoutMs * NS_PER_MS, StartPeriod: startPeriodMs * NS_PER_MS, StartInterval: startIntervalMs * NS_PER_MS, Retries: retries };
+  return { Test: test, ...Object.fromEntries(Object.entries(times).filter(([, value]) => value !== 0)) };
+}
+
+function healthText({ health }: ContainerView['state']): string {
+  if (health === undefined) return '';
+  return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
 }
 
 /** `db:alias` → `/db:/web/alias`. */
@@ -124,7 +163,9 @@ export function statusText({ state, createdAt }: ContainerView, now: number): st
     case 'created':
       return 'Created';
     case 'running':
-      return `Up ${since(state.startedAt)}`;
+      return `Up ${since(state.startedAt)}${healthText(state)}`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
     case 'exited':

@@ -9,8 +9,6 @@ const NO_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "
 const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 /** What a person reads when a command meets something that is not there. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/^containers\/[^/]+\/(top|stats)$/, 'looking into a running container is not supported by this server'],
-  [/^containers\/[^/]+\/update$/, 'changing the limits of a container is not supported by this server'],
   [/^plugins(\/|$)/, 'plugins are not supported by this server'],
   [/^(build|build\/cancel|session|grpc)$/, 'building images is not supported by this server'],
 ];

@@ -6,9 +6,9 @@ import type { ContainerRecord } from './container-record.js';
 import { NO_NETWORK } from './network-plan.js';
 
 const RECORD = /^([0-9a-f]{64})\.json$/;
-const LEFTOVER = /^[0-9a-f]{64}\.(?:json\.[0-9a-f]+\.tmp|log)$/;
+const LEFTOVER = /^[0-9a-f]{64}\.(?:json\.[0-9a-f]+\.tmp|log|execs)$/;
 
-/** The records of containers as files: `<root>/<tenant>/<id>.json`, and beside each its log, the folder `<id>.log`. */
+/** The records of containers as files: `<root>/<tenant>/<id>.json`, and beside each the folders `<id>.log`, its log, and `<id>.execs`. */
 export class ContainerRecords {
   constructor(
     private readonly root: string,
@@ -37,6 +37,10 @@ export class ContainerRecords {
     return join(this.root, tenantId, `${id}.log`);
   }
 
+  execsFolder({ tenantId, id }: Pick<ContainerRecord, 'tenantId' | 'id'>): string {
+    return join(this.root, tenantId, `${id}.execs`);
+  }
+
   async dropTenant(tenantId: TenantId): Promise<void> {
     await rm(join(this.root, tenantId), { recursive: true, force: true });
   }
@@ -49,7 +53,7 @@ export class ContainerRecords {
     for (const name of names) {
       const id = RECORD.exec(name)?.[1];
       if (id === undefined) continue;
-      kept.add(`${id}.log`);
+      kept.add(`${id}.log`).add(`${id}.execs`);
       const record = parseRecord(await readFile(join(folder, name), 'utf8'));
       // Of before there were networks.
       if (record?.id === id && record.tenantId === tenantId) records.push({ ...record, network: record.network ?? NO_NETWORK });

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '#kernel';
+import type { Clock, Logger, TenantId } from '#kernel';
 import type { TenantDisks } from '../../disks/index.js';
 import type { HostEvents } from '../../events/index.js';
 import type { TenantImages } from '../../images/index.js';
@@ -20,8 +20,10 @@ export interface TenantContainersOptions {
   readonly trees: Pick<Trees, 'copyUp' | 'pack' | 'usage' | 'remove'>;
   readonly guestTrees: GuestTrees;
   readonly networks: Pick<Networks, 'get' | 'hostNamespace' | 'attach' | 'connect' | 'disconnect' | 'detach' | 'rename' | 'find'>;
-  readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get'>;
+  readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get' | 'features'>;
   readonly events: Pick<HostEvents, 'publish'>;
+  /** Before a container starts by its policy: the tenant's own limits are in force, though nobody of it has called yet. */
+  readonly prepareTenant?: (tenantId: TenantId) => Promise<void>;
   /** Of a container that asks for none. */
   readonly defaults: ContainerDefaults;
   readonly clock: Clock;

@@ -1,23 +1,21 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
-import type { GuestAgent, ProcessSpec, Sandbox, SandboxLimits } from '../../runtime/index.js';
+import type { GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
+import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
-import type { ContainerLog } from './container-log.js';
+import { sandboxLimits } from './container-limits.js';
 import type { ContainerNetwork, OpenNetwork } from './container-network.js';
 import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
-import { resolveUser, type GuestUser } from './guest-accounts.js';
+import type { GuestUser } from './guest-accounts.js';
+import { lookUpUser } from './guest-lookup.js';
 import { processEnv, startFailure } from './process-plan.js';
+import type { ProcessTable } from './process-table.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
-const ACCOUNTS_BYTES = 1024 * 1024;
-const FIRST_TERMINAL = { kind: 'pty', columns: 80, rows: 24 } as const;
-/** The agent is one process of the sandbox. */
-const AGENT_PIDS = 1;
-/** Of a sandbox whose writable layer lies on the tenant's disk, no tmpfs is made. */
-const NO_TMPFS_LAYER = 0;
+const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
 /** Brings a container's main process to life in a sandbox of its own. */
 export class ContainerStarter {
@@ -31,16 +29,16 @@ export class ContainerStarter {
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, log: ContainerLog, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
     const { clock, logger } = this.services;
     const network = await this.network.open(record);
     const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
-    const execution = new ContainerExecution({ sandbox, log, start: record.starts + 1, clock, logger });
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
       await onSandbox(execution);
       await this.network.attach(record, sandbox.pid);
-      await this.begin(record, execution, network);
+      await this.begin(record, execution, { network, size: processes.firstSize });
     } catch (error) {
       await execution.release();
       await this.network.detach(record);
@@ -54,17 +52,17 @@ export class ContainerStarter {
   /** For what an earlier life of the worker has recorded and not begun. */
   async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
     const network = await this.network.open(record);
-    await this.begin(record, execution, network).finally(() => network.close());
+    await this.begin(record, execution, { network, size: undefined }).finally(() => network.close());
   }
 
   /** Starts the process, or finds that an earlier life of the worker has. */
-  private async begin(record: ContainerRecord, execution: ContainerExecution, network: OpenNetwork): Promise<void> {
+  private async begin(record: ContainerRecord, execution: ContainerExecution, surroundings: Surroundings): Promise<void> {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
-      user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
+      user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
       await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user, network));
+      await execution.begin(processOf(record, user, surroundings));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
       const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
@@ -83,13 +81,13 @@ export class ContainerStarter {
       writableLayer,
       mounts: [...mounts, ...network.mounts],
       privileges: {
-        noNewPrivileges: false,
+        noNewPrivileges: request.noNewPrivileges ?? false,
         capabilities: containerCapabilities(request.capabilities),
         readOnlyRootfs: request.readOnlyRootfs,
-        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
+        shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
       },
       hostname: network.domainHostname,
-      limits: this.limitsOf(record),
+      limits: sandboxLimits(request.limits, this.services.defaults),
       network: network.sandbox,
       networkFiles: true,
       annotations: { [CONTAINER_ANNOTATION]: id },
@@ -106,20 +104,15 @@ export class ContainerStarter {
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');
     }
   }
-
-  private limitsOf({ request }: ContainerRecord): SandboxLimits {
-    const { limits } = request;
-    const { defaults } = this.services;
-    return {
-      memoryBytes: limits.memoryBytes ?? defaults.memoryBytes,
-      cpuMillis: limits.cpuMillis ?? defaults.cpuMillis,
-      pids: (limits.pids ?? defaults.pids) + AGENT_PIDS,
-      diskBytes: limits.diskBytes ?? NO_TMPFS_LAYER,
-    };
-  }
 }
 
-function processOf(record: ContainerRecord, user: GuestUser, network: Pick<OpenNetwork, 'hostname' | 'env'>): ProcessSpec {
+interface Surroundings {
+  readonly network: Pick<OpenNetwork, 'hostname' | 'env'>;
+  /** Of its terminal. */
+  readonly size: TerminalSize | undefined;
+}
+
+function processOf(record: ContainerRecord, user: GuestUser, { network, size }: Surroundings): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
@@ -130,16 +123,7 @@ function processOf(record: ContainerRecord, user: GuestUser, network: Pick<OpenN
     uid: user.uid,
     gid: user.gid,
     supplementaryGids: user.supplementaryGids,
-    stdio: tty ? FIRST_TERMINAL : { kind: 'pipes', stdin: openStdin },
+    rlimits: request.process.ulimits ?? {},
+    stdio: tty ? { kind: 'pty', ...(size ?? FIRST_SIZE) } : { kind: 'pipes', stdin: openStdin },
   };
-}
-
-/** Whatever a guest has put there in the place of a file is the same as no file. */
-async function readText(agent: GuestAgent, path: string): Promise<string> {
-  try {
-    return (await agent.readFile(path, ACCOUNTS_BYTES)).toString('utf8');
-  } catch (error) {
-    if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw error;
-    return '';
-  }
 }

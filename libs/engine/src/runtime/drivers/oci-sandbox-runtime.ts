@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf, isCodedError, isId, type SandboxId } from '#kernel';
-import type { Cgroup } from '../../cgroups/index.js';
+import type { Cgroup, CgroupFeatures } from '../../cgroups/index.js';
 import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type RootfsMount, type SpawnResult } from '../../linux/index.js';
 import { ociConfig } from '../bundle.js';
 import { sandboxMounts } from '../bundle-mounts.js';
@@ -102,6 +102,10 @@ export class OciSandboxRuntime implements SandboxRuntime {
     return Promise.resolve();
   }
 
+  features(): Promise<CgroupFeatures> {
+    return this.#options.cgroups.features();
+  }
+
   /** The folder comes first: by its name the next start finds whatever was made until there is a state in it. */
   async #make(spec: SandboxSpec, slot: number, paths: SandboxPaths): Promise<SandboxState> {
     const { spawner, ociRuntime } = this.#options;
@@ -175,8 +179,8 @@ export class OciSandboxRuntime implements SandboxRuntime {
   /** A tenant's parent that nobody has made yet gets no limits of its own. */
   async #ensureCgroup(spec: SandboxSpec): Promise<Cgroup> {
     const { cgroups } = this.#options;
-    const { memoryBytes, pids, cpuMillis } = spec.limits;
-    const limits = { memoryBytes, pids, cpuMillis };
+    const { memoryBytes, pids, cpuMillis, more } = spec.limits;
+    const limits = { memoryBytes, pids, cpuMillis, ...more };
     try {
       return await cgroups.ensureSandbox(spec.tenantId, spec.id, limits);
     } catch (error) {

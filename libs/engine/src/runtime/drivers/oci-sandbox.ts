@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
-import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
+import type { Cgroup, CgroupFigures, CgroupUsage } from '../../cgroups/index.js';
 import { bootId, isRunning, type ProcessIdentity } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
 import type { NetworkPin, Sandbox, SandboxLimits } from '../runtime.js';
@@ -62,7 +62,7 @@ export class OciSandbox implements Sandbox {
     throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id });
   }
 
-  async connect(after: number): Promise<GuestAgent> {
+  async connect(after: number | 'kept'): Promise<GuestAgent> {
     try {
       return await this.#parts.connectAgent({ socketPath: this.#parts.agentSocket, after, timeoutMs: CONNECT_TIMEOUT_MS });
     } catch (cause) {
@@ -80,8 +80,17 @@ export class OciSandbox implements Sandbox {
   }
 
   /** They live in the cgroup alone: a restart of the worker finds them there. */
-  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void> {
-    return this.#parts.cgroup.setLimits(limits);
+  updateLimits({ more, memoryBytes, pids, cpuMillis }: Partial<SandboxLimits>): Promise<void> {
+    const basic = { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(pids === undefined ? {} : { pids }), ...(cpuMillis === undefined ? {} : { cpuMillis }) };
+    return this.#parts.cgroup.setLimits({ ...basic, ...more });
+  }
+
+  figures(): Promise<CgroupFigures> {
+    return this.#parts.cgroup.figures();
+  }
+
+  pids(): Promise<number[]> {
+    return this.#parts.cgroup.pids();
   }
 
   freeze(): Promise<void> {
