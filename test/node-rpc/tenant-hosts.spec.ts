@@ -66,6 +66,7 @@ function anEngine() {
     volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
     networks: { drop: () => Promise.resolve(asked.push('networks.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
+    files: {},
     archives: {},
     processes: {},
     deadlines: {},

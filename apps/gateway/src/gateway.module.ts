@@ -14,18 +14,38 @@ import { ConnectionDrain } from './protocols/rest/connection-drain.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
+import { SandboxExecModule } from './sandbox-exec/sandbox-exec.module.js';
 import { SandboxesModule } from './sandboxes/sandboxes.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TlsModule } from './tls/tls.module.js';
 import { VolumesModule } from './volumes/volumes.module.js';
 
+/** One feature each. */
+const FEATURES = [
+  AuthModule,
+  ControlModule,
+  HealthModule,
+  HostEventsModule,
+  ImagesModule,
+  NetworksModule,
+  OperationsModule,
+  ReconcilerModule,
+  RunsModule,
+  SandboxExecModule,
+  SandboxesModule,
+  StreamsModule,
+  TenantsModule,
+  TlsModule,
+  VolumesModule,
+];
+
 @Module({})
 export class GatewayModule {
   static with(surroundings: Surroundings & { readonly docker?: DockerBackends }, routes: RouteTable, drain: ConnectionDrain): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), AuthModule, ControlModule, DockerModule.with(surroundings.docker), HealthModule, HostEventsModule, ImagesModule, NetworksModule, OperationsModule, ReconcilerModule, RunsModule, SandboxesModule, StreamsModule, TenantsModule, TlsModule, VolumesModule],
+      imports: [PlatformModule.with({ ...surroundings, ...(surroundings.docker === undefined ? {} : { hosts: surroundings.docker.hosts }) }), DockerModule.with(surroundings.docker), ...FEATURES],
       controllers: [RootController],
       providers: [{ provide: RouteTable, useValue: routes }, { provide: ConnectionDrain, useValue: drain }],
       exports: [RouteTable],

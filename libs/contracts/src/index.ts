@@ -1,6 +1,7 @@
 export * from './certificates.js';
 export * from './errors.js';
 export * from './host-containers.js';
+export * from './host-files.js';
 export * from './host-networks.js';
 export * from './host-event-frames.js';
 export * from './host-processes.js';
@@ -13,5 +14,6 @@ export * from './process-frames.js';
 export * from './run-limits.js';
 export * from './runs.js';
 export * from './runtimes.js';
+export * from './sandbox-execs.js';
 export * from './sandboxes.js';
 export * from './tenants.js';

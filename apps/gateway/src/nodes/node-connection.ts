@@ -12,6 +12,9 @@ const HEADERS_MS = 5 * 60_000;
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const STALL_MS = 60_000;
 
+/** Of an upload: a node that closed behind a refusal would do so under the rest of the body, and what it said would be lost. */
+const KEPT_OPEN = { connection: 'keep-alive' } as const;
+
 export interface NodeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
@@ -67,7 +70,7 @@ export class NodeConnection {
           ...headers,
           authorization: `Bearer ${this.token}`,
           ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-          ...(stream === undefined ? {} : { 'content-type': 'application/octet-stream', 'transfer-encoding': 'chunked' }),
+          ...(stream === undefined ? {} : { ...KEPT_OPEN, 'content-type': 'application/octet-stream', 'transfer-encoding': 'chunked' }),
         },
       });
       let answered = false;

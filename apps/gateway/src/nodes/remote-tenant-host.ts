@@ -2,11 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
+import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
 import type { HostProcesses } from './host-processes.js';
 import { checked, HostRpc, type Query, type Rest } from './host-rpc.js';
 import { failureIn, type NodeConnection, type NodeRequest } from './node-connection.js';
 import { linesOf, logChunksOf, oneValue } from './node-streams.js';
+import { RemoteHostFiles } from './remote-host-files.js';
 import { RemoteHostNetworks } from './remote-host-networks.js';
 import { RemoteHostProcesses } from './remote-host-processes.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
@@ -25,6 +27,7 @@ type Options<M extends keyof TenantHost> = TenantHost[M] extends (...args: infer
 
 /** A tenant's host over node RPC. */
 export class RemoteTenantHost implements TenantHost {
+  readonly files: HostFiles;
   readonly networks: HostNetworks;
   readonly processes: HostProcesses;
   private readonly rpc: HostRpc;
@@ -32,6 +35,7 @@ export class RemoteTenantHost implements TenantHost {
   /** `connect`: to its home node, for each call anew. */
   constructor(tenant: HostTenant, connect: () => Promise<NodeConnection>) {
     this.rpc = new HostRpc(tenant, connect);
+    this.files = new RemoteHostFiles(this.rpc);
     this.networks = new RemoteHostNetworks(this.rpc);
     this.processes = new RemoteHostProcesses(this.rpc);
   }

@@ -20,6 +20,7 @@ import type {
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
 import type { HostProcesses } from './host-processes.js';
 
@@ -108,6 +109,8 @@ export interface TenantHost {
   logs(ref: string, options: { readonly stdout: boolean; readonly stderr: boolean; readonly tail?: number; readonly sinceMs?: number; readonly untilMs?: number; readonly follow: boolean }, signal: AbortSignal): AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly timeMs: number; readonly bytes: Buffer }>;
   changes(ref: string): Promise<{ readonly path: string; readonly kind: 'modified' | 'added' | 'deleted' }[]>;
   exportContainer(ref: string, signal: AbortSignal): Promise<HostStream>;
+
+  readonly files: HostFiles;
 
   diskUsage(): Promise<DiskUsageView>;
   events(sinceNs: string | undefined, signal: AbortSignal): AsyncIterable<HostEventView>;

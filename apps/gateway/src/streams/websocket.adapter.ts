@@ -10,8 +10,6 @@ import { toRestError, type RestError } from '../protocols/rest/rest-error.js';
 import { keepAlive } from './keep-alive.js';
 import { UpgradeRoute } from './upgrade-route.js';
 
-/** Clients of our routes have next to nothing to say. */
-const MAX_PAYLOAD_BYTES = 4 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 const NOT_FOUND: RestError = { status: 404, code: 'not_found', message: 'no such WebSocket route: see /docs', details: {}, unexpected: false };
@@ -23,7 +21,8 @@ const NOT_WEBSOCKET: RestError = { status: 400, code: 'invalid_argument', messag
  */
 export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, WebSocket, { path?: string }> {
   private readonly routes: UpgradeRoute[] = [];
-  private readonly accepting = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES, perMessageDeflate: false, clientTracking: false });
+  /** By the size of the messages that they take. */
+  private readonly accepting = new Map<number, WebSocketServer>();
   private readonly server: Server;
   private readonly onUpgrade = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
     void this.upgrade(message, socket, head);
@@ -54,7 +53,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
     socket.once('close', callback);
   }
 
-  /** Our routes only send: what a client says is dropped (and more than 4 KiB of it closes the socket). */
+  /** By Nest: none. A gateway whose clients have something to say listens to the socket itself; of others what they say is dropped. */
   bindMessageHandlers(_socket: WebSocket, handlers: WsMessageHandler[]): void {
     if (handlers.length > 0) throw new Error('these WebSocket routes take no messages');
   }
@@ -87,7 +86,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       }
       const admitted = await found.route.decide({ message, parameters: found.parameters, query });
       socket.off('error', ignore);
-      this.accepting.handleUpgrade(message, socket, head, (accepted) => {
+      this.acceptorOf(found.route).handleUpgrade(message, socket, head, (accepted) => {
         this.accept(found.route, accepted, admitted);
       });
     } catch (error) {
@@ -95,6 +94,12 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       if (refusal.unexpected) this.logger.error({ err: asError(error), requestId: contextOf(message).id }, 'deciding on an upgrade failed unexpectedly');
       this.refuse(message, socket, refusal);
     }
+  }
+
+  private acceptorOf({ maxMessageBytes: maxPayload }: UpgradeRoute): WebSocketServer {
+    const known = this.accepting.get(maxPayload) ?? new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false, clientTracking: false });
+    this.accepting.set(maxPayload, known);
+    return known;
   }
 
   private accept(route: UpgradeRoute, socket: WebSocket, admitted: unknown): void {

@@ -30,8 +30,8 @@ class MemoryProcess {
     theirs.on('error', () => undefined);
     this.watchers.push({ socket: ours, request });
     for (const one of this.log) if (request.logs && one.seq > (request.after ?? 0)) this.render(ours, request, one);
-    if (this.exitCode !== undefined) this.close(ours, request);
-    void this.obey(ours, request);
+    if (this.exitCode !== undefined || !request.follow) this.close(ours, request);
+    this.obey(ours, request).catch(() => undefined);
     return { socket: theirs, tty: this.tty };
   }
 
@@ -54,6 +54,7 @@ class MemoryProcess {
   }
 
   private close(socket: Duplex, { format }: AttachRequest): void {
+    if (socket.writableEnded || socket.destroyed) return;
     if (format === 'frames') socket.write(frame('end', 0, Buffer.from(JSON.stringify({ exitCode: this.exitCode }))));
     socket.end();
   }
@@ -118,7 +119,11 @@ export class MemoryProcesses implements HostProcesses {
   };
 
   exec = async (name: ExecName): Promise<ExecView> => Promise.resolve(this.find(name).view);
-  execs = async (ref: string): Promise<ExecView[]> => Promise.resolve([...this.execsById.values()].map(({ view }) => view).filter(({ containerId }) => containerId === this.host.container(ref).id));
+  // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
+  execs = async (ref: string): Promise<ExecView[]> => {
+    const { id } = this.host.container(ref);
+    return [...this.execsById.values()].map(({ view }) => view).filter(({ containerId }) => containerId === id);
+  };
 
   // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
   startExec = async (name: ExecName): Promise<void> => {

@@ -3,6 +3,7 @@ import { EventEmitter, on } from 'node:events';
 import { Readable } from 'node:stream';
 import type { ContainerStatsView, ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
+import { MemoryFiles } from './memory-files.contract.js';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
 import { MemoryNetworks } from './memory-networks.contract.js';
 import { MemoryProcesses } from './memory-processes.contract.js';
@@ -23,6 +24,10 @@ export class MemoryHost {
   readonly containers: ContainerView[] = [];
   readonly output = new Map<string, { stream: 'stdout' | 'stderr'; timeMs: number; bytes: Buffer }[]>();
   readonly kept: HostEventView[] = [];
+  /** Of all of its containers. */
+  readonly files = new MemoryFiles((ref) => {
+    this.container(ref);
+  });
   readonly bell = new EventEmitter<{ event: [HostEventView]; ended: [string] }>();
   readonly processes: MemoryProcesses = new MemoryProcesses(this);
   /** Events after this moment are all there. */
@@ -292,6 +297,7 @@ export class MemoryHosts implements TenantHosts {
         return Promise.resolve([{ path: '/etc', kind: 'modified' as const }, { path: '/etc/new', kind: 'added' as const }, { path: '/old', kind: 'deleted' as const }]);
       },
       exportContainer: async (ref) => Promise.resolve(Readable.from([Buffer.from(`tar of ${host.container(ref).name}`)], { objectMode: false })),
+      files: host.files,
       diskUsage: async () => Promise.resolve({ layersBytes: 100, images: host.images, containers: host.containers.map(({ id }) => ({ id, writableBytes: 5, rootfsBytes: 50 })), volumes: host.volumes.map((one) => ({ ...one, sizeBytes: 9 })), disk: null }),
       events: async function* (sinceNs, signal) {
         const live = on(host.bell, 'event', { signal });

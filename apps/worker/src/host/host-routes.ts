@@ -7,6 +7,7 @@ import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
 import { eventRoutes } from './event-routes.js';
 import { asHostCall, bodyOf, hostRoute, type HostCall } from './host-route.js';
+import { fileRoutes } from './file-routes.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
@@ -29,6 +30,7 @@ export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeIm
     ...processRoutes(services),
     containerReachedRoute(services),
     hostRoute('POST', '/images/runtime', async (call) => runtimeImages.provide(call.tenantId, (await bodyOf(call, runtimeSchema)).name)),
+    ...fileRoutes(services),
     hostRoute('GET', '/disk-usage', (call) => diskUsage(services, call)),
     ...eventRoutes(services),
     hostRoute('DELETE', '/', (call) => dropTenant(services, call.tenantId)),

@@ -1,5 +1,5 @@
 import type { TenantLimits } from '#contracts';
-import type { ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerFiles, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { ExecDeadlines } from './exec-deadlines.js';
@@ -15,6 +15,7 @@ export interface HostServices {
   readonly containers: Containers;
   readonly processes: ContainerProcesses;
   readonly deadlines: Pick<ExecDeadlines, 'set'>;
+  readonly files: ContainerFiles;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */

@@ -40,17 +40,18 @@ export interface Host {
 /** To be opened before the engine's spawner starts: disks that are mounted later reach its mount name space only then. */
 export async function openHost({ config, stores, engine, events, quotas, logger }: HostOptions): Promise<Host> {
   const root = join(config.dataDir, 'engine');
-  const { content, snapshots, trees, tenantImages: images } = stores;
+  const { content, snapshots, trees, guestTrees, tenantImages: images } = stores;
   const disks = await LoopDisks.open(join(root, 'disks'), { logger });
   const volumes = await TenantVolumes.open({ root: join(root, 'volumes'), disks, trees, events, logger });
   const networks = LinuxNetworks.open({ root: join(root, 'networks'), instance: config.cgroupRoot, program: join(config.nativeDir, 'sandbar-net'), spawner: engine.spawner, allowPrivateCidrs: [], logger });
-  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, networks, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
+  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
   const fetcher = new UrlFetcher(config.registries);
   const services: HostServices = {
     images,
     volumes,
     networks,
     containers,
+    files: containers.files,
     disks,
     events,
     cgroups: new TenantCgroups(engine.cgroups),

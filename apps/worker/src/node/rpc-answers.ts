@@ -6,7 +6,7 @@ import { pacedWrite } from './paced-write.js';
 export class RpcBytes {
   constructor(
     readonly source: AsyncIterable<Uint8Array>,
-    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string } = {},
+    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string; readonly headers?: Readonly<Record<string, string>> } = {},
   ) {}
 }
 
@@ -38,7 +38,7 @@ export async function sendBytes(response: ServerResponse, { source, options }: R
   const iterator = source[Symbol.asyncIterator]();
   const begin = (): void => {
     if (response.destroyed) return;
-    response.writeHead(200, { 'content-type': options.type ?? 'application/octet-stream' });
+    response.writeHead(200, { ...options.headers, 'content-type': options.type ?? 'application/octet-stream' });
     response.flushHeaders();
   };
   if (options.early === true) begin();

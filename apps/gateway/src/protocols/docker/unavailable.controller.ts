@@ -9,7 +9,6 @@ const NO_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "
 const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 /** What a person reads when a command meets something that is not there. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/^containers\/[^/]+\/archive$/, 'copying files from and to a container is not supported by this server'],
   [/^plugins(\/|$)/, 'plugins are not supported by this server'],
   [/^(build|build\/cancel|session|grpc)$/, 'building images is not supported by this server'],
 ];

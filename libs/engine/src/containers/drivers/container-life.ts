@@ -75,7 +75,7 @@ export class ContainerLife {
     return isUp(this.current);
   }
 
-  /** While it runs. */
+  /** While it runs; undefined also when what it runs in is just being made or taken up. */
   get sandbox(): Sandbox | undefined {
     return this.execution?.sandbox;
   }

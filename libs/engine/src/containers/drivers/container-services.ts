@@ -5,7 +5,7 @@ import type { TenantImages } from '../../images/index.js';
 import type { Networks } from '../../networks/index.js';
 import type { SandboxRuntime } from '../../runtime/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
-import type { Trees } from '../../tree/index.js';
+import type { GuestTrees, Trees } from '../../tree/index.js';
 import type { Volumes } from '../../volumes/index.js';
 
 /** What containers stand on. All of them have recovered before `recover` of the containers is called. */
@@ -18,6 +18,7 @@ export interface TenantContainersOptions {
   /** The tenant's disk is there (`ensure`) before its first container is made. */
   readonly disks: Pick<TenantDisks, 'find'>;
   readonly trees: Pick<Trees, 'copyUp' | 'pack' | 'usage' | 'remove'>;
+  readonly guestTrees: GuestTrees;
   readonly networks: Pick<Networks, 'get' | 'hostNamespace' | 'attach' | 'connect' | 'disconnect' | 'detach' | 'rename' | 'find'>;
   readonly runtime: Pick<SandboxRuntime, 'create' | 'list' | 'get' | 'features'>;
   readonly events: Pick<HostEvents, 'publish'>;

@@ -20,6 +20,7 @@ import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
 import type { StopOptions } from './container-stop.js';
 import { ContainerStorage } from './container-storage.js';
+import { ContainerTrees } from './container-trees.js';
 import { containerTop } from './container-top.js';
 import { lookUpNames } from './guest-lookup.js';
 import { HostIndex } from './host-index.js';
@@ -28,6 +29,7 @@ import { keepsOutput } from './log-shape.js';
 import { readLog } from './log-reader.js';
 import { ProcessTable } from './process-table.js';
 import { TenantProcesses } from './tenant-processes.js';
+import { TenantContainerFiles } from './tenant-container-files.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -36,6 +38,8 @@ const AT_ONCE = 16;
 
 /** The containers of every tenant of a node, their records and logs below one folder. */
 export class TenantContainers implements Containers {
+  /** Their files, running or not. */
+  readonly files: TenantContainerFiles;
   private readonly records: ContainerRecords;
   private readonly storage: ContainerStorage;
   private readonly maker: ContainerMaker;
@@ -55,6 +59,7 @@ export class TenantContainers implements Containers {
     this.storage = new ContainerStorage(services);
     const network = new ContainerNetwork(services, this.storage, { find: (tenantId, text) => this.find(tenantId, text), of: (tenantId) => this.index.of(tenantId) });
     this.maker = new ContainerMaker(services, this.records, this.storage, network);
+    this.files = new TenantContainerFiles(services.guestTrees, new ContainerTrees(services, this.storage), (tenantId, text) => this.find(tenantId, text));
     this.lifeParts = {
       services,
       records: this.records,

@@ -11,7 +11,7 @@ import { FsTenantImages, type ImageConfig } from '../../images/index.js';
 import { HelperSpawner } from '../../linux/index.js';
 import { connectAgent, createSandboxRuntime, crunRuntime, type SandboxRuntime } from '../../runtime/index.js';
 import { OverlaySnapshotter } from '../../snapshots/index.js';
-import { HelperTrees } from '../../tree/index.js';
+import { HelperGuestTrees, HelperTrees } from '../../tree/index.js';
 import { TenantVolumes } from '../../volumes/index.js';
 import { TenantContainers, type TenantContainersOptions } from '../index.js';
 import { Death } from './death.js';
@@ -56,6 +56,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
   const cgroupRoot = `containers-${name}-${process.pid}`;
   const cgroups = await createCgroupManager({ root: cgroupRoot });
   const trees = new HelperTrees({ program: join(base, 'sandbar-tree'), logger });
+  const guestTrees = new HelperGuestTrees({ program: join(base, 'sandbar-tree'), logger });
   const events = new MemoryHostEvents();
   const content = await FsContentStore.open(join(base, 'content'));
   const snapshots = await OverlaySnapshotter.open(join(base, 'snapshots'), { trees });
@@ -68,7 +69,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
     const runtime = createSandboxRuntime({ root: join(base, 'engine'), snapshots, cgroups, spawner, ociRuntime: crunRuntime(), agentBinary: join(base, 'sandbar-init'), connectAgent, logger });
     await runtime.recover();
     const defaults = { memoryBytes: 64 * MIB, cpuMillis: 1000, pids: 64, shmBytes: MIB };
-    const services: TenantContainersOptions = { root: containersRoot, images, snapshots, volumes, disks, trees, networks, runtime, events, defaults, clock: systemClock, logger };
+    const services: TenantContainersOptions = { root: containersRoot, images, snapshots, volumes, disks, trees, guestTrees, networks, runtime, events, defaults, clock: systemClock, logger };
     const containers = TenantContainers.open(services);
     await containers.recover();
     return { images, volumes, runtime, containers, services };

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
 import type { Cgroup, CgroupFigures, CgroupUsage } from '../../cgroups/index.js';
-import { bootId, isRunning } from '../../linux/index.js';
+import { bootId, isRunning, type ProcessIdentity } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
 import type { NetworkPin, Sandbox, SandboxLimits } from '../runtime.js';
 import type { SandboxState } from '../sandbox-state.js';
@@ -36,12 +36,20 @@ export class OciSandbox implements Sandbox {
     return this.#parts.state.createdAt;
   }
 
-  get annotations(): Readonly<Record<string, string>> {
-    return this.#parts.state.spec.annotations;
+  get init(): ProcessIdentity {
+    return this.#parts.state.init;
+  }
+
+  get cgroupJoinFiles(): readonly string[] {
+    return this.#parts.cgroup.joinFiles;
   }
 
   get pid(): number {
     return this.#parts.state.init.pid;
+  }
+
+  get annotations(): Readonly<Record<string, string>> {
+    return this.#parts.state.spec.annotations;
   }
 
   /** Open first, look then: what was opened is the sandbox's if its process is there afterwards. */
