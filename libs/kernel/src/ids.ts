@@ -42,7 +42,7 @@ export function parseId<K extends IdKind>(kind: K, value: unknown): Id<K> {
 
 /** Milliseconds since the epoch at which an id was made. */
 export function timeOfId(id: Id<IdKind>): number {
-  const value = [...id.slice(id.indexOf('_') + 1)].reduce((sum, digit) => (sum << 5n) | BigInt(ALPHABET.indexOf(digit)), 0n);
+  const value = Array.from(id.slice(id.indexOf('_') + 1)).reduce((sum, digit) => (sum << 5n) | BigInt(ALPHABET.indexOf(digit)), 0n);
   return Number(value >> 80n);
 }
 

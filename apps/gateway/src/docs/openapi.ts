@@ -46,6 +46,8 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/networks/prune': { labels: ['tier=test'] },
   'post /v1/networks/{ref}/connect': { container: 'web', aliases: ['www'] },
   'post /v1/networks/{ref}/disconnect': { container: 'web' },
+  'post /v1/sandboxes/{id}/files/directories': { path: '/srv/app/logs', parents: true },
+  'post /v1/sandboxes/{id}/files/moves': { from: '/tmp/new.conf', to: '/etc/app.conf', overwrite: true },
   'post /v1/sandboxes': { runtime: 'python', name: 'web', command: ['python3', '-m', 'http.server', '8000'], network: { mode: 'bridge', ports: [{ port: 8000 }] }, labels: { project: 'shop' } } satisfies CreateSandboxInput,
   'post /v1/sandboxes/{id}/stop': { timeoutSeconds: 5 },
   'post /v1/sandboxes/{id}/restart': { timeoutSeconds: 5 },

@@ -29,9 +29,6 @@ const SETS: readonly [family: string, text: string][] = [
   ['inet', 'map inet T ports_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }'],
 ];
 
-/** Of what is there, all but the pinned answers, which are not written down anywhere else. */
-const KEPT = 'pinned';
-
 const CHAINS: readonly Chain[] = [
   {
     name: 'arriving',
@@ -94,8 +91,7 @@ export function tableText(table: string, sets: readonly [family: string, text: s
   const lines = chains.map(([family]) => `add table ${family} ${table}`);
   for (const [, text] of sets) {
     const [kind = '', family = '', , name = ''] = text.split(' ');
-    lines.push(`add ${text.replace(' T ', ` ${table} `)}`);
-    if (name !== KEPT) lines.push(`flush ${kind} ${family} ${table} ${name}`);
+    lines.push(`add ${text.replace(' T ', ` ${table} `)}`, `flush ${kind} ${family} ${table} ${name}`);
   }
   for (const [family, list] of chains) {
     // All of them first: rules may name any.

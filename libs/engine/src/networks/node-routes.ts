@@ -12,7 +12,7 @@ export async function readNodeRoutes(file = '/proc/net/route'): Promise<NodeRout
   return lines.flatMap((line) => {
     const [interfaceName, destination, , , , , , mask] = line.split(/\s+/);
     if (interfaceName === undefined || destination === undefined || mask === undefined) return [];
-    const prefix = [...addressOf(mask).toString(2)].filter((bit) => bit === '1').length;
+    const prefix = 32 - Math.log2(2 ** 32 - addressOf(mask));
     return [{ interfaceName, destination: { base: addressOf(destination), prefix } }];
   });
 }

@@ -17,14 +17,14 @@ export interface BundleSpec {
   /** For runtimes that join the cgroup themselves. */
   readonly cgroupsPath?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** For a sandbox in another's network name space, in which the runtime is executed: a mounted sysfs of that. Absent: a name space of its own. */
+  readonly sysPath?: string;
   /** RLIMIT_CORE, soft and hard: no program below can raise it. */
   readonly coreLimit: number;
   /** Mounted behind those that every sandbox has; one at /dev/shm takes its place. */
   readonly mounts?: readonly OciMount[];
   /** Absent: that of a run. */
   readonly privileges?: SandboxPrivileges;
-  /** Of the network name space to join; absent: a new one. */
-  readonly networkPath?: string;
 }
 
 /** Host-wide facts of proc and sysfs that no name space hides. */
@@ -48,18 +48,19 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 const NAMESPACES = ['user', 'pid', 'mount', 'network', 'ipc', 'uts', 'cgroup'] as const;
 const SHM_BYTES = 64 * 1024 * 1024;
 
-/** Only who owns a network name space may mount its sysfs (sysfs(5)). A bind of the node's would show the node's interfaces. */
-const NO_SYSFS: OciMount = { destination: '/sys', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'nodev', 'mode=555', 'size=4k', 'nr_inodes=4', 'ro'] };
-
-function ownMounts({ agentPath, privileges, networkPath }: Pick<BundleSpec, 'agentPath' | 'privileges' | 'networkPath'>): OciMount[] {
+function ownMounts({ agentPath, sysPath, privileges }: BundleSpec): OciMount[] {
+  const shmBytes = privileges?.shmBytes ?? SHM_BYTES;
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     // Read-only once the devices are in it: nothing can be hidden there from a look at the disk quota.
     { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k', 'nr_inodes=64', 'ro'] },
     { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5', 'max=256'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${privileges?.shmBytes ?? SHM_BYTES}`] },
-    networkPath === undefined ? { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] } : NO_SYSFS,
+    { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`] },
+    // Only whoever owns a network name space may mount its sysfs.
+    sysPath === undefined
+      ? { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] }
+      : { destination: '/sys', type: 'bind', source: sysPath, options: ['bind', 'nosuid', 'noexec', 'nodev', 'ro'] },
     { destination: AGENT_GUEST_PATH, type: 'bind', source: agentPath, options: ['bind', 'ro', 'nosuid', 'nodev'] },
   ];
 }
@@ -99,7 +100,7 @@ export function ociConfig(spec: BundleSpec): object {
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     mounts: allMounts(spec),
     linux: {
-      namespaces: NAMESPACES.map((type) => (type === 'network' && spec.networkPath !== undefined ? { type, path: spec.networkPath } : { type })),
+      namespaces: NAMESPACES.filter((type) => type !== 'network' || spec.sysPath === undefined).map((type) => ({ type })),
       uidMappings: [mapping],
       gidMappings: [mapping],
       ...(spec.cgroupsPath === undefined ? {} : { cgroupsPath: spec.cgroupsPath }),

@@ -34,10 +34,10 @@ export interface SandboxSpec {
 }
 
 /**
- * `none`: a network name space of its own with nothing but loopback in it, which whoever knows the sandbox's pid can give more. Or one that is there
- * already and stays another's: programs have no power over it, and /sys, of which the kernel mounts only that of an own name space, is empty.
+ * `none`: a network name space of its own, with loopback and what is put into it. `join`: the one at that path (`/proc/<pid>/ns/net`), which is not the
+ * node's; over it the sandbox has no privileges, whatever its capabilities.
  */
-export type SandboxNetwork = 'none' | { readonly path: string };
+export type SandboxNetwork = 'none' | { readonly join: string };
 
 /** A network name space that stays what it is for as long as the pin is held, whatever happens to its processes. */
 export interface NetworkPin {
@@ -68,7 +68,7 @@ export interface Sandbox {
   readonly annotations: Readonly<Record<string, string>>;
   /** Its first process, as the node sees it. Of a sandbox that is dead, the pid may be another process's, with another start. */
   readonly init: ProcessIdentity;
-  /** Of its first process, as the node sees it. Another process's when the sandbox is dead. */
+  /** Of its first process, as the node sees it: `/proc/<pid>/ns/net` is its network. Another process may have it when the sandbox is dead. */
   readonly pid: number;
   /** A process of one thread joins the sandbox's cgroup by writing "0" to each. Not while it is frozen. */
   readonly cgroupJoinFiles: readonly string[];

@@ -61,7 +61,7 @@ export class ContainerNetwork {
     const targets = this.links.targets(record);
     const folder = await this.storage.networkFolder(record);
     await this.writeFiles(record, folder, targets, undefined);
-    const sandbox = kindOf(record.network.mode) === 'host' ? { path: await this.services.networks.hostNamespace(record.tenantId) } : 'none';
+    const sandbox = kindOf(record.network.mode) === 'host' ? { join: await this.services.networks.hostNamespace(record.tenantId) } : 'none';
     return { sandbox, mounts: this.mounts(record, folder), hostname: hostnameOf(record), domainHostname: domainHostnameOf(record), env: targets.env, close: () => Promise.resolve() };
   }
 
@@ -154,7 +154,7 @@ export class ContainerNetwork {
     if (!running || sandbox === undefined) throw new CodedError('conflict', `cannot join network of a non running container: ${other.id}`);
     const pin: NetworkPin = await sandbox.pinNetwork();
     const owner = this.ownerOf(other);
-    return { sandbox: { path: pin.path }, mounts: this.mounts(record, await this.storage.networkFolder(owner)), hostname: hostnameOf(owner), domainHostname: domainHostnameOf(owner), env: [], close: () => pin.release() };
+    return { sandbox: { join: pin.path }, mounts: this.mounts(record, await this.storage.networkFolder(owner)), hostname: hostnameOf(owner), domainHostname: domainHostnameOf(owner), env: [], close: () => pin.release() };
   }
 
   /** Whose files a container shows that may itself share another's. */

@@ -3,19 +3,25 @@ import { identifyProcess, isRunning, KeyedQueue } from '../../linux/index.js';
 import { spaceLine } from '../net-helper.js';
 import type { Attachment, AttachRequest, Endpoint, EndpointRequest, Network } from '../networks.js';
 import type { AttachmentState } from '../attachment-state.js';
+import type { NameResolver, PinnedAddress } from '../names/name-resolver.js';
 import { isContainerId, type AttachmentFiles } from './attachment-files.js';
 import { attachedElements, placeLines, portLines, removeLines, routeLines, sysctlLines } from './attachment-lines.js';
-import { portElement } from '../rule-elements.js';
+import { HOST_TABLE } from '../host-rules.js';
+import type { Ipv4 } from '../ipv4.js';
+import { pinnedElement, portElement, renewElements } from '../rule-elements.js';
 import { attachmentOf, endpointOf, gatewayPlace, portTargets, TenantAttachments, type Attached, type Place } from './tenant-attachments.js';
 import { TenantHost, type TenantHostParts } from './tenant-host.js';
+import { TenantNames } from './tenant-names.js';
 import type { BridgeNetwork, TenantNetworks } from './tenant-networks.js';
+
+/** That answers of the resolver have opened to one container. */
+const MOST_PINS = 2_048;
 
 export interface TenantSideParts extends TenantHostParts {
   readonly networks: TenantNetworks;
   readonly files: AttachmentFiles;
   readonly logger: Logger;
-  /** Gateways that answer for names have changed. */
-  readonly bridgesChanged: (side: TenantSide) => void;
+  readonly resolver: NameResolver;
   /** Readies the node for an uplink. */
   readonly openGate: () => Promise<void>;
 }
@@ -26,6 +32,7 @@ export class TenantSide {
   readonly #turns = new KeyedQueue();
   #host: Promise<TenantHost> | undefined;
   #open: TenantHost | undefined;
+  #names: TenantNames | undefined;
 
   constructor(readonly parts: TenantSideParts) {
     this.attachments = new TenantAttachments(parts.networks);
@@ -60,7 +67,9 @@ export class TenantSide {
     }
     const attached = this.attachments.all();
     const links = new Set(attached.flatMap(({ places }) => places.map(({ hostLink }) => hostLink)));
-    this.#opened(await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap(attachedElements) }));
+    const host = await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap(attachedElements) });
+    this.#opened(host);
+    await this.#listen(host);
   }
 
   /** Made with the first call. */
@@ -112,7 +121,7 @@ export class TenantSide {
         await this.#write(attached, false);
         await this.parts.helper.apply([host.spaceLine(), spaceLine('guest', attached.process), ...placeLines(attached, place, host.mtu), ...(before === undefined ? routeLines(attached) : [])]);
         await this.#write(attached, true);
-        return endpointOf(attached, place);
+        return endpointOf(place);
       } catch (error) {
         await this.#takeAway(attached, [place]);
         this.attachments.unplace(attached, place);
@@ -157,8 +166,10 @@ export class TenantSide {
 
   /** Of a network that has been removed. */
   async removeBridge(network: Network): Promise<void> {
-    await this.#open?.removeBridge(network);
-    this.parts.bridgesChanged(this);
+    const host = this.#open;
+    if (host === undefined) return;
+    await host.removeBridge(network);
+    await this.#listen(host);
   }
 
   /** Everything. No sandbox runs any more. */
@@ -166,10 +177,34 @@ export class TenantSide {
     await this.#turns.idle();
     const host = await this.#host;
     for (const attached of this.attachments.all()) this.attachments.release(attached);
-    this.#open = undefined;
-    this.#host = undefined;
+    this.release();
     await host?.drop();
     await this.parts.files.drop(this.tenantId);
+  }
+
+  /** Of what is in memory; what is set up stays. */
+  release(): void {
+    this.#names?.close();
+    this.#names = undefined;
+    this.#open = undefined;
+    this.#host = undefined;
+  }
+
+  /** Written down like everything else that is open: whoever takes it away must know of it. */
+  async #pin(source: Ipv4, addresses: readonly PinnedAddress[]): Promise<void> {
+    const asking = this.attachments.at(source);
+    if (asking === undefined) return;
+    await this.#turns.run(asking.containerId, async () => {
+      if (this.attachments.at(source) !== asking) return;
+      const now = Date.now();
+      for (const [address, until] of asking.pins) if (until <= now) asking.pins.delete(address);
+      if (asking.pins.size + addresses.length > MOST_PINS) throw new CodedError('resource_exhausted', `a container has at most ${MOST_PINS} open addresses`, {});
+      for (const { address, seconds } of addresses) asking.pins.set(address, Math.max(asking.pins.get(address) ?? 0, now + seconds * 1000));
+      await this.#write(asking, true);
+      const elements = asking.places.flatMap((place) => addresses.map(({ address }) => pinnedElement(place.address, address, (asking.pins.get(address) ?? now) - now)));
+      const host = await this.host();
+      await this.parts.helper.apply([host.spaceLine(), ...renewElements('host', HOST_TABLE, elements)]);
+    });
   }
 
   #restore(state: AttachmentState): boolean {
@@ -194,11 +229,16 @@ export class TenantSide {
   #opened(host: TenantHost): void {
     this.#open = host;
     this.#host = Promise.resolve(host);
-    this.parts.bridgesChanged(this);
+    const { holders, resolver, logger } = this.parts;
+    this.#names = new TenantNames({ socketPath: holders.socketOf(host.holder.uplink), networks: this.networks, attachments: this.attachments, resolver, pin: (source, addresses) => this.#pin(source, addresses), logger });
   }
 
   async #ensureBridge(host: TenantHost, bridge: BridgeNetwork): Promise<void> {
-    if (await host.ensureBridge(bridge)) this.parts.bridgesChanged(this);
+    if (await host.ensureBridge(bridge)) await this.#listen(host);
+  }
+
+  async #listen(host: TenantHost): Promise<void> {
+    await this.#names?.listen(host.gateways(this.networks.bridges()));
   }
 
   async #undoOnFailure<T>(attached: Attached, work: () => Promise<T>): Promise<T> {

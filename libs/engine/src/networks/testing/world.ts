@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { silentLogger } from '#kernel';
@@ -22,6 +22,8 @@ export interface Guest {
   readonly id: string;
   /** As its root, with all privileges over its own network. */
   sh(line: string): Promise<CommandResult>;
+  /** A web server on every address of it that answers with `text`. */
+  serve(port: number, text: string): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -92,12 +94,22 @@ async function startGuest(ended: (guest: Guest) => void): Promise<Guest> {
   const child = spawn('unshare', ['--user', '--map-root-user', '--net', 'sleep', '600'], { stdio: 'ignore' });
   const pid = child.pid ?? 0;
   await untilApart(pid);
+  const inside = ['-t', String(pid), '--user', '--preserve-credentials', '--net'];
+  const servers: ChildProcess[] = [];
   const guest: Guest = {
     pid,
     id: randomBytes(32).toString('hex'),
-    sh: (line) => run('nsenter', ['-t', String(pid), '--user', '--preserve-credentials', '--net', 'sh', '-c', line]),
+    sh: (line) => run('nsenter', [...inside, 'sh', '-c', line]),
+    serve: async (port, text) => {
+      const folder = await mkdtemp(join(tmpdir(), 'served-'));
+      await writeFile(join(folder, 'index.html'), text);
+      servers.push(spawn('nsenter', [...inside, 'busybox', 'httpd', '-f', '-p', String(port), '-h', folder], { stdio: 'ignore' }));
+      const listening = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+      for (let tries = 0; tries < 500 && !(await readFile(`/proc/${pid}/net/tcp6`, 'latin1')).includes(listening); tries += 1) await new Promise((wake) => setTimeout(wake, 10));
+    },
     end: async () => {
       ended(guest);
+      for (const server of servers) await ending(server);
       await ending(child);
     },
   };

@@ -124,9 +124,9 @@ export class OciSandboxRuntime implements SandboxRuntime {
       agentPath: this.#layout.agentProgram,
       idRange,
       coreLimit: this.#coreLimit,
+      ...(spec.network === 'none' ? {} : { sysPath: join(paths.mountPoint, 'sys') }),
       mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
       ...(privileges === undefined ? {} : { privileges }),
-      ...(spec.network === 'none' ? {} : { networkPath: spec.network.path }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
       ...(this.#seccompFilter === undefined ? {} : { annotations: this.#seccompFilter }),
     });
@@ -142,6 +142,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       bindsSetId: setId,
       cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
+      ...(spec.network === 'none' ? {} : { networkNamespace: spec.network.join }),
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);

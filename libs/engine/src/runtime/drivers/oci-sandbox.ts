@@ -36,10 +36,6 @@ export class OciSandbox implements Sandbox {
     return this.#parts.state.createdAt;
   }
 
-  get annotations(): Readonly<Record<string, string>> {
-    return this.#parts.state.spec.annotations;
-  }
-
   get init(): ProcessIdentity {
     return this.#parts.state.init;
   }
@@ -50,6 +46,10 @@ export class OciSandbox implements Sandbox {
 
   get pid(): number {
     return this.#parts.state.init.pid;
+  }
+
+  get annotations(): Readonly<Record<string, string>> {
+    return this.#parts.state.spec.annotations;
   }
 
   /** Open first, look then: what was opened is the sandbox's if its process is there afterwards. */
