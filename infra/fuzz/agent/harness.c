@@ -31,7 +31,7 @@ void process_start(struct asker asker, const struct start_request *request) {
   touch_strings(&request->argv);
   touch_strings(&request->env);
   touch(request->gids, request->gid_count * sizeof *request->gids);
-  for (uint32_t i = 0; i < request->limit_count; i++) sink += request->limits[i].resource + (uint32_t)request->limits[i].value;
+  for (uint32_t i = 0; i < request->limit_count; i++) sink += request->limits[i].resource + (uint32_t)request->limits[i].soft + (uint32_t)request->limits[i].hard;
   /* Answered late, perhaps to a connection that is gone. */
   held = asker;
 }
@@ -59,11 +59,19 @@ void process_resize(struct asker asker, const struct resize_request *request) {
   reply_ok(asker);
 }
 
+void process_flow(struct asker asker, const struct flow_request *request) {
+  if (request->process == 0 || request->process > INT32_MAX) abort();
+  sink += request->hold;
+  reply_ok(asker);
+}
+
 void process_kill_all(struct asker asker) {
   reply_ok(asker);
 }
 
 void processes_resume(void) {}
+void processes_disconnected(uint64_t connection) { sink += (uint32_t)connection; }
+uint32_t processes_highest(void) { return sink; }
 void process_event_held(struct event *event) { sink += event->charge; }
 void process_event_released(struct event *event) { touch(event->frame, event->frame_bytes); }
 

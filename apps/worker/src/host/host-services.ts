@@ -1,7 +1,8 @@
 import type { TenantLimits } from '#contracts';
-import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerFiles, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
+import type { ExecDeadlines } from './exec-deadlines.js';
 import type { ImageQuotas } from './image-quotas.js';
 
 /** The parts of the engine that a tenant's virtual host is made of. A tenant's name space of images is its id. */
@@ -10,7 +11,11 @@ export interface HostServices {
   readonly archives: ImageArchives;
   readonly transfers: ImageTransfers;
   readonly volumes: Volumes;
+  readonly networks: Networks;
   readonly containers: Containers;
+  readonly processes: ContainerProcesses;
+  readonly deadlines: Pick<ExecDeadlines, 'set'>;
+  readonly files: ContainerFiles;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */
@@ -27,8 +32,9 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, volumes, disks, images, events, quotas } = services;
+  const { containers, networks, volumes, disks, images, events, quotas } = services;
   await containers.drop(tenantId);
+  await networks.drop(tenantId);
   await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);

@@ -30,7 +30,7 @@ function stepAt() {
     step,
     time,
     usage,
-    start: (timeMs: number) => { step.onStarted({ type: 'started', seq: 1, processId: 2, timeUs: timeMs * 1000 }); },
+    start: (timeMs: number) => { step.onStarted({ type: 'started', pid: 2, seq: 1, processId: 2, timeUs: timeMs * 1000 }); },
     exit: (timeMs: number) => { step.onExit({ type: 'exit', seq: 9, processId: 2, timeUs: timeMs * 1000, exit }); },
   };
 }

@@ -79,12 +79,12 @@ static void take_stdio(const struct child_plan *plan) {
   if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && errno != ENOSYS) fail(STAGE_SETUP, errno);
 }
 
-static void set_limit(int resource, rlim_t value) {
+static void set_limit(int resource, rlim_t soft, rlim_t hard) {
   struct rlimit current;
   if (getrlimit((__rlimit_resource_t)resource, &current) < 0) fail(STAGE_IDENTITY, errno);
   /* Raising a hard limit needs a privilege that no sandbox has: the stricter of the two holds. */
-  rlim_t bounded = value < current.rlim_max ? value : current.rlim_max;
-  struct rlimit wanted = {.rlim_cur = bounded, .rlim_max = bounded};
+  rlim_t most = hard < current.rlim_max ? hard : current.rlim_max;
+  struct rlimit wanted = {.rlim_cur = soft < most ? soft : most, .rlim_max = most};
   if (setrlimit((__rlimit_resource_t)resource, &wanted) < 0) fail(STAGE_IDENTITY, errno);
 }
 
@@ -92,7 +92,7 @@ static void set_limits(const struct start_request *request) {
   setrlimit(RLIMIT_NOFILE, &inherited_nofile);
   for (uint32_t i = 0; i < request->limit_count; i++) {
     if (request->limits[i].resource >= RLIM_NLIMITS) fail(STAGE_IDENTITY, EINVAL);
-    set_limit((int)request->limits[i].resource, request->limits[i].value);
+    set_limit((int)request->limits[i].resource, request->limits[i].soft, request->limits[i].hard);
   }
 }
 
@@ -116,15 +116,19 @@ static void limit_capabilities(uint64_t keep) {
   if (syscall(SYS_capset, &header, sets) < 0) fail(STAGE_IDENTITY, errno);
 }
 
+/* Of a privileged process: what the agent has itself. */
+#define EVERY_CAPABILITY UINT64_MAX
+
 static void take_identity(const struct start_request *request) {
   const bool root = request->uid == 0;
+  const uint64_t most = request->privileged ? EVERY_CAPABILITY : root ? guest_privileges.root_capabilities : guest_privileges.user_bounding;
   gid_t gids[MAX_GIDS];
   for (uint32_t i = 0; i < request->gid_count; i++) gids[i] = request->gids[i];
-  limit_bounding_set(root ? guest_privileges.root_capabilities : guest_privileges.user_bounding);
+  limit_bounding_set(most);
   if (setgroups(request->gid_count, gids) < 0) fail(STAGE_IDENTITY, errno);
   if (setresgid(request->gid, request->gid, request->gid) < 0) fail(STAGE_IDENTITY, errno);
   if (setresuid(request->uid, request->uid, request->uid) < 0) fail(STAGE_IDENTITY, errno);
-  limit_capabilities(root ? guest_privileges.root_capabilities : 0);
+  limit_capabilities(root ? most : 0);
   if (guest_privileges.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(STAGE_IDENTITY, errno);
 }
 

@@ -59,6 +59,7 @@ static void connection_close(struct connection *connection) {
   if (connection == active) {
     active = NULL;
     files_reset();
+    processes_disconnected(connection->number);
   }
   give_back(connection->received, MAX_FRAME_BYTES, MAX_FRAME_BYTES);
   give_back(connection->send, SEND_BYTES, SEND_BYTES);
@@ -188,6 +189,7 @@ static void leave(struct connection *connection, enum bye_reason reason, const c
   if (connection == active) {
     active = NULL;
     files_reset();
+    processes_disconnected(connection->number);
   }
   connection->leaving = true;
   connection->leave_until_ms = clock_monotonic_ms() + LEAVE_MS;
@@ -204,16 +206,17 @@ static const char *greet(struct connection *connection, const struct frame *fram
   if (fault != NULL) return fault;
   if (connection->greeted) return "greeted twice";
   if (hello.version != PROTOCOL_VERSION) {
-    leave(connection, BYE_VERSION, "this agent speaks version 2");
+    leave(connection, BYE_VERSION, "this agent speaks version 3");
     return NULL;
   }
   uint64_t last = events_next() - 1;
-  uint8_t payload[20];
+  uint8_t payload[24];
   events_acknowledge(hello.after < last ? hello.after : last);
   events_rewind();
   put_u32(payload, PROTOCOL_VERSION);
   put_u64(payload + 4, events_oldest());
   put_u64(payload + 12, events_next());
+  put_u32(payload + 20, processes_highest());
   connection->greeted = true;
   processes_resume();
   if (!answer(connection, FRAME_WELCOME, 0, 0, payload, sizeof payload)) connection_close(connection);
@@ -229,6 +232,7 @@ static const char *request(struct connection *connection, const struct frame *fr
     struct stdin_request input;
     struct signal_request signal;
     struct resize_request resize;
+    struct flow_request flow;
     struct write_file_request write;
     struct read_file_request read;
     uint32_t process;
@@ -254,6 +258,9 @@ static const char *request(struct connection *connection, const struct frame *fr
       break;
     case FRAME_RESIZE:
       if ((fault = decode_resize(frame, &as.resize)) == NULL) process_resize(asker, &as.resize);
+      break;
+    case FRAME_FLOW:
+      if ((fault = decode_flow(frame, &as.flow)) == NULL) process_flow(asker, &as.flow);
       break;
     case FRAME_WRITE_FILE:
       fault = decode_write_file(frame, &as.write);

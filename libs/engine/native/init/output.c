@@ -38,7 +38,7 @@ static void pause_stream(struct source *source, bool *paused) {
 }
 
 static void pump(struct process *process, struct source *source, bool *paused, int *left, uint8_t stream) {
-  if (!events_room(process->held)) {
+  if (process->flow_held || !events_room(process->held)) {
     pause_stream(source, paused);
     return;
   }
@@ -90,7 +90,7 @@ void output_watch(struct process *process) {
 }
 
 static void resume(struct process *process, struct source *source, bool *paused) {
-  if (!*paused || !events_room(process->held)) return;
+  if (!*paused || process->flow_held || !events_room(process->held)) return;
   if (source_watch(source, EPOLLIN)) *paused = false;
 }
 
@@ -131,4 +131,11 @@ void output_resume(struct process *first) {
     resume(process, &process->out, &process->out_paused);
     resume(process, &process->err, &process->err_paused);
   }
+}
+
+void output_flow(struct process *process, bool hold) {
+  process->flow_held = hold;
+  if (hold) return;
+  resume(process, &process->out, &process->out_paused);
+  resume(process, &process->err, &process->err_paused);
 }

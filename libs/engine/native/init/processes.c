@@ -22,6 +22,7 @@
 
 static struct process *processes;
 static unsigned process_count;
+static uint32_t highest;
 
 struct process *process_find(uint32_t id) {
   struct process *process = processes;
@@ -77,8 +78,9 @@ static bool add_waiter(struct process *process, struct asker asker) {
 
 static void started(struct process *process) {
   process->state = PROCESS_RUNNING;
-  frame_header(process->started_frame, FRAME_STARTED, 0, process->id, 0, 8);
+  frame_header(process->started_frame, FRAME_STARTED, 0, process->id, 0, 12);
   put_u64(process->started_frame + HEADER_BYTES, clock_realtime_us());
+  put_u32(process->started_frame + HEADER_BYTES + 8, (uint32_t)process->pid);
   process->started = (struct event){.process = process, .frame = process->started_frame, .frame_bytes = sizeof process->started_frame};
   events_append(&process->started);
   output_watch(process);
@@ -197,6 +199,7 @@ static struct process *process_new(struct asker asker, const struct start_reques
   if (process == NULL) return NULL;
   process->id = request->process;
   process->pty = request->pty;
+  process->tied_to = request->tied ? asker.connection : 0;
   process->report.fd = process->in.fd = process->out.fd = process->err.fd = -1;
   if (add_waiter(process, asker)) return process;
   free(process);
@@ -237,6 +240,7 @@ static void start_new(struct asker asker, const struct start_request *request) {
 
 void process_start(struct asker asker, const struct start_request *request) {
   struct process *known = process_find(request->process);
+  if (request->process > highest) highest = request->process;
   int stage = 0;
   int error = 0;
   if (known != NULL && known->state == PROCESS_STARTING) {
@@ -250,17 +254,20 @@ void process_start(struct asker asker, const struct start_request *request) {
   }
 }
 
+/* Until it is reaped, its number and that of its group are its own. */
+static void signal_process(const struct process *process, int number, bool alone) {
+  if (process->state > PROCESS_RUNNING || kill(alone ? process->pid : -process->pid, number) == 0) return;
+  /* Not yet at setsid: its group does not exist. */
+  kill(process->pid, number);
+}
+
 void process_signal(struct asker asker, const struct signal_request *request) {
   struct process *process = process_find(request->process);
   if (process == NULL && !tombstone_find(request->process, NULL, NULL)) {
     reply_error(asker, REPLY_NOT_FOUND, "no such process");
     return;
   }
-  /* Until it is reaped, its number and that of its group are its own. */
-  if (process != NULL && process->state <= PROCESS_RUNNING && kill(request->alone ? process->pid : -process->pid, (int)request->signal) < 0) {
-    /* Not yet at setsid: its group does not exist. */
-    kill(process->pid, (int)request->signal);
-  }
+  if (process != NULL) signal_process(process, (int)request->signal, request->alone);
   reply_ok(asker);
 }
 
@@ -276,6 +283,13 @@ void process_resize(struct asker asker, const struct resize_request *request) {
     if (process->out.fd >= 0) ioctl(process->out.fd, TIOCSWINSZ, &size);
     reply_ok(asker);
   }
+}
+
+void process_flow(struct asker asker, const struct flow_request *request) {
+  struct process *process = process_find(request->process);
+  if (process != NULL) output_flow(process, request->hold);
+  if (process != NULL || tombstone_find(request->process, NULL, NULL)) reply_ok(asker);
+  else reply_error(asker, REPLY_NOT_FOUND, "no such process");
 }
 
 void process_kill_all(struct asker asker) {
@@ -327,4 +341,15 @@ int processes_tick(void) {
 
 void processes_resume(void) {
   output_resume(processes);
+}
+
+void processes_disconnected(uint64_t connection) {
+  for (struct process *process = processes; process != NULL; process = process->next) {
+    output_flow(process, false);
+    if (process->tied_to == connection) signal_process(process, SIGKILL, false);
+  }
+}
+
+uint32_t processes_highest(void) {
+  return highest;
 }

@@ -46,6 +46,8 @@ struct process {
   pid_t pid;
   enum process_state state;
   bool pty;
+  /* The connection that it lives and dies with; 0: none. */
+  uint64_t tied_to;
   struct source report, in, out, err;
   struct waiter *waiters;
 
@@ -62,12 +64,14 @@ struct process {
   /* output */
   size_t held;
   bool out_paused, err_paused;
+  /* The host has said so: somebody who reads it lags behind. */
+  bool flow_held;
   /* After the drain deadline: what may still be read, else -1. */
   int out_left, err_left;
   int64_t drain_until_ms;
 
   struct event started, ended;
-  uint8_t started_frame[HEADER_BYTES + 8];
+  uint8_t started_frame[HEADER_BYTES + 12];
   uint8_t ended_frame[HEADER_BYTES + 8 + 32];
 };
 
@@ -76,6 +80,7 @@ void process_write_stdin(struct asker asker, const struct stdin_request *request
 void process_close_stdin(struct asker asker, uint32_t id);
 void process_signal(struct asker asker, const struct signal_request *request);
 void process_resize(struct asker asker, const struct resize_request *request);
+void process_flow(struct asker asker, const struct flow_request *request);
 void process_kill_all(struct asker asker);
 
 /* Takes children that have ended, orphans too. True when there may be more. */
@@ -84,6 +89,10 @@ bool processes_reap(void);
 int processes_tick(void);
 /* The event buffer has room again. */
 void processes_resume(void);
+/* A connection is over: what was tied to it dies, what it held back goes on. */
+void processes_disconnected(uint64_t connection);
+/* Of all that were to be started; 0: none yet. */
+uint32_t processes_highest(void);
 
 /* Inside: between processes.c, stdin.c and output.c. */
 struct process *process_find(uint32_t id);
@@ -94,5 +103,6 @@ void output_watch(struct process *process);
 void output_ended(struct process *process);
 int output_tick(struct process *first);
 void output_resume(struct process *first);
+void output_flow(struct process *process, bool hold);
 
 #endif

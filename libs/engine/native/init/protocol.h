@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 2u
+#define PROTOCOL_VERSION 3u
 #define PROTOCOL_MAGIC 0x41584253u /* "SBXA" */
 #define HEADER_BYTES 20u
 /* Of a whole frame, header included, either way. */
@@ -32,6 +32,7 @@ enum frame_type {
   FRAME_WRITE_DATA = 0x17,
   FRAME_READ_FILE = 0x18,
   FRAME_PING = 0x19,
+  FRAME_FLOW = 0x1a,
 
   FRAME_WELCOME = 0x81,
   FRAME_REPLY = 0x82,
@@ -46,6 +47,8 @@ enum frame_type {
 #define FLAG_MORE 0x01u
 /* On SIGNAL: not to the process group. */
 #define FLAG_ALONE 0x01u
+/* On FLOW: its output is not read until it is told otherwise. */
+#define FLAG_HOLD 0x01u
 /* On OUTPUT. */
 #define FLAG_STDOUT 0x01u
 #define FLAG_STDERR 0x02u
@@ -53,6 +56,10 @@ enum frame_type {
 /* In START. */
 #define START_PTY 0x01u
 #define START_STDIN 0x02u
+/* Root may have what the agent has itself, others take from it by set-id programs. */
+#define START_PRIVILEGED 0x04u
+/* Killed when the connection that started it is over. */
+#define START_TIED 0x08u
 
 enum reply_code {
   REPLY_OK = 0,

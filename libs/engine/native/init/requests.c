@@ -63,9 +63,11 @@ const char *decode_start(const struct frame *frame, struct start_request *out) {
   uint32_t cwd_bytes = read_u32(&reader);
   uint32_t argv_bytes = read_u32(&reader);
   uint32_t env_bytes = read_u32(&reader);
-  if (reader.failed || (flags & ~(START_PTY | START_STDIN)) != 0) return malformed;
+  if (reader.failed || (flags & ~(START_PTY | START_STDIN | START_PRIVILEGED | START_TIED)) != 0) return malformed;
   out->pty = (flags & START_PTY) != 0;
   out->with_stdin = (flags & START_STDIN) != 0;
+  out->privileged = (flags & START_PRIVILEGED) != 0;
+  out->tied = (flags & START_TIED) != 0;
   if (!process_id_valid(out->process)) return "process id out of range";
   if (!owner_valid(out->uid) || !owner_valid(out->gid)) return "uid or gid out of range";
   if (out->gid_count > MAX_GIDS || out->limit_count > MAX_RLIMITS) return "too many groups or limits";
@@ -75,7 +77,8 @@ const char *decode_start(const struct frame *frame, struct start_request *out) {
   }
   for (uint32_t i = 0; i < out->limit_count; i++) {
     out->limits[i].resource = read_u32(&reader);
-    out->limits[i].value = read_u64(&reader);
+    out->limits[i].soft = read_u64(&reader);
+    out->limits[i].hard = read_u64(&reader);
   }
   out->cwd = read_string(&reader, cwd_bytes);
   if (out->cwd == NULL || strlen(out->cwd) > MAX_PATH_BYTES) return "malformed working directory";
@@ -117,6 +120,11 @@ const char *decode_resize(const struct frame *frame, struct resize_request *out)
   out->columns = read_u16(&reader);
   out->rows = read_u16(&reader);
   return reader_done(&reader) && process_id_valid(out->process) ? NULL : malformed;
+}
+
+const char *decode_flow(const struct frame *frame, struct flow_request *out) {
+  out->hold = (frame->flags & FLAG_HOLD) != 0;
+  return decode_process(frame, &out->process);
 }
 
 const char *decode_write_file(const struct frame *frame, struct write_file_request *out) {

@@ -17,13 +17,16 @@ struct strings {
 
 struct limit {
   uint32_t resource;
-  uint64_t value;
+  uint64_t soft;
+  uint64_t hard;
 };
 
 struct start_request {
   uint32_t process;
   bool pty;
   bool with_stdin;
+  bool privileged;
+  bool tied;
   uint32_t uid;
   uint32_t gid;
   uint16_t columns;
@@ -62,6 +65,11 @@ struct resize_request {
   uint16_t rows;
 };
 
+struct flow_request {
+  uint32_t process;
+  bool hold;
+};
+
 struct write_file_request {
   const char *path;
   uint32_t mode;
@@ -83,6 +91,7 @@ const char *decode_stdin(const struct frame *frame, struct stdin_request *out);
 const char *decode_process(const struct frame *frame, uint32_t *process);
 const char *decode_signal(const struct frame *frame, struct signal_request *out);
 const char *decode_resize(const struct frame *frame, struct resize_request *out);
+const char *decode_flow(const struct frame *frame, struct flow_request *out);
 const char *decode_write_file(const struct frame *frame, struct write_file_request *out);
 const char *decode_read_file(const struct frame *frame, struct read_file_request *out);
 

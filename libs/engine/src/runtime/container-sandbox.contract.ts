@@ -260,7 +260,7 @@ export function describeContainerSandbox(name: string, ociRuntime: () => OciRunt
         // Both were met: the folder and the link.
         expect([...outcomes].sort()).toEqual(['ENOENT', 'made']);
         expect([await readdir(canary), await readdir(join(canary, 'b'))]).toEqual([['b'], ['flag']]);
-      }, 60_000);
+      }, 300_000);
 
       it('sees a disk that was mounted after the spawner had started', async () => {
         await boxed();

@@ -6,6 +6,7 @@ import { CodedError, newId, silentLogger, systemClock } from '#kernel';
 import type { AgentEvent, GuestAgent, Sandbox } from '../../runtime/index.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
 import { ContainerLog } from './container-log.js';
+import { ProcessChannel } from './process-channel.js';
 
 /** The agent's end of one connection, played by the test. */
 class Connection {
@@ -55,14 +56,16 @@ const exit = (seq: number, exitCode: number | null, signal: number | null = null
 describe('the execution of a container', () => {
   let folder: string;
   let log: ContainerLog;
+  let main: ProcessChannel;
   let connections: Connection[];
   let destroyed: number;
-  let afters: number[];
+  let afters: (number | 'kept')[];
   let refuse: Error | undefined;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'execution-'));
     log = await ContainerLog.open(join(folder, 'log'));
+    main = new ProcessChannel(log, { logger: silentLogger, keepsOutput: true });
     [connections, afters, destroyed, refuse] = [[], [], 0, undefined];
   });
   afterEach(async () => {
@@ -73,7 +76,7 @@ describe('the execution of a container', () => {
   const sandbox = {
     id: newId('sandbox'),
     createdAt: 0,
-    connect: (after: number) => {
+    connect: (after: number | 'kept') => {
       if (refuse !== undefined) return Promise.reject(refuse);
       afters.push(after);
       const connection = new Connection((seq) => {
@@ -93,7 +96,7 @@ describe('the execution of a container', () => {
   } as Partial<Sandbox> as Sandbox;
 
   async function started(): Promise<ContainerExecution> {
-    const execution = new ContainerExecution({ sandbox, log, start: 1, clock: systemClock, logger: silentLogger });
+    const execution = new ContainerExecution({ sandbox, main, start: 1, clock: systemClock, logger: silentLogger });
     await execution.connect();
     execution.follow();
     return execution;
@@ -101,7 +104,7 @@ describe('the execution of a container', () => {
 
   it('acknowledges what stands in the log, and no sooner', async () => {
     const execution = await started();
-    connections[0]!.say({ seq: 1, timeUs: 1, type: 'started', processId: MAIN_PROCESS }, output(2, 'a'), output(3, 'b'));
+    connections[0]!.say({ seq: 1, timeUs: 1, type: 'started', processId: MAIN_PROCESS, pid: 2 }, output(2, 'a'), output(3, 'b'));
     while (connections[0]!.acknowledged.at(-1) !== 3) await new Promise(setImmediate);
     connections[0]!.say(output(4, 'c'), exit(5, 9));
     expect(await execution.ended).toMatchObject({ exitCode: 9, oomKilled: true });
@@ -127,9 +130,11 @@ describe('the execution of a container', () => {
     connections[0]!.say(output(1, 'a'), output(2, 'b'));
     connections[0]!.end(new CodedError('unavailable', 'gone'));
     while (connections.length < 2) await new Promise(setImmediate);
-    connections[1]!.say(exit(3, 0));
+    // What was not acknowledged comes again.
+    connections[1]!.say(output(2, 'b'), exit(3, 0));
     expect(await execution.ended).toMatchObject({ exitCode: 0 });
-    expect(afters).toEqual([0, 2]);
+    expect(afters).toEqual(['kept', 'kept']);
+    expect(log.last).toMatchObject({ seq: 3, number: 2 });
   });
 
   it.each(['protocol_violation', 'unavailable'] as const)('ends what cannot be talked to: %s', async (code) => {
@@ -156,11 +161,11 @@ describe('the execution of a container', () => {
     const first = await started();
     connections[0]!.say(exit(1, 4));
     await first.ended;
-    const second = new ContainerExecution({ sandbox, log, start: 1, clock: systemClock, logger: silentLogger });
+    const second = new ContainerExecution({ sandbox, main, start: 1, clock: systemClock, logger: silentLogger });
     second.follow();
     expect(await second.ended).toMatchObject({ exitCode: 4 });
     expect(connections).toHaveLength(1);
-    expect(new ContainerExecution({ sandbox, log, start: 2, clock: systemClock, logger: silentLogger }).connected).toBe(false);
+    expect(new ContainerExecution({ sandbox, main, start: 2, clock: systemClock, logger: silentLogger }).connected).toBe(false);
   });
 
   it('destroys what does not die', async () => {

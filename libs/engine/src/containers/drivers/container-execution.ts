@@ -1,24 +1,25 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, CodedError, isCodedError, type Clock, type Logger } from '#kernel';
-import type { AgentEvent, GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
-import type { ContainerLog } from './container-log.js';
-import { encodeLogFrame, type FrameHead } from './log-frames.js';
+import type { GuestAgent, ProcessId, ProcessSpec, Sandbox } from '../../runtime/index.js';
+import { Acknowledgements } from './acknowledgements.js';
+import type { FrameHead } from './log-frames.js';
+import type { ProcessChannel } from './process-channel.js';
+import type { AgentLine } from './process-input.js';
+import type { EventSource, ProcessEnd, ProcessSink } from './process-sink.js';
 
 /** Of the main process; others of a container have higher ids. */
 export const MAIN_PROCESS = 1;
 const SIGNALLED = 128;
 const KILLED = SIGNALLED + constants.signals.SIGKILL;
-/** Output that waits to be written. Beyond it the agent, hence the guest, waits. */
-const MAX_PENDING_BYTES = 1024 * 1024;
-const RETRY_MS = 500;
 const RECONNECTS = 3;
 /** After SIGKILL; what is not gone then goes with its cgroup. */
 const KILL_GRACE_MS = 5000;
 
 export interface ExecutionParts {
   readonly sandbox: Sandbox;
-  readonly log: ContainerLog;
+  /** Of the main process. */
+  readonly main: ProcessChannel;
   /** Which start of the container this is. */
   readonly start: number;
   readonly clock: Clock;
@@ -31,23 +32,28 @@ export interface ExecutionEnd {
   readonly finishedAt: number;
 }
 
+export function exitCodeOf({ type, value }: Pick<FrameHead, 'type' | 'value'>): number {
+  return type === 'signalled' ? SIGNALLED + value : value;
+}
+
 /**
- * The main process of a running container, from its sandbox to its exit code. Its output is acknowledged to the agent when it stands in the log, so whoever
- * comes after a crash of the worker goes on exactly there.
+ * A running container: its main process from the sandbox to the exit code, and the one connection to its agent that the others share. Events are
+ * acknowledged to the agent when they stand in their logs, so whoever comes after a crash of the worker goes on exactly there.
  */
-export class ContainerExecution {
+export class ContainerExecution implements AgentLine {
   private readonly over = Promise.withResolvers<ExecutionEnd | undefined>();
-  private exit: FrameHead | undefined;
+  private readonly sinks = new Map<ProcessId, ProcessSink>();
   private connection: GuestAgent | undefined;
+  private acknowledgements: Acknowledgements | undefined;
+  private changed = Promise.withResolvers<undefined>();
+  private highestId = MAIN_PROCESS;
+  private progress = 0;
   private letGo = false;
   private doomed = false;
-  private pending: { readonly bytes: Buffer; readonly head: FrameHead }[] = [];
-  private pendingBytes = 0;
-  private writing: Promise<void> | undefined;
+  private finished = false;
 
   constructor(private readonly parts: ExecutionParts) {
-    const { last } = parts.log;
-    if (last?.start === parts.start && (last.type === 'exited' || last.type === 'signalled')) this.exit = last;
+    this.sinks.set(MAIN_PROCESS, parts.main);
   }
 
   /** Settles when nothing of it runs any more; undefined: it runs on, but not for this object (`release`, or another worker took it over). */
@@ -70,24 +76,65 @@ export class ContainerExecution {
     return this.parts.sandbox;
   }
 
+  get start(): number {
+    return this.parts.start;
+  }
+
   /** @throws CodedError when the agent cannot be reached */
   async connect(): Promise<GuestAgent> {
-    const agent = await this.parts.sandbox.connect(this.lastSeq());
+    const agent = await this.parts.sandbox.connect('kept');
     this.connection = agent;
+    this.acknowledgements = new Acknowledgements(agent);
+    this.highestId = Math.max(this.highestId, agent.highestId);
+    for (const [id, sink] of this.sinks) sink.connect(this.sourceOf(id));
+    this.announceChange();
     return agent;
   }
 
   /** Follows the process to its end. After `connect`, or when the end is in the log already. */
   follow(): void {
-    void this.run().then(this.over.resolve, (error: unknown) => {
-      this.parts.logger.error({ err: asError(error), sandbox: this.sandbox.id }, 'containers: the end of a container could not be carried out');
-      this.over.resolve({ exitCode: KILLED, oomKilled: false, finishedAt: this.parts.clock.now() });
-    });
+    void this.run().then(
+      (end) => { this.conclude(end); },
+      (error: unknown) => {
+        this.parts.logger.error({ err: asError(error), sandbox: this.sandbox.id }, 'containers: the end of a container could not be carried out');
+        this.conclude({ exitCode: KILLED, oomKilled: false, finishedAt: this.parts.clock.now() });
+      },
+    );
   }
 
   /** Idempotent, after a crash too. @throws CodedError as `GuestAgent.start` */
   async begin(spec: ProcessSpec): Promise<void> {
-    if (this.exit === undefined) await this.agent.start(spec);
+    if (!this.isOver()) await this.agent.start(spec);
+  }
+
+  /** An id that no process of this run has had. */
+  newProcessId(): ProcessId {
+    this.highestId += 1;
+    return this.highestId;
+  }
+
+  /** The events of a further process go there from now on, before it is started or when it is found again. */
+  attach(processId: ProcessId, sink: ProcessSink): void {
+    this.highestId = Math.max(this.highestId, processId);
+    this.sinks.set(processId, sink);
+    if (this.connection !== undefined) sink.connect(this.sourceOf(processId));
+  }
+
+  /** Its events are of no more interest. */
+  detach(processId: ProcessId): void {
+    this.sinks.delete(processId);
+  }
+
+  async talk<T>(work: (agent: GuestAgent) => Promise<T>): Promise<T> {
+    for (let lost: GuestAgent | undefined; ; ) {
+      const agent = await this.nextConnection(lost);
+      try {
+        return await work(agent);
+      } catch (error) {
+        if (!isCodedError(error, 'unavailable') || !(await isClosed(agent))) throw error;
+        lost = agent;
+      }
+    }
   }
 
   /** To the main process alone; SIGKILL to all that runs. */
@@ -123,18 +170,18 @@ export class ContainerExecution {
   async release(): Promise<void> {
     this.letGo = true;
     this.connection?.close();
-    await this.writing;
-    this.over.resolve(undefined);
+    for (const sink of this.sinks.values()) await sink.settled();
+    this.conclude(undefined);
   }
 
   private async run(): Promise<ExecutionEnd | undefined> {
     let failures = 0;
     while (!this.isOver()) {
-      const before = this.lastSeq();
+      const before = this.progress;
       const reason = this.connection === undefined ? new CodedError('unavailable', 'not connected') : await this.listen(this.connection);
       if (this.isOver()) break;
       if (this.letGo || reason === undefined) return undefined;
-      if (this.lastSeq() > before) failures = 0;
+      if (this.progress > before) failures = 0;
       failures += 1;
       if (this.doomed || !isCodedError(reason, 'unavailable') || failures > RECONNECTS || !(await this.reconnected())) {
         this.parts.logger.warn({ err: reason, sandbox: this.sandbox.id }, "containers: a container's agent is gone");
@@ -146,7 +193,7 @@ export class ContainerExecution {
   }
 
   private isOver(): boolean {
-    return this.exit !== undefined;
+    return this.parts.main.writtenEndOf(this.start) !== undefined;
   }
 
   private async reconnected(): Promise<boolean> {
@@ -160,85 +207,70 @@ export class ContainerExecution {
 
   /** Why the connection ended; undefined when we closed it or another took over. */
   private async listen(agent: GuestAgent): Promise<Error | undefined> {
+    const { main, start } = this.parts;
     for await (const event of agent.events()) {
-      this.take(agent, event);
-      if (this.pendingBytes >= MAX_PENDING_BYTES) await this.writing;
-      if (event.type === 'exit' && event.processId === MAIN_PROCESS) break;
+      if (this.letGo) break;
+      const sink = this.sinks.get(event.processId);
+      sink?.take(event, start);
+      this.progress += 1;
+      this.acknowledgements?.took(event.seq, sink);
+      if (sink?.crowded === true) await sink.settled();
+      if (main.endOf(start) !== undefined) break;
     }
-    await this.writing;
-    return this.exit === undefined ? agent.closed : undefined;
+    await main.settled();
+    return this.isOver() ? undefined : agent.closed;
   }
 
-  private take(agent: GuestAgent, event: AgentEvent): void {
-    if (event.processId !== MAIN_PROCESS || this.letGo) return;
-    const payload = event.type === 'output' ? event.data : Buffer.alloc(0);
-    const head: FrameHead = { ...this.meaningOf(event), start: this.parts.start, timeUs: event.timeUs, seq: event.seq, length: payload.length };
-    const bytes = encodeLogFrame(head, payload);
-    this.pending.push({ bytes, head });
-    this.pendingBytes += bytes.length;
-    this.writing ??= this.write(agent).finally(() => {
-      this.writing = undefined;
-    });
+  private sourceOf(processId: ProcessId): EventSource {
+    const { connection } = this;
+    let over = connection === undefined;
+    void connection?.closed.then(() => { over = true; });
+    return {
+      written: () => { this.acknowledgements?.tell(); },
+      // A process that is gone needs none of it; on the next connection it is said again.
+      hold: (held) => { connection?.holdOutput(processId, held).catch(() => undefined); },
+      alive: () => !over && !this.letGo,
+    };
   }
 
-  private meaningOf(event: AgentEvent): Pick<FrameHead, 'type' | 'value'> {
-    switch (event.type) {
-      case 'started':
-        return { type: 'started', value: 0 };
-      case 'output':
-        return { type: event.stream, value: 0 };
-      case 'exit':
-        return event.exit.signal === null ? { type: 'exited', value: event.exit.exitCode ?? 0 } : { type: 'signalled', value: event.exit.signal };
+  /** One that is not `lost`. */
+  private async nextConnection(lost: GuestAgent | undefined): Promise<GuestAgent> {
+    while (!this.finished && !this.letGo) {
+      if (this.connection !== undefined && this.connection !== lost) return this.connection;
+      await this.changed.promise;
     }
+    throw new CodedError('unavailable', 'the container does not run any more');
   }
 
-  private async write(agent: GuestAgent): Promise<void> {
-    for (let batch = this.pending; batch.length > 0; batch = this.pending) {
-      const last = batch[batch.length - 1];
-      if (last === undefined) return;
-      this.pending = [];
-      this.pendingBytes = 0;
-      if (!(await this.append(Buffer.concat(batch.map(({ bytes }) => bytes)), last.head))) return;
-      if (last.head.type === 'exited' || last.head.type === 'signalled') this.exit = last.head;
-      agent.acknowledge(last.head.seq);
-    }
-  }
-
-  /** As long as the node's disk is full the container waits. */
-  private async append(bytes: Buffer, last: FrameHead): Promise<boolean> {
-    for (let told = false; !this.letGo; told = true) {
-      try {
-        await this.parts.log.append(bytes, last);
-        return true;
-      } catch (error) {
-        if (!told) this.parts.logger.error({ err: asError(error), sandbox: this.sandbox.id }, 'containers: the log of a container cannot be written; it waits');
-        await sleep(RETRY_MS);
-        if (await this.isDead()) return false;
-      }
-    }
-    return false;
-  }
-
-  private async isDead(): Promise<boolean> {
-    const gone = await Promise.race([this.connection?.closed.then(() => true), Promise.resolve(false)]);
-    return gone === true;
+  private announceChange(): void {
+    this.changed.resolve(undefined);
+    this.changed = Promise.withResolvers();
   }
 
   private async finish(): Promise<ExecutionEnd> {
-    const { sandbox, clock } = this.parts;
+    const { sandbox, clock, main, start } = this.parts;
     const usage = await sandbox.usage().catch(() => undefined);
     this.connection?.close();
     await sandbox.destroy();
-    const { exit } = this;
     const now = clock.now();
-    const exitCode = exit === undefined ? KILLED : exit.type === 'signalled' ? SIGNALLED + exit.value : exit.value;
+    const exit = main.endOf(start);
+    const exitCode = exit === undefined ? KILLED : exitCodeOf(exit);
     // The agent's word is a guest's: not before the sandbox was made, not after now.
     const told = exit === undefined ? now : Math.floor(exit.timeUs / 1000);
     return { exitCode, oomKilled: (usage?.oomKills ?? 0) > 0, finishedAt: told >= sandbox.createdAt && told <= now ? told : now };
   }
 
-  private lastSeq(): number {
-    const { log, start } = this.parts;
-    return log.last?.start === start ? log.last.seq : 0;
+  /** Nothing of it runs any more: what has not ended by itself was killed. Or, undefined: it runs on without us. */
+  private conclude(end: ExecutionEnd | undefined): void {
+    this.finished = true;
+    const killed: ProcessEnd = { type: 'signalled', value: constants.signals.SIGKILL, timeUs: this.parts.clock.now() * 1000 };
+    if (end !== undefined) for (const sink of this.sinks.values()) sink.conclude(this.start, killed);
+    this.announceChange();
+    this.over.resolve(end);
   }
+}
+
+/** Its requests are refused before it says that it is closed. */
+async function isClosed(agent: GuestAgent): Promise<boolean> {
+  return Promise.race([agent.closed.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
 }

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import type { LogChunk, LogOptions } from '../containers.js';
-import { ContainerLog } from './container-log.js';
-import { encodeLogFrame, type FrameHead } from './log-frames.js';
+import { ContainerLog, DEFAULT_LOG_SHAPE } from './container-log.js';
+import { encodeLogHead, type FrameHead } from './log-frames.js';
 import { readLog } from './log-reader.js';
 
 const ALL: LogOptions = { stdout: true, stderr: true, follow: false };
@@ -23,8 +23,8 @@ describe('the log of a container', () => {
     await rm(join(folder, '..'), { recursive: true, force: true });
   });
 
-  async function open(halfBytes?: number): Promise<ContainerLog> {
-    const log = await ContainerLog.open(folder, halfBytes);
+  async function open(segmentBytes = DEFAULT_LOG_SHAPE.segmentBytes): Promise<ContainerLog> {
+    const log = await ContainerLog.open(folder, { segmentBytes, segments: 2 });
     logs.push(log);
     return log;
   }
@@ -32,8 +32,8 @@ describe('the log of a container', () => {
   async function write(log: ContainerLog, text: string, { type = 'stdout', timeMs = 1000 * (seq + 1), value = 0 }: { type?: FrameHead['type']; timeMs?: number; value?: number } = {}): Promise<void> {
     seq += 1;
     const payload = Buffer.from(text);
-    const head = { type, start: 1, value, timeUs: timeMs * 1000, seq, length: payload.length };
-    await log.append(encodeLogFrame(head, payload), head);
+    const head = { type, start: 1, value, timeUs: timeMs * 1000, seq, length: payload.length, number: seq };
+    await log.append([{ head, payload }]);
   }
 
   async function read(log: ContainerLog, options: Partial<LogOptions> = {}, signal = new AbortController().signal): Promise<LogChunk[]> {
@@ -70,7 +70,7 @@ describe('the log of a container', () => {
     await write(log, 'second\n');
     const file = join(folder, '00000001');
     const whole = (await stat(file)).size;
-    await appendFile(file, encodeLogFrame({ type: 'stdout', start: 1, value: 0, timeUs: 0, seq: 3 }, Buffer.from('torn')).subarray(0, 34));
+    await appendFile(file, Buffer.concat([encodeLogHead({ type: 'stdout', start: 1, value: 0, timeUs: 0, seq: 3, length: 4, number: 3 }), Buffer.from('to')]));
     const reopened = await open();
     expect(reopened.last).toMatchObject({ seq: 2, start: 1 });
     expect(textOf(await read(reopened))).toBe('first\nsecond\n');

@@ -1,12 +1,16 @@
-import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errnoOf } from '#kernel';
-import type { FrameHead } from './log-frames.js';
-import { segmentFrames } from './segment-frames.js';
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { encodeLogHead, FRAME_HEADER_BYTES, type FrameHead, type LogFrame } from './log-frames.js';
+import { openSegment, removeSegment, scanSegment, segmentBytes, segmentPath, segmentsIn } from './log-segments.js';
 
-/** Two halves are kept: at most 16 MiB a container. */
-const HALF_BYTES = 8 * 1024 * 1024;
-const SEGMENT = /^[0-9]{8}$/;
+const MIB = 1024 * 1024;
+
+/** How much of a log is kept: the newest `segments` files of at most `segmentBytes`. */
+export interface LogShape {
+  readonly segmentBytes: number;
+  readonly segments: number;
+}
+
+export const DEFAULT_LOG_SHAPE: LogShape = { segmentBytes: 8 * MIB, segments: 2 };
 
 /** Where a reader stands. */
 export interface LogPosition {
@@ -14,57 +18,121 @@ export interface LogPosition {
   readonly offset: number;
 }
 
+/** What a reader still needs: files from there on stay. */
+export interface LogPin {
+  segment: number;
+}
+
 /**
- * The append-only log of one container in a folder of its own: files `00000001`, `00000002` … of which the newest two are kept. Written to the
+ * The append-only log of one process in a folder of its own: files `00000001`, `00000002` … of which the newest are kept. Written to the
  * page cache, not forced to disk: it must outlive the worker; when the machine goes down the sandbox goes with it.
  */
 export class ContainerLog {
   #handle: FileHandle | undefined;
   #watchers = new Set<() => void>();
+  #pins = new Set<LogPin>();
   #closed = false;
+  /** Bytes of each kept segment; the last one is being written. */
+  readonly #sizes = new Map<number, number>();
+  #segment = 1;
+  #last: FrameHead | undefined;
+  #started: FrameHead | undefined;
 
   private constructor(
     private readonly folder: string,
-    private readonly halfBytes: number,
-    private segment: number,
-    private size: number,
-    private oldest: number,
-    private lastHead: FrameHead | undefined,
-  ) {}
+    private readonly shape: LogShape,
+  ) {
+    this.#sizes.set(1, 0);
+  }
 
   /** Takes up what is there, without what a crash has torn. Makes nothing before the first append. */
-  static async open(folder: string, halfBytes = HALF_BYTES): Promise<ContainerLog> {
+  static async open(folder: string, shape: LogShape = DEFAULT_LOG_SHAPE): Promise<ContainerLog> {
+    const log = new ContainerLog(folder, shape);
     const segments = await segmentsIn(folder);
-    const newest = segments.at(-1);
-    if (newest === undefined) return new ContainerLog(folder, halfBytes, 1, 0, 1, undefined);
-    const { size, last } = await scan(pathOf(folder, newest));
-    const before = segments.at(-2);
-    const lastHead = last ?? (before === undefined ? undefined : (await scan(pathOf(folder, before))).last);
-    return new ContainerLog(folder, halfBytes, newest, size, segments[0] ?? newest, lastHead);
+    if (segments.length > 0) log.#sizes.clear();
+    for (const segment of segments) log.#sizes.set(segment, await segmentBytes(folder, segment));
+    log.#segment = segments.at(-1) ?? 1;
+    // The newest may not hold a whole frame yet.
+    for (const segment of segments.reverse()) {
+      const { bytes, last, started } = await scanSegment(folder, segment);
+      log.#sizes.set(segment, bytes);
+      log.#last = last;
+      log.#started = started;
+      if (last !== undefined) break;
+    }
+    return log;
+  }
+
+  /** One of which nothing is there yet. */
+  static fresh(folder: string, shape: LogShape): ContainerLog {
+    return new ContainerLog(folder, shape);
   }
 
   /** The newest frame, of whatever start. */
   get last(): FrameHead | undefined {
-    return this.lastHead;
+    return this.#last;
+  }
+
+  /** The newest `started` frame that is kept. */
+  get lastStarted(): FrameHead | undefined {
+    return this.#started;
   }
 
   get end(): LogPosition {
-    return { segment: this.segment, offset: this.size };
+    return { segment: this.#segment, offset: this.#size };
   }
 
   get begin(): LogPosition {
-    return { segment: this.oldest, offset: 0 };
+    return { segment: Math.min(...this.#sizes.keys()), offset: 0 };
   }
 
-  /** One call at a time. Whole frames; repeated after a failure it writes to the same place, so nothing stands there twice. */
-  async append(frames: Buffer, last: FrameHead): Promise<void> {
-    if (this.size > 0 && this.size + frames.length > this.halfBytes) await this.#turn();
+  /** From a position to the end. */
+  bytesFrom({ segment, offset }: LogPosition): number {
+    let bytes = -offset;
+    for (const [each, size] of this.#sizes) if (each >= segment) bytes += size;
+    return bytes;
+  }
+
+  /**
+   * One call at a time. Writes as many of the frames as one segment takes. Repeated after a failure it writes to the same place, so nothing stands there twice.
+   * @returns where each of them stands
+   */
+  async append(frames: readonly LogFrame[]): Promise<LogPosition[]> {
+    const [first] = frames;
+    if (first === undefined) return [];
+    if (this.#size > 0 && this.#size + sizeOf(first) > this.shape.segmentBytes) await this.#turn();
     this.#handle ??= await this.#openSegment();
-    let written = 0;
-    while (written < frames.length) written += (await this.#handle.write(frames, written, frames.length - written, this.size + written)).bytesWritten;
-    this.size += frames.length;
-    this.lastHead = last;
+    const places: LogPosition[] = [];
+    const buffers: Buffer[] = [];
+    let end = this.#size;
+    for (const frame of frames) {
+      if (end > 0 && end + sizeOf(frame) > this.shape.segmentBytes) break;
+      places.push({ segment: this.#segment, offset: end });
+      buffers.push(encodeLogHead(frame.head));
+      if (frame.payload.length > 0) buffers.push(frame.payload);
+      end += sizeOf(frame);
+    }
+    await writeAll(this.#handle, buffers, this.#size);
+    this.#sizes.set(this.#segment, end);
+    for (const { head } of frames.slice(0, places.length)) {
+      this.#last = head;
+      if (head.type === 'started') this.#started = head;
+    }
+    // Not before the new one holds a frame: the newest frame is what a new worker goes on from.
+    if (this.#sizes.size > this.shape.segments) await this.#prune();
     this.#wake();
+    return places;
+  }
+
+  /** Keeps what is needed from there on, until `unpin`. */
+  pin({ segment }: LogPosition): LogPin {
+    const pin = { segment };
+    this.#pins.add(pin);
+    return pin;
+  }
+
+  unpin(pin: LogPin): void {
+    this.#pins.delete(pin);
   }
 
   /** Settles with the next append, or when the log is closed. */
@@ -92,15 +160,10 @@ export class ContainerLog {
 
   /** A handle for a reader; undefined when that segment is gone. The caller closes it. */
   async openSegment(segment: number): Promise<FileHandle | undefined> {
-    try {
-      return await open(pathOf(this.folder, segment), 'r');
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    return openSegment(this.folder, segment);
   }
 
-  /** The container does not run: the next append opens it again. */
+  /** The process does not run: the next append opens it again. */
   async rest(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
@@ -118,24 +181,34 @@ export class ContainerLog {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  get #size(): number {
+    return this.#sizes.get(this.#segment) ?? 0;
+  }
+
   async #turn(): Promise<void> {
     await this.rest();
-    const next = this.segment + 1;
-    for (const old of await segmentsIn(this.folder)) if (old < this.segment) await rm(pathOf(this.folder, old), { force: true });
-    this.oldest = this.segment;
-    this.segment = next;
-    this.size = 0;
+    this.#segment += 1;
+    this.#sizes.set(this.#segment, 0);
+  }
+
+  async #prune(): Promise<void> {
+    const oldest = Math.min(this.#segment - this.shape.segments + 1, ...[...this.#pins].map(({ segment }) => segment));
+    for (const segment of [...this.#sizes.keys()]) {
+      if (segment >= oldest) continue;
+      await removeSegment(this.folder, segment);
+      this.#sizes.delete(segment);
+    }
   }
 
   async #openSegment(): Promise<FileHandle> {
+    const path = segmentPath(this.folder, this.#segment);
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const path = pathOf(this.folder, this.segment);
     const handle = await open(path, 'a', 0o600).then(async (made) => {
       await made.close();
       return open(path, 'r+');
     });
     // What a crash has torn behind the last whole frame must not be taken for one again.
-    await handle.truncate(this.size);
+    await handle.truncate(this.#size);
     return handle;
   }
 
@@ -144,29 +217,27 @@ export class ContainerLog {
   }
 }
 
-function pathOf(folder: string, segment: number): string {
-  return join(folder, String(segment).padStart(8, '0'));
+function sizeOf({ payload }: LogFrame): number {
+  return FRAME_HEADER_BYTES + payload.length;
 }
 
-async function segmentsIn(folder: string): Promise<number[]> {
-  try {
-    return (await readdir(folder)).filter((name) => SEGMENT.test(name)).map(Number).sort((one, other) => one - other);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
+async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
+  let [left, at] = [buffers, position];
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = behind(left, bytesWritten);
   }
 }
 
-async function scan(path: string): Promise<{ size: number; last: FrameHead | undefined }> {
-  const handle = await open(path, 'r');
-  try {
-    const frames = segmentFrames(handle, 0, Number.MAX_SAFE_INTEGER, new AbortController().signal);
-    let last: FrameHead | undefined;
-    for (let next = await frames.next(); ; next = await frames.next()) {
-      if (next.done === true) return { size: next.value, last };
-      last = next.value.head;
-    }
-  } finally {
-    await handle.close();
+function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let skip = bytes;
+  let index = 0;
+  for (; index < buffers.length; index += 1) {
+    const length = buffers[index]?.length ?? 0;
+    if (length > skip) break;
+    skip -= length;
   }
+  const [first, ...rest] = buffers.slice(index);
+  return first === undefined ? [] : [first.subarray(skip), ...rest];
 }

@@ -1,63 +1,47 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
-import type { GuestAgent, ProcessSpec, SandboxLimits } from '../../runtime/index.js';
+import type { GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
+import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
-import type { ContainerLog } from './container-log.js';
-import { hostnameOf, type ContainerRecord } from './container-record.js';
+import { sandboxLimits } from './container-limits.js';
+import type { ContainerNetwork, OpenNetwork } from './container-network.js';
+import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
-import { resolveUser, type GuestUser } from './guest-accounts.js';
+import type { GuestUser } from './guest-accounts.js';
+import { lookUpUser } from './guest-lookup.js';
 import { processEnv, startFailure } from './process-plan.js';
+import type { ProcessTable } from './process-table.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
-const ACCOUNTS_BYTES = 1024 * 1024;
-const FIRST_TERMINAL = { kind: 'pty', columns: 80, rows: 24 } as const;
-/** The agent is one process of the sandbox. */
-const AGENT_PIDS = 1;
-/** Of a sandbox whose writable layer lies on the tenant's disk, no tmpfs is made. */
-const NO_TMPFS_LAYER = 0;
+const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
 /** Brings a container's main process to life in a sandbox of its own. */
 export class ContainerStarter {
   constructor(
     private readonly services: TenantContainersOptions,
     private readonly storage: ContainerStorage,
+    private readonly network: ContainerNetwork,
   ) {}
 
   /**
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, log: ContainerLog, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
-    const { runtime, clock, logger } = this.services;
-    const { id, tenantId, chainId, request, starts } = record;
-    const writableLayer = await this.storage.writable(record);
-    const mounts = await this.storage.sandboxMounts(record);
-    const sandbox = await runtime.create({
-      id: newId('sandbox'),
-      tenantId,
-      chainId: chainId ?? undefined,
-      writableLayer,
-      mounts,
-      privileges: {
-        noNewPrivileges: false,
-        capabilities: containerCapabilities(request.capabilities),
-        readOnlyRootfs: request.readOnlyRootfs,
-        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
-      },
-      hostname: hostnameOf(record),
-      limits: this.limitsOf(record),
-      network: 'none',
-      annotations: { [CONTAINER_ANNOTATION]: id },
-    });
-    const execution = new ContainerExecution({ sandbox, log, start: starts + 1, clock, logger });
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
+    const { clock, logger } = this.services;
+    const network = await this.network.open(record);
+    const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
       await onSandbox(execution);
-      await this.begin(record, execution);
+      await this.network.attach(record, sandbox.pid);
+      await this.begin(record, execution, { network, size: processes.firstSize });
     } catch (error) {
       await execution.release();
+      await this.network.detach(record);
       await sandbox.destroy();
       throw error;
     }
@@ -65,19 +49,49 @@ export class ContainerStarter {
     return execution;
   }
 
+  /** For what an earlier life of the worker has recorded and not begun. */
+  async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+    const network = await this.network.open(record);
+    await this.begin(record, execution, { network, size: undefined }).finally(() => network.close());
+  }
+
   /** Starts the process, or finds that an earlier life of the worker has. */
-  async begin(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+  private async begin(record: ContainerRecord, execution: ContainerExecution, surroundings: Surroundings): Promise<void> {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
-      user = resolveUser(record.effective.user, { passwd: await readText(agent, '/etc/passwd'), group: await readText(agent, '/etc/group') });
+      user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
       await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user));
+      await execution.begin(processOf(record, user, surroundings));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
       const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
       throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
     }
+  }
+
+  private async makeSandbox(record: ContainerRecord, network: OpenNetwork): Promise<Sandbox> {
+    const { id, tenantId, chainId, request } = record;
+    const writableLayer = await this.storage.writable(record);
+    const mounts = await this.storage.sandboxMounts(record);
+    return this.services.runtime.create({
+      id: newId('sandbox'),
+      tenantId,
+      chainId: chainId ?? undefined,
+      writableLayer,
+      mounts: [...mounts, ...network.mounts],
+      privileges: {
+        noNewPrivileges: request.noNewPrivileges ?? false,
+        capabilities: containerCapabilities(request.capabilities),
+        readOnlyRootfs: request.readOnlyRootfs,
+        shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
+      },
+      hostname: network.domainHostname,
+      limits: sandboxLimits(request.limits, this.services.defaults),
+      network: network.sandbox,
+      networkFiles: true,
+      annotations: { [CONTAINER_ANNOTATION]: id },
+    });
   }
 
   /** As an image's WORKDIR: made when missing. What cannot be made shows when the process is to be started there. */
@@ -90,40 +104,26 @@ export class ContainerStarter {
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');
     }
   }
-
-  private limitsOf({ request }: ContainerRecord): SandboxLimits {
-    const { limits } = request;
-    const { defaults } = this.services;
-    return {
-      memoryBytes: limits.memoryBytes ?? defaults.memoryBytes,
-      cpuMillis: limits.cpuMillis ?? defaults.cpuMillis,
-      pids: (limits.pids ?? defaults.pids) + AGENT_PIDS,
-      diskBytes: limits.diskBytes ?? NO_TMPFS_LAYER,
-    };
-  }
 }
 
-function processOf(record: ContainerRecord, user: GuestUser): ProcessSpec {
+interface Surroundings {
+  readonly network: Pick<OpenNetwork, 'hostname' | 'env'>;
+  /** Of its terminal. */
+  readonly size: TerminalSize | undefined;
+}
+
+function processOf(record: ContainerRecord, user: GuestUser, { network, size }: Surroundings): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
     id: MAIN_PROCESS,
     argv: [path, ...args],
-    env: processEnv({ env: effective.env, hostname: hostnameOf(record), tty, home: user.home }),
+    env: processEnv({ env: [...network.env, ...effective.env], hostname: network.hostname, tty, home: user.home }),
     cwd: effective.workingDir,
     uid: user.uid,
     gid: user.gid,
     supplementaryGids: user.supplementaryGids,
-    stdio: tty ? FIRST_TERMINAL : { kind: 'pipes', stdin: openStdin },
+    rlimits: request.process.ulimits ?? {},
+    stdio: tty ? { kind: 'pty', ...(size ?? FIRST_SIZE) } : { kind: 'pipes', stdin: openStdin },
   };
-}
-
-/** Whatever a guest has put there in the place of a file is the same as no file. */
-async function readText(agent: GuestAgent, path: string): Promise<string> {
-  try {
-    return (await agent.readFile(path, ACCOUNTS_BYTES)).toString('utf8');
-  } catch (error) {
-    if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw error;
-    return '';
-  }
 }

@@ -20,10 +20,10 @@ const MAX_GROUPS = 256;
 const NUMBER = /^[0-9]{1,10}$/;
 
 /**
- * `user[:group]`, names or numbers, as the container's own files have them. A number needs no entry; its group is then 0.
+ * `user[:group]`, names or numbers, as the container's own files have them. A number needs no entry; its group is then 0. `moreGroups` come beside its own.
  * @throws CodedError `invalid_argument`, in the runtime's words
  */
-export function resolveUser(text: string, files: GuestFiles): GuestUser {
+export function resolveUser(text: string, files: GuestFiles, moreGroups: readonly string[] = []): GuestUser {
   const colon = text.indexOf(':');
   const [userText, groupText] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
   const wanted = userText === '' ? '0' : userText;
@@ -32,14 +32,28 @@ export function resolveUser(text: string, files: GuestFiles): GuestUser {
   const uid = inRange(entry?.uid ?? Number(wanted));
   const home = entry?.home.startsWith('/') === true ? entry.home : '/';
   const groups = groupEntries(files.group);
-  if (groupText !== '') {
-    const group = groups.find(({ name, gid }) => name === groupText || (NUMBER.test(groupText) && gid === Number(groupText)));
-    if (group === undefined && !NUMBER.test(groupText)) throw refused(`unable to find group ${groupText.slice(0, 100)}: no matching entries in group file`);
-    return { uid, gid: inRange(group?.gid ?? Number(groupText)), supplementaryGids: [], home };
-  }
+  const added = moreGroups.map((each) => resolveGroup(each, groups));
+  if (groupText !== '') return { uid, gid: resolveGroup(groupText, groups), supplementaryGids: distinct(added), home };
   const name = entry?.name;
-  const supplementaryGids = groups.filter(({ gid, members }) => gid <= MAX_ID && name !== undefined && members.includes(name)).map(({ gid }) => gid);
-  return { uid, gid: inRange(entry?.gid ?? 0), supplementaryGids: [...new Set(supplementaryGids)].slice(0, MAX_GROUPS), home };
+  const own = groups.filter(({ gid, members }) => gid <= MAX_ID && name !== undefined && members.includes(name)).map(({ gid }) => gid);
+  return { uid, gid: inRange(entry?.gid ?? 0), supplementaryGids: distinct([...added, ...own]), home };
+}
+
+function resolveGroup(text: string, groups: readonly { readonly name: string; readonly gid: number }[]): number {
+  const group = groups.find(({ name, gid }) => name === text || (NUMBER.test(text) && gid === Number(text)));
+  if (group === undefined && !NUMBER.test(text)) throw refused(`unable to find group ${text.slice(0, 100)}: no matching entries in group file`);
+  return inRange(group?.gid ?? Number(text));
+}
+
+function distinct(gids: readonly number[]): number[] {
+  return [...new Set(gids)].slice(0, MAX_GROUPS);
+}
+
+/** The first name of each number. */
+export function userNames(passwd: string): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const { uid, name } of passwdEntries(passwd)) if (!names.has(uid)) names.set(uid, name.replace(/[\p{C}\s]/gu, '?').slice(0, 32));
+  return names;
 }
 
 function* fieldsOf(text: string, least: number): Generator<string[]> {

@@ -1,9 +1,7 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { LogChunk, LogOptions } from '../containers.js';
 import type { ContainerLog, LogPosition } from './container-log.js';
 import { LineJoiner } from './line-joiner.js';
-import type { LogFrame } from './log-frames.js';
-import { segmentFrames } from './segment-frames.js';
+import { LogCursor } from './log-cursor.js';
 
 export interface ReadLog {
   readonly log: ContainerLog;
@@ -30,7 +28,7 @@ export async function* readLog({ log, options, running, signal, now }: ReadLog):
   }
   const joiner = new LineJoiner();
   let position = from;
-  const cursor = new Cursor(log);
+  const cursor = new LogCursor(log);
   try {
     for (;;) {
       const alive = running();
@@ -65,7 +63,7 @@ function past(options: LogOptions, now: number): boolean {
 }
 
 async function* linesBetween(log: ContainerLog, options: LogOptions, from: LogPosition, to: LogPosition, signal: AbortSignal): AsyncGenerator<LogChunk> {
-  const cursor = new Cursor(log);
+  const cursor = new LogCursor(log);
   const joiner = new LineJoiner();
   try {
     for await (const frame of cursor.frames(from, to, signal)) yield* select(options, joiner.push(frame.head, frame.payload));
@@ -105,32 +103,4 @@ function dropLines(chunk: LogChunk, count: number): LogChunk | undefined {
     start = at + 1;
   }
   return start === 0 ? chunk : { ...chunk, bytes: chunk.bytes.subarray(start) };
-}
-
-/** Reads frames of segments that may be rotated away meanwhile: an open file stays readable, and one that is gone is passed over. */
-class Cursor {
-  private open: { readonly segment: number; readonly handle: FileHandle } | undefined;
-
-  constructor(private readonly log: ContainerLog) {}
-
-  async *frames(from: LogPosition, to: LogPosition, signal: AbortSignal): AsyncGenerator<LogFrame> {
-    for (let segment = from.segment; segment <= to.segment; segment += 1) {
-      const handle = await this.handleOf(segment);
-      if (handle === undefined) continue;
-      yield* segmentFrames(handle, segment === from.segment ? from.offset : 0, segment === to.segment ? to.offset : Number.MAX_SAFE_INTEGER, signal);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.open?.handle.close();
-    this.open = undefined;
-  }
-
-  private async handleOf(segment: number): Promise<FileHandle | undefined> {
-    if (this.open?.segment === segment) return this.open.handle;
-    await this.close();
-    const handle = await this.log.openSegment(segment);
-    if (handle !== undefined) this.open = { segment, handle };
-    return handle;
-  }
 }

@@ -1,6 +1,7 @@
 import { CodedError } from '#kernel';
 import type { ImageConfig } from '../../images/index.js';
 import type { Container, CreateContainer } from '../containers.js';
+import { exposedPort, isExposedPort } from './network-words.js';
 import type { GuestUser } from './guest-accounts.js';
 
 export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -34,9 +35,16 @@ export function planProcess(request: CreateContainer, image: ContainerImageConfi
       user: asked.user || (image.User ?? ''),
       labels: { ...image.Labels, ...request.labels },
       volumes: [...new Set([...Object.keys(image.Volumes ?? {}), ...anonymousVolumes])].sort(),
-      exposedPorts: Object.keys(image.ExposedPorts ?? {}).sort(),
+      exposedPorts: exposedPortsOf(request, image),
     },
   };
+}
+
+/** What is published is exposed. Of an image what is no port is passed over. */
+function exposedPortsOf({ exposedPorts = [], network }: CreateContainer, image: ContainerImageConfig): string[] {
+  const ofImage = Object.keys(image.ExposedPorts ?? {}).filter(isExposedPort);
+  const published = (network?.ports ?? []).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);
+  return [...new Set([...ofImage, ...exposedPorts, ...published].map(exposedPort))].sort();
 }
 
 type Command = Pick<CreateContainer['process'], 'entrypoint' | 'cmd'>;
@@ -79,7 +87,7 @@ function nameOf(entry: string): string {
 }
 
 /** Absolute, without `.`, `..` and doubled slashes; '' is '/'. @throws CodedError `invalid_argument` */
-function cleanPath(text: string): string {
+export function cleanPath(text: string): string {
   if (text === '') return '/';
   if (!text.startsWith('/')) throw new CodedError('invalid_argument', `the working directory '${text.slice(0, 200)}' is invalid, it needs to be an absolute path`);
   const clean = absolutePath(text);
@@ -97,18 +105,31 @@ export function absolutePath(text: string): string {
   return `/${parts.join('/')}`;
 }
 
-/** How a program that could not be started is told: the text is what Docker's clients choose their exit code by. */
-export function startFailure({ path, workingDir }: { readonly path: string; readonly workingDir: string }, user: GuestUser | undefined, failure: CodedError): { readonly exitCode: number; readonly message: string } {
-  const reason = user === undefined ? undefined : startReason(path, workingDir, failure);
+export interface StartFailure {
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+type Attempt = Readonly<Record<'path' | 'workingDir', string>>;
+
+/** How a program that could not be started is told: the text is what Docker's clients choose their exit code by. Without a user that is what was not found. */
+export function startFailure(attempt: Attempt, user: GuestUser | undefined, failure: CodedError): StartFailure {
+  const reason = user === undefined ? undefined : startReason(attempt, failure);
   if (reason === undefined) return { exitCode: 128, message: failure.message };
-  const message = `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${reason.text}: unknown`;
-  return { exitCode: reason.exitCode, message };
+  return { exitCode: reason.exitCode, message: `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: ${reason.text}: unknown` };
+}
+
+/** As `startFailure`, for a further process. */
+export function execFailure(attempt: Attempt, user: GuestUser | undefined, failure: CodedError): StartFailure {
+  const reason = user === undefined ? undefined : startReason(attempt, failure);
+  if (reason === undefined) return { exitCode: 126, message: failure.message };
+  return { exitCode: reason.exitCode, message: `OCI runtime exec failed: exec failed: unable to start container process: ${reason.text}: unknown` };
 }
 
 /** The agent says what it was at, and the system's word for what went wrong. */
 const AGENT_WORDS = /^(working directory|program): (.*)$/;
 
-function startReason(path: string, workingDir: string, { code, message }: CodedError): { exitCode: number; text: string } | undefined {
+function startReason({ path, workingDir }: Attempt, { code, message }: CodedError): { exitCode: number; text: string } | undefined {
   const [, stage, error = ''] = AGENT_WORDS.exec(message) ?? [];
   const words = error.charAt(0).toLowerCase() + error.slice(1);
   if (stage === 'working directory') return { exitCode: words === 'no such file or directory' ? 127 : 126, text: `chdir to cwd (${JSON.stringify(workingDir)}) set in config.json failed: ${words}` };

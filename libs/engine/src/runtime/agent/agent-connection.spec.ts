@@ -12,8 +12,8 @@ import { encodeFrame, type Frame, FrameDecoder, FrameType, writeUInt64 } from '.
 
 const SPEC: ProcessSpec = { id: 1, argv: ['true'], env: [], cwd: '/', uid: 0, gid: 0, stdio: { kind: 'pipes', stdin: true } };
 
-function welcome({ version = 2, oldest = 1, next = 1 } = {}): Buffer {
-  const payload = Buffer.alloc(20);
+function welcome({ version = 3, oldest = 1, next = 1 } = {}): Buffer {
+  const payload = Buffer.alloc(24);
   payload.writeUInt32LE(version, 0);
   writeUInt64(payload, oldest, 4);
   writeUInt64(payload, next, 12);
@@ -186,8 +186,8 @@ describe('AgentConnection against a hostile agent', () => {
     ['an id out of range', { id: 0 }],
     ['an unchanged uid', { uid: 0xffff_ffff }],
     ['more than a frame', { argv: ['x'.repeat(2_000_000)] }],
-    ['a negative limit', { rlimits: { nofile: -1 } }],
-    ['an unknown limit', { rlimits: { everything: 1 } as never }],
+    ['a negative limit', { rlimits: { nofile: -2 } }],
+    ['an unknown limit', { rlimits: { everything: 1 } }],
   ])('sends no start with %s', async (_name, change) => {
     const agent = await connected();
     await expect(agent.start({ ...SPEC, ...change })).rejects.toMatchObject({ code: 'invalid_argument' });

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { asError, CodedError } from '#kernel';
 import type { AgentEvent, GuestAgent, GuestFileSpec, ProcessId, ProcessSpec } from './agent.js';
 import { EventQueue } from './event-queue.js';
-import { encodeFrame, encodeHeader, FLAG_ALONE, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
-import { type AgentMessage, decodeMessage, type Welcome } from './messages.js';
+import { encodeFrame, encodeHeader, FLAG_ALONE, FLAG_HOLD, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
+import { type AgentMessage, decodeMessage, MAX_PROCESS_ID, type Welcome } from './messages.js';
 import { type Answer, PendingRequests } from './pending-requests.js';
 import { encodeHello, encodeProcess, encodeReadFile, encodeResize, encodeSignal, encodeStart, encodeStdin, encodeWriteFile } from './requests.js';
 
@@ -17,7 +17,7 @@ const FILE_PIECE_BYTES = 512 * 1024;
 const FILE_BYTES_PER_MS = 8 * 1024;
 
 export interface AgentConnectionOptions {
-  readonly after: number;
+  readonly after: number | 'kept';
   /** Of the greeting and, anew, of each request but stdin, which waits for the guest. */
   readonly timeoutMs: number;
 }
@@ -33,13 +33,12 @@ export class AgentConnection implements GuestAgent {
   private readonly greeting = Promise.withResolvers<Welcome>();
   private welcomed = false;
   private over = false;
-  private lastSeq: number;
-  private acknowledged: number;
+  private lastSeq = 0;
+  private acknowledged = 0;
+  private highest = 0;
   private acknowledgeScheduled = false;
 
   constructor(private readonly socket: Socket, private readonly options: AgentConnectionOptions) {
-    this.lastSeq = options.after;
-    this.acknowledged = options.after;
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
     this.closed = promise;
     this.settleClosed = resolve;
@@ -52,7 +51,7 @@ export class AgentConnection implements GuestAgent {
 
   /** @throws CodedError `unsupported`, `failed_precondition` (events after `after` are forgotten), `protocol_violation`, `unavailable`, `deadline_exceeded` */
   async greet(): Promise<void> {
-    this.socket.write(encodeFrame(FrameType.hello, {}, encodeHello(this.options.after)));
+    this.socket.write(encodeFrame(FrameType.hello, {}, encodeHello(this.options.after === 'kept' ? 0 : this.options.after)));
     const timer = setTimeout(() => {
       this.end(new CodedError('deadline_exceeded', `the guest agent did not greet within ${this.options.timeoutMs} ms`));
     }, this.options.timeoutMs);
@@ -89,7 +88,11 @@ export class AgentConnection implements GuestAgent {
       let at = 0;
       do {
         const piece = data.subarray(at, at + STDIN_PIECE_BYTES);
-        taken = (await this.request(FrameType.stdin, Buffer.concat([encodeStdin(id, offset + at), piece]), { timeoutMs: undefined })).value;
+        const { id: request, answer } = this.open({ timeoutMs: undefined });
+        this.socket.cork();
+        this.send(FrameType.stdin, request, [encodeStdin(id, offset + at), piece], false);
+        this.socket.uncork();
+        taken = (await answer).value;
         at += piece.length;
         if (taken < offset + at) throw protocolViolation('it took stdin and did not');
       } while (at < data.length);
@@ -112,6 +115,10 @@ export class AgentConnection implements GuestAgent {
 
   async resize(id: ProcessId, columns: number, rows: number): Promise<void> {
     await this.request(FrameType.resize, encodeResize(id, columns, rows));
+  }
+
+  async holdOutput(id: ProcessId, held: boolean): Promise<void> {
+    await this.request(FrameType.flow, encodeProcess(id), { flags: held ? FLAG_HOLD : 0 });
   }
 
   /** Answers whether the agent still does. Not a part of the sandbox's life: nothing in the guest notices. */
@@ -140,6 +147,10 @@ export class AgentConnection implements GuestAgent {
     const timeoutMs = this.options.timeoutMs + Math.ceil(Math.min(maxBytes, Number.MAX_SAFE_INTEGER) / FILE_BYTES_PER_MS);
     const { chunks } = await this.request(FrameType.readFile, encodeReadFile(path, maxBytes), { timeoutMs: Math.min(timeoutMs, 2 ** 31 - 1), maxBytes });
     return Buffer.concat(chunks);
+  }
+
+  get highestId(): ProcessId {
+    return this.highest;
   }
 
   close(): void {
@@ -213,11 +224,14 @@ export class AgentConnection implements GuestAgent {
   }
 
   private acceptWelcome(welcome: Welcome): void {
-    const { after } = this.options;
     if (welcome.version !== PROTOCOL_VERSION) throw new CodedError('unsupported', `the guest agent speaks version ${welcome.version}`);
-    if (welcome.oldest < 1 || welcome.next < welcome.oldest || welcome.next <= after) throw protocolViolation('it lost events that were numbered');
+    if (welcome.oldest < 1 || welcome.next < welcome.oldest || welcome.highestId > MAX_PROCESS_ID) throw protocolViolation('it greets with impossible numbers');
+    const after = this.options.after === 'kept' ? welcome.oldest - 1 : this.options.after;
+    if (welcome.next <= after) throw protocolViolation('it lost events that were numbered');
     if (welcome.oldest > after + 1) throw new CodedError('failed_precondition', `events after ${after} were acknowledged before`, { oldest: welcome.oldest });
     this.welcomed = true;
+    this.highest = welcome.highestId;
+    this.lastSeq = this.acknowledged = after;
     this.greeting.resolve(welcome);
   }
 

@@ -10,8 +10,12 @@ export interface ProcessSpec {
   readonly uid: number;
   readonly gid: number;
   readonly supplementaryGids?: readonly number[];
-  /** Soft and hard limit alike. */
-  readonly rlimits?: Readonly<Partial<Record<'nofile' | 'nproc' | 'core' | 'fsize' | 'stack' | 'cpu' | 'as' | 'memlock', number>>>;
+  /** By setrlimit(2)'s names; a number is the soft and the hard limit alike, -1 none. A hard limit above the sandbox's own is lowered to it. */
+  readonly rlimits?: Readonly<Record<string, number | { readonly soft: number; readonly hard: number }>>;
+  /** Root gets every capability that the agent holds itself, not only what the sandbox's processes get. */
+  readonly privileged?: boolean;
+  /** It is killed, with its group, when the connection that starts it is over. */
+  readonly tied?: boolean;
   /** `pipes`: stdin, stdout and stderr apart. `pty`: one terminal; its output comes as stdout. */
   readonly stdio: { readonly kind: 'pipes'; readonly stdin: boolean } | { readonly kind: 'pty'; readonly columns: number; readonly rows: number };
 }
@@ -32,7 +36,7 @@ export interface ProcessExit {
  * `time` is the agent's CLOCK_REALTIME in microseconds: of the read for output, of the end for an exit; `started` is of execve.
  */
 export type AgentEvent =
-  | { readonly seq: number; readonly timeUs: number; readonly type: 'started'; readonly processId: ProcessId }
+  | { readonly seq: number; readonly timeUs: number; readonly type: 'started'; readonly processId: ProcessId; /** In the sandbox's pid name space. */ readonly pid: number }
   | { readonly seq: number; readonly timeUs: number; readonly type: 'output'; readonly processId: ProcessId; readonly stream: 'stdout' | 'stderr'; readonly data: Buffer }
   | { readonly seq: number; readonly timeUs: number; readonly type: 'exit'; readonly processId: ProcessId; readonly exit: ProcessExit };
 
@@ -51,7 +55,7 @@ export interface GuestFileSpec {
  */
 export interface GuestAgent {
   /**
-   * Every event after the `after` given at connect, in order, each once. Ends when the connection does; `closed` tells why.
+   * Every event after the `after` given at connect, in order, each once. (With `kept`: none before one that is acknowledged.) Ends when the connection does; `closed` tells why.
    * One consumer. Not consuming stops the reading, hence the guest's writes.
    */
   events(): AsyncIterable<AgentEvent>;
@@ -76,10 +80,14 @@ export interface GuestAgent {
   /** SIGKILL to every process but the agent. */
   killAll(): Promise<void>;
   resize(id: ProcessId, columns: number, rows: number): Promise<void>;
+  /** Held: its output is no longer read, so its writes will block; what had been read still comes. Ends with the connection. Idempotent when it has ended. */
+  holdOutput(id: ProcessId, held: boolean): Promise<void>;
   /** @throws CodedError `resource_exhausted` (ENOSPC), `invalid_argument`, `permission_denied` */
   writeFile(file: GuestFileSpec): Promise<void>;
   /** @throws CodedError `not_found`, `payload_too_large`, `invalid_argument` (not a regular file) */
   readFile(path: string, maxBytes: number): Promise<Buffer>;
+  /** The highest process id that was to be started until this connection was made; 0: none. */
+  readonly highestId: ProcessId;
   /** Closes the connection; the sandbox goes on. Idempotent. */
   close(): void;
   /** Settles when the connection is over: undefined when we closed it or another took over, else why. */
@@ -88,7 +96,7 @@ export interface GuestAgent {
 
 export interface ConnectOptions {
   readonly socketPath: string;
-  /** Last event already safe with the host; 0 for all. */
-  readonly after: number;
+  /** Last event already safe with the host; 0 for all. `kept`: every event that the agent still has; the host knows by itself which it has had. */
+  readonly after: number | 'kept';
   readonly timeoutMs: number;
 }

@@ -1,7 +1,7 @@
 import { CodedError } from '#kernel';
 
 /** The frames of docs/engine/agent-protocol.md. Here bytes become frames; what a frame means is in messages.ts. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const PROTOCOL_MAGIC = 0x41584253;
 export const HEADER_BYTES = 20;
 /** Of a whole frame, header included, either way. */
@@ -23,6 +23,7 @@ export const FrameType = {
   writeData: 0x17,
   readFile: 0x18,
   ping: 0x19,
+  flow: 0x1a,
   welcome: 0x81,
   reply: 0x82,
   fileData: 0x83,
@@ -36,6 +37,8 @@ export const FrameType = {
 export const FLAG_MORE = 0x01;
 /** Of a signal. */
 export const FLAG_ALONE = 0x01;
+/** Of flow: hold. */
+export const FLAG_HOLD = 0x01;
 
 export interface Frame {
   readonly type: number;

@@ -7,6 +7,8 @@ export interface Welcome {
   /** The first event that the agent still has; `next` when it has none. */
   readonly oldest: number;
   readonly next: number;
+  /** Of all processes that were to be started; 0: none yet. */
+  readonly highestId: number;
 }
 
 export interface Reply {
@@ -34,7 +36,7 @@ const REPLY_CODES: readonly (ErrorCode | undefined)[] = [
   'internal',
 ];
 const BYE_REASONS = [undefined, 'taken_over', 'protocol', 'version'] as const;
-const MAX_PROCESS_ID = 0x7fff_ffff;
+export const MAX_PROCESS_ID = 0x7fff_ffff;
 const MAX_MESSAGE_BYTES = 256;
 const MAX_SIGNAL = 64;
 
@@ -64,8 +66,8 @@ function expectLength(frame: Frame, length: number): void {
 }
 
 function decodeWelcome(frame: Frame): Welcome {
-  expectLength(frame, 20);
-  return { version: frame.payload.readUInt32LE(0), oldest: readUInt64(frame.payload, 4), next: readUInt64(frame.payload, 12) };
+  expectLength(frame, 24);
+  return { version: frame.payload.readUInt32LE(0), oldest: readUInt64(frame.payload, 4), next: readUInt64(frame.payload, 12), highestId: frame.payload.readUInt32LE(20) };
 }
 
 /** u16 code, u16 length, text. The text ends in logs and error bodies, so nothing but printable characters passes. */
@@ -100,8 +102,8 @@ function decodeEvent(frame: Frame): AgentEvent {
     return { seq, timeUs, type: 'output', processId, stream: frame.flags === 1 ? 'stdout' : 'stderr', data };
   }
   if (frame.type === FrameType.exit) return { seq, timeUs, type: 'exit', processId, exit: decodeExit(frame) };
-  expectLength(frame, 8);
-  return { seq, timeUs, type: 'started', processId };
+  expectLength(frame, 12);
+  return { seq, timeUs, type: 'started', processId, pid: payload.readUInt32LE(8) };
 }
 
 function decodeExit(frame: Frame): ProcessExit {

@@ -3,9 +3,13 @@ import type { GuestFileSpec, ProcessSpec } from './agent.js';
 import { PROTOCOL_MAGIC, PROTOCOL_VERSION, writeUInt64 } from './frames.js';
 
 /** Linux's numbers (asm-generic/resource.h). */
-const RLIMITS = { cpu: 0, fsize: 1, stack: 3, core: 4, nproc: 6, nofile: 7, memlock: 8, as: 9 } as const;
+const RLIMITS = new Map(['cpu', 'fsize', 'data', 'stack', 'core', 'rss', 'nproc', 'nofile', 'memlock', 'as', 'locks', 'sigpending', 'msgqueue', 'nice', 'rtprio', 'rttime'].map((name, number) => [name, number]));
+const UNLIMITED = -1;
+const RLIM_INFINITY = Buffer.alloc(8, 0xff);
 const START_PTY = 0x01;
 const START_STDIN = 0x02;
+const START_PRIVILEGED = 0x04;
+const START_TIED = 0x08;
 const MAX_STRINGS = 32_768;
 const MAX_GIDS = 256;
 const MAX_PATH_BYTES = 4095;
@@ -95,7 +99,7 @@ export function encodeStart(spec: ProcessSpec): Buffer {
   const gids = spec.supplementaryGids ?? [];
   const limits = Object.entries(spec.rlimits ?? {});
   const { stdio } = spec;
-  const flags = stdio.kind === 'pty' ? START_PTY : stdio.stdin ? START_STDIN : 0;
+  const flags = (stdio.kind === 'pty' ? START_PTY : stdio.stdin ? START_STDIN : 0) | (spec.privileged === true ? START_PRIVILEGED : 0) | (spec.tied === true ? START_TIED : 0);
   const [columns, rows] = stdio.kind === 'pty' ? [stdio.columns, stdio.rows] : [0, 0];
   const cwd = absolutePath('cwd', spec.cwd);
   const argv = strings('argv', spec.argv);
@@ -115,7 +119,10 @@ export function encodeStart(spec: ProcessSpec): Buffer {
   ]);
 }
 
-function encodeLimit(name: string, value: number): Buffer {
-  if (!Object.hasOwn(RLIMITS, name)) throw invalid(`unknown limit ${name}`);
-  return Buffer.concat([u32(RLIMITS[name as keyof typeof RLIMITS]), u64(bounded(`limit ${name}`, value, 0, Number.MAX_SAFE_INTEGER))]);
+function encodeLimit(name: string, value: number | { readonly soft: number; readonly hard: number }): Buffer {
+  const number = RLIMITS.get(name);
+  if (number === undefined) throw invalid(`unknown limit ${name}`);
+  const { soft, hard } = typeof value === 'number' ? { soft: value, hard: value } : value;
+  if (hard !== UNLIMITED && (soft > hard || soft === UNLIMITED)) throw invalid(`the soft limit ${name} is above the hard one`);
+  return Buffer.concat([u32(number), ...[soft, hard].map((each) => (each === UNLIMITED ? RLIM_INFINITY : u64(bounded(`limit ${name}`, each, 0, Number.MAX_SAFE_INTEGER))))]);
 }

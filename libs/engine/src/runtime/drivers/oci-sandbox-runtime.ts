@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf, isCodedError, isId, type SandboxId } from '#kernel';
-import type { Cgroup } from '../../cgroups/index.js';
+import type { Cgroup, CgroupFeatures } from '../../cgroups/index.js';
 import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type RootfsMount, type SpawnResult } from '../../linux/index.js';
 import { ociConfig } from '../bundle.js';
 import { sandboxMounts } from '../bundle-mounts.js';
@@ -102,6 +102,10 @@ export class OciSandboxRuntime implements SandboxRuntime {
     return Promise.resolve();
   }
 
+  features(): Promise<CgroupFeatures> {
+    return this.#options.cgroups.features();
+  }
+
   /** The folder comes first: by its name the next start finds whatever was made until there is a state in it. */
   async #make(spec: SandboxSpec, slot: number, paths: SandboxPaths): Promise<SandboxState> {
     const { spawner, ociRuntime } = this.#options;
@@ -149,10 +153,11 @@ export class OciSandboxRuntime implements SandboxRuntime {
   }
 
   /** A writable layer that the caller keeps, or a tmpfs that goes with the sandbox. */
-  async #rootfsOf({ chainId, writableLayer, limits }: SandboxSpec): Promise<RootfsMount> {
+  async #rootfsOf({ chainId, writableLayer, limits, networkFiles }: SandboxSpec): Promise<RootfsMount> {
     const size = { sizeBytes: limits.diskBytes, inodes: Math.max(MIN_INODES, Math.floor(limits.diskBytes / BYTES_PER_INODE)) };
     const fresh: RootfsMount = chainId === undefined ? { kind: 'overlay', lowerDirs: [], upper: { kind: 'tmpfs', ...size } } : await this.#options.snapshots.rootfs(chainId, size);
-    return writableLayer === undefined ? fresh : { ...fresh, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
+    const rootfs = networkFiles === true ? { ...fresh, lowerDirs: [this.#layout.networkFiles, ...fresh.lowerDirs] } : fresh;
+    return writableLayer === undefined ? rootfs : { ...rootfs, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {
@@ -174,8 +179,8 @@ export class OciSandboxRuntime implements SandboxRuntime {
   /** A tenant's parent that nobody has made yet gets no limits of its own. */
   async #ensureCgroup(spec: SandboxSpec): Promise<Cgroup> {
     const { cgroups } = this.#options;
-    const { memoryBytes, pids, cpuMillis } = spec.limits;
-    const limits = { memoryBytes, pids, cpuMillis };
+    const { memoryBytes, pids, cpuMillis, more } = spec.limits;
+    const limits = { memoryBytes, pids, cpuMillis, ...more };
     try {
       return await cgroups.ensureSandbox(spec.tenantId, spec.id, limits);
     } catch (error) {
@@ -258,6 +263,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       await mkdir(dir, { recursive: true, mode });
       await chmod(dir, mode);
     }
+    await prepareNetworkFiles(this.#layout.networkFiles);
     // Renamed into place: the old program may be running in sandboxes, and a file that is executed cannot be written.
     const temporary = `${agentProgram}.new`;
     await copyFile(this.#options.agentBinary, temporary);
@@ -268,6 +274,17 @@ export class OciSandboxRuntime implements SandboxRuntime {
   #rangesOrFail(): IdRanges {
     if (this.#ranges === undefined) throw new CodedError('failed_precondition', 'the runtime is closed');
     return this.#ranges;
+  }
+}
+
+/** As an image's layer has them. */
+async function prepareNetworkFiles(root: string): Promise<void> {
+  const etc = join(root, 'etc');
+  await mkdir(etc, { recursive: true, mode: 0o755 });
+  for (const dir of [root, etc]) await chmod(dir, 0o755);
+  for (const name of ['hosts', 'hostname', 'resolv.conf']) {
+    await writeFile(join(etc, name), '', { mode: 0o644 });
+    await chmod(join(etc, name), 0o644);
   }
 }
 

@@ -1,0 +1,288 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asError, type Logger } from '#kernel';
+import type { AgentEvent } from '../../runtime/index.js';
+import { endOf, type EventSource, type ProcessEnd, type ProcessSink } from './process-sink.js';
+import { ChannelReader, type ReadChannel, type ReaderOptions } from './channel-reader.js';
+import type { ContainerLog, LogPosition } from './container-log.js';
+import { FRAME_HEADER_BYTES, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
+
+/** Frames held in memory for who reads them live. Beyond it those who lag read from the log's files. */
+const WINDOW_BYTES = 1024 * 1024;
+/** Output that waits to be written. Beyond it the agent, hence the guest, waits. */
+const MAX_PENDING_BYTES = 1024 * 1024;
+/** Of one call of the kernel. */
+const BATCH_FRAMES = 512;
+/** A reader that lags further behind holds the process back, until it has come nearer than the second. */
+const HOLD_BYTES = 2 * 1024 * 1024;
+const GO_BYTES = 512 * 1024;
+const PATIENCE_MS = 60_000;
+const RETRY_MS = 500;
+const NOTHING = Buffer.alloc(0);
+
+export interface ChannelOptions {
+  readonly logger: Logger;
+  /** False: output is written only while somebody reads it, who may fall behind. */
+  readonly keepsOutput: boolean;
+  readonly patienceMs?: number;
+}
+
+export interface HeldFrame extends LogFrame {
+  /** False: nobody will read it from the log. */
+  readonly kept: boolean;
+  /** Where it stands in the log; undefined while it does not. */
+  at: LogPosition | undefined;
+}
+
+/**
+ * What one process has put out and how it ended: on its way from the agent to the log, and to those who look on. They read from memory what has just come and
+ * from the log's files what they have missed. Frames are counted by an index that lives as long as this object.
+ */
+export class ProcessChannel implements ProcessSink, ReadChannel {
+  private frames: HeldFrame[] = [];
+  /** The index of `frames[0]`, and of the first frame that is not written yet. */
+  private first = 0;
+  private written = 0;
+  private windowBytes = 0;
+  private pendingBytes = 0;
+  private total = 0;
+  private newest: FrameHead | undefined;
+  private newestStarted: FrameHead | undefined;
+  private readonly readers = new Set<ChannelReader>();
+  private source: EventSource | undefined;
+  private writing: Promise<void> | undefined;
+  private held = false;
+  private heldSince = 0;
+  private watch: NodeJS.Timeout | undefined;
+  private over = false;
+
+  constructor(
+    readonly log: ContainerLog,
+    private readonly options: ChannelOptions,
+  ) {
+    this.newest = log.last;
+    this.newestStarted = log.lastStarted;
+  }
+
+  /** The newest frame that has come, written or not. */
+  get last(): FrameHead | undefined {
+    return this.newest;
+  }
+
+  /** How the process of that start ended; undefined: it has not yet. */
+  endOf(start: number): FrameHead | undefined {
+    return this.newest !== undefined && this.newest.start === start && isEnd(this.newest) ? this.newest : undefined;
+  }
+
+  /** When it was started, and as which pid; undefined: not yet, or that is no longer known. */
+  startedOf(start: number): FrameHead | undefined {
+    return this.newestStarted?.start === start ? this.newestStarted : undefined;
+  }
+
+  /** The end of that start as far as it is written. */
+  writtenEndOf(start: number): FrameHead | undefined {
+    const { last } = this.log;
+    return last !== undefined && last.start === start && isEnd(last) ? last : undefined;
+  }
+
+  /** The agent's number of the first event that is not in the log; undefined: there is none. */
+  get oldestPending(): number | undefined {
+    return this.frames[this.written - this.first]?.head.seq;
+  }
+
+  get crowded(): boolean {
+    return this.pendingBytes >= MAX_PENDING_BYTES;
+  }
+
+  get end(): number {
+    return this.first + this.frames.length;
+  }
+
+  get totalBytes(): number {
+    return this.total;
+  }
+
+  get heldBytes(): { readonly all: number; readonly pending: number } {
+    return { all: this.windowBytes, pending: this.pendingBytes };
+  }
+
+  get firstNumber(): number | undefined {
+    return this.frames.find(({ head }) => isOutput(head))?.head.number;
+  }
+
+  /** From now on events come from there. What still waits to be written is tried again, what is held back is held again. */
+  connect(source: EventSource): void {
+    this.source = source;
+    if (this.held) source.hold(true);
+    this.startWriting();
+  }
+
+  /** An event of the process in that start. What has come before is passed over: the agent sends again what was not acknowledged. */
+  take(event: AgentEvent, start: number): void {
+    const { newest } = this;
+    if (this.over || (newest !== undefined && newest.start === start && newest.seq >= event.seq)) return;
+    const payload = event.type === 'output' ? event.data : NOTHING;
+    this.push({ ...meaningOf(event), start, timeUs: event.timeUs, seq: event.seq, length: payload.length, number: (newest?.number ?? 0) + (event.type === 'output' ? 1 : 0) }, payload);
+  }
+
+  /** The process has ended without the agent's word. Idempotent. */
+  conclude(start: number, end: ProcessEnd): void {
+    if (this.over || this.endOf(start) !== undefined) return;
+    const seq = this.newest?.start === start ? this.newest.seq : 0;
+    this.push({ ...end, start, seq, length: 0, number: this.newest?.number ?? 0 }, NOTHING);
+  }
+
+  /** Resolves when there is nothing left to write, or when it cannot be written and nobody waits for it. */
+  async settled(): Promise<void> {
+    await this.writing;
+  }
+
+  read(options: ReaderOptions): ChannelReader {
+    const reader = new ChannelReader(this, options);
+    if (!this.over) this.readers.add(reader);
+    else reader.close();
+    return reader;
+  }
+
+  /** No more will come: who looks on is at the end. */
+  async close(): Promise<void> {
+    this.over = true;
+    clearTimeout(this.watch);
+    for (const reader of [...this.readers]) reader.finish();
+    await this.writing;
+  }
+
+  /** The start that readers waited for has failed. */
+  disappoint(): void {
+    for (const reader of [...this.readers]) reader.finish();
+  }
+
+  frameAt(index: number): HeldFrame | undefined {
+    return this.frames[index - this.first];
+  }
+
+  get windowStart(): { readonly index: number; readonly at: LogPosition } {
+    return { index: this.first, at: this.frames[0]?.at ?? this.log.end };
+  }
+
+  progressed(): void {
+    this.trim();
+    this.regulate();
+  }
+
+  forget(reader: ChannelReader): void {
+    if (!this.readers.delete(reader)) return;
+    this.progressed();
+  }
+
+  private push(head: FrameHead, payload: Buffer): void {
+    const frame: HeldFrame = { head, payload, at: undefined, kept: this.options.keepsOutput || !isOutput(head) || this.isWatched() };
+    const size = sizeOf(frame);
+    this.newest = head;
+    if (head.type === 'started') this.newestStarted = head;
+    this.frames.push(frame);
+    this.windowBytes += size;
+    this.pendingBytes += size;
+    this.total += size;
+    for (const reader of this.readers) reader.wake();
+    this.startWriting();
+    this.regulate();
+  }
+
+  private isWatched(): boolean {
+    for (const { wantsOutput } of this.readers) if (wantsOutput) return true;
+    return false;
+  }
+
+  private startWriting(): void {
+    this.writing ??= this.write().finally(() => {
+      this.writing = undefined;
+    });
+  }
+
+  private async write(): Promise<void> {
+    // What comes in the same turn is written together.
+    await Promise.resolve();
+    let told = false;
+    while (this.written < this.end) {
+      const batch = this.frames.slice(this.written - this.first, this.written - this.first + BATCH_FRAMES);
+      try {
+        await this.append(batch);
+      } catch (error) {
+        // As long as the node's disk is full the process waits.
+        if (!told) this.options.logger.error({ err: asError(error) }, 'containers: the log of a process cannot be written; it waits');
+        told = true;
+        await sleep(RETRY_MS);
+        if (this.over || this.source?.alive() !== true) return;
+        continue;
+      }
+      this.trim();
+      this.source?.written();
+    }
+  }
+
+  /** At least the first of them. */
+  private async append(batch: readonly HeldFrame[]): Promise<void> {
+    const passedOver = batch.findIndex(({ kept }) => !kept);
+    const places = passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver));
+    places.forEach((at, index) => {
+      const frame = batch[index];
+      if (frame === undefined) return;
+      frame.at = at;
+      this.written += 1;
+      this.pendingBytes -= sizeOf(frame);
+    });
+  }
+
+  /** Memory is for what is not written and for what a reader is about to take. */
+  private trim(): void {
+    const needed = Math.min(...[...this.readers].map(({ index }) => index), this.end);
+    let dropped = 0;
+    for (const frame of this.frames) {
+      const index = this.first + dropped;
+      if (index >= this.written || (index >= needed && this.windowBytes <= WINDOW_BYTES)) break;
+      for (const reader of this.readers) if (reader.index === index) reader.fallBack(frame.at ?? this.log.end);
+      this.windowBytes -= sizeOf(frame);
+      dropped += 1;
+    }
+    if (dropped === 0) return;
+    this.frames = this.frames.slice(dropped);
+    this.first += dropped;
+  }
+
+  private regulate(): void {
+    let lag = 0;
+    for (const reader of this.readers) lag = Math.max(lag, reader.lagBytes);
+    const held = this.held ? lag > GO_BYTES : lag > HOLD_BYTES;
+    if (held === this.held) return;
+    this.held = held;
+    this.heldSince = performance.now();
+    this.source?.hold(held);
+    clearTimeout(this.watch);
+    if (held) this.watchReaders();
+  }
+
+  /** Who holds the process back and takes nothing is cut off. */
+  private watchReaders(): void {
+    const patienceMs = this.options.patienceMs ?? PATIENCE_MS;
+    this.watch = setTimeout(() => {
+      const now = performance.now();
+      for (const reader of [...this.readers]) if (reader.lagBytes > GO_BYTES && now - Math.max(reader.tookAt, this.heldSince) >= patienceMs) reader.cutOff();
+      if (this.held) this.watchReaders();
+    }, patienceMs / 4).unref();
+  }
+}
+
+function sizeOf({ payload }: LogFrame): number {
+  return FRAME_HEADER_BYTES + payload.length;
+}
+
+function meaningOf(event: AgentEvent): Pick<FrameHead, 'type' | 'value'> {
+  switch (event.type) {
+    case 'started':
+      return { type: 'started', value: event.pid };
+    case 'output':
+      return { type: event.stream, value: 0 };
+    case 'exit':
+      return endOf(event.exit);
+  }
+}
