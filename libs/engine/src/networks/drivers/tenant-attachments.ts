@@ -71,8 +71,9 @@ export class TenantAttachments {
       for (const endpoint of endpoints) this.place(attached, endpoint);
       for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, isLocal));
     } catch (error) {
+      const failure = failedProgramming(error, attached);
       this.release(attached);
-      throw failedProgramming(error, attached);
+      throw failure;
     }
     this.#attached.set(containerId, attached);
     return attached;
