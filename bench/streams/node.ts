@@ -142,7 +142,7 @@ async function* busybox(base: string): AsyncGenerator<Buffer> {
   const root = join(base, 'rootfs');
   for (const folder of ['bin', 'etc', 'tmp', 'root']) await mkdir(join(root, folder), { recursive: true, mode: 0o755 });
   execFileSync('cp', ['/bin/busybox', join(root, 'bin/busybox')]);
-  for (const applet of ['sh', 'true', 'cat', 'yes', 'head', 'sleep']) await symlink('busybox', join(root, 'bin', applet));
+  for (const applet of ['sh', 'true', 'cat', 'yes', 'head', 'sleep', 'dd']) await symlink('busybox', join(root, 'bin', applet));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   yield execFileSync('tar', ['--numeric-owner', '-C', root, '-c', '.'], { maxBuffer: 64 * MIB });
 }
