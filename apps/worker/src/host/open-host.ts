@@ -6,6 +6,7 @@ import { systemClock, type Logger } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
+import { ExecDeadlines } from './exec-deadlines.js';
 import type { HostServices } from './host-services.js';
 import type { ImageQuotas } from './image-quotas.js';
 
@@ -51,6 +52,8 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     volumes,
     networks,
     containers,
+    processes: containers.processes,
+    deadlines: new ExecDeadlines(containers.processes, logger),
     files: containers.files,
     disks,
     events,
