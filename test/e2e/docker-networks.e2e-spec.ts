@@ -140,6 +140,9 @@ describe('docker: networks', () => {
     const ofHost = await said(anna, 'ls /sys/class/net', '--net', 'host');
     expect(ofHost).toMatch(/docker0/);
     expect(await page(anna, '127.0.0.1:80', '--net', 'container:web')).toBe('hello');
+    await serve(anna, 'on-host', 'on-the-host', '--net', 'host');
+    expect(await page(anna, 'gw:80', '--add-host', 'gw:host-gateway')).toBe('on-the-host');
+    expect(await anna.ok('ps', '-q', '--filter', 'network=host')).not.toBe('');
     expect(await said(anna, 'hostname', '--net', 'container:web')).toBe((await anna.ok('inspect', '-f', '{{.Id}}', 'web')).slice(0, 12));
     expect(await anna.fails('run', '-d', '--net', 'container:web', '-p', '80:80', 'busybox', 'true')).toMatch(/conflicting options: port publishing and the container type network mode/);
     expect(await bert.fails('run', '-d', '--net', 'container:web', 'busybox', 'true')).toMatch(/No such container: web/);

@@ -128,6 +128,7 @@ describe('containers in networks', () => {
     const hosts = (await said(net('host'), inside)).split('\n')[0];
     expect(hosts).toMatch(/^net:\[\d+\]$/);
     expect(hosts).not.toBe(own);
+    expect(await said(net('host', { extraHosts: ['gw:host-gateway'] }), 'cat /etc/resolv.conf; tail -n 1 /etc/hosts')).toBe('nameserver 172.17.0.1\n172.17.0.1\tgw\n');
     const joined = await create(net('container:first'));
     expect((await networkOf(joined)).mode).toBe(`container:${first}`);
     await host.containers.kill(tenant, first);
