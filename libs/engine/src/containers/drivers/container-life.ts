@@ -258,8 +258,8 @@ export class ContainerLife {
   }
 
   /** After a restart of the worker, when all is known: what its policy wants up starts. */
-  revive(): void {
-    if (this.supervision.isDue(this.current)) this.startAgainIn(0);
+  async revive(): Promise<void> {
+    if (this.supervision.isDue(this.current)) await this.tryAgain();
   }
 
   /** The node goes down: it is stopped, which nobody wanted of it. */
@@ -295,8 +295,8 @@ export class ContainerLife {
     const { starter, storage, services } = this.parts;
     const before = { ...this.current, ...change };
     try {
-      const execution = await starter.start(before, this.processes, async ({ sandbox }) => {
-        await this.save({ ...change, status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
+      const execution = await starter.start(before, this.processes, async ({ sandbox }, ambient) => {
+        await this.save({ ...change, ambient, status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
       this.processes.begin(execution, this.current, { fresh: true });
@@ -314,9 +314,13 @@ export class ContainerLife {
 
   private startAgainIn(ms: number): void {
     this.supervision.schedule(ms, () => {
-      void this.startAgain().catch((error: unknown) => {
-        this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
-      });
+      void this.tryAgain();
+    });
+  }
+
+  private async tryAgain(): Promise<void> {
+    await this.startAgain().catch((error: unknown) => {
+      this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
     });
   }
 
