@@ -1,4 +1,4 @@
-import { pageSchema, processFrameSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type ProcessExit, type ProcessOutput, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
+import { pageSchema, processFrameSchema, sandboxStatsSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type ProcessExit, type ProcessOutput, type SandboxStats, type UpdateSandbox, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
 import { JsonSocket } from './json-socket.js';
 import { processFrameOf } from './process-frames.js';
 import { resumed, type ResumeOptions } from './resumed.js';
@@ -59,6 +59,21 @@ export class SandboxesApi {
       yield* page.items;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
+  }
+
+  /** In force at once, while it runs too. What is not given stays. */
+  update(ref: string, change: UpdateSandbox): Promise<SandboxView> {
+    return this.transport.call({ method: 'PATCH', path: sandboxPath(ref), body: change }, sandboxViewSchema);
+  }
+
+  /** What it takes at this moment. */
+  stats(ref: string): Promise<SandboxStats> {
+    return this.transport.call({ method: 'GET', path: `${sandboxPath(ref)}/stats` }, sandboxStatsSchema);
+  }
+
+  /** Each second, until it stops: `running` is false in the last one. */
+  async *followStats(ref: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SandboxStats> {
+    for await (const line of this.transport.lines({ method: 'GET', path: `${sandboxPath(ref)}/stats`, query: { stream: true }, signal })) yield sandboxStatsSchema.parse(JSON.parse(line));
   }
 
   async remove(ref: string, options: { force?: boolean; volumes?: boolean } = {}): Promise<void> {

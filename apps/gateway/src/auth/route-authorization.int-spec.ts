@@ -59,6 +59,8 @@ const TABLE: Readonly<Record<string, Permission>> = {
   'POST /v1/sandboxes/:id/pause': 'host:write',
   'POST /v1/sandboxes/:id/resume': 'host:write',
   'GET /v1/sandboxes/:id/wait': 'host:read',
+  'PATCH /v1/sandboxes/:id': 'host:write',
+  'GET /v1/sandboxes/:id/stats': 'host:read',
   'GET /v1/events': 'host:read',
   'POST /v1/sandboxes/:id/exec': 'host:write',
   'GET /v1/sandboxes/:id/exec': 'host:read',

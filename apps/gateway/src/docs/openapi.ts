@@ -49,6 +49,7 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/sandboxes/{id}/files/directories': { path: '/srv/app/logs', parents: true },
   'post /v1/sandboxes/{id}/files/moves': { from: '/tmp/new.conf', to: '/etc/app.conf', overwrite: true },
   'post /v1/sandboxes': { runtime: 'python', name: 'web', command: ['python3', '-m', 'http.server', '8000'], network: { mode: 'bridge', ports: [{ port: 8000 }] }, labels: { project: 'shop' } } satisfies CreateSandboxInput,
+  'patch /v1/sandboxes/{id}': { limits: { memoryBytes: 536_870_912 } },
   'post /v1/sandboxes/{id}/stop': { timeoutSeconds: 5 },
   'post /v1/sandboxes/{id}/restart': { timeoutSeconds: 5 },
   'post /v1/sandboxes/{id}/kill': { signal: 'SIGHUP' },

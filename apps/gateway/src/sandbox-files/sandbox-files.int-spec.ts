@@ -88,24 +88,24 @@ describe('files of sandboxes over REST', () => {
     expect((await call('PUT', '/archive?path=/etc', { a: 1 })).status).toBe(400);
   });
 
-  it.each<[string, string, string, unknown?]>([
-    ['no path', 'GET', ''],
-    ['a relative path', 'GET', '?path=etc'],
-    ['a path with NUL', 'GET', '?path=/a%00b'],
-    ['an endless path', 'GET', `?path=/${'x'.repeat(5000)}`],
-    ['an unknown question', 'GET', '?path=/&follow=1'],
-    ['a flag that is none', 'DELETE', '?path=/x&recursive=yes'],
-    ['a mode that is no number', 'PUT', '/content?path=/x&mode=rwx', 'x'],
-    ['a mode of too many digits', 'PUT', '/content?path=/x&mode=07777777', 'x'],
-    ['an owner below zero', 'PUT', '/content?path=/x&uid=-1', 'x'],
-    ['an owner that is nobody', 'PUT', '/content?path=/x&uid=4294967295', 'x'],
-    ['other owners', 'PUT', '/archive?path=/x&owners=me', 'x'],
-    ['a directory without a name', 'POST', '/directories', {}],
-    ['a directory with NUL', 'POST', '/directories', { path: '/a\0' }],
-    ['a directory with more', 'POST', '/directories', { path: '/a', owner: 'me' }],
-    ['a move to nowhere', 'POST', '/moves', { from: '/a' }],
-    ['a relative move', 'POST', '/moves', { from: '/a', to: 'b' }],
-  ])('refuse %s', async (_name, method, path, body) => {
+  it.each<[string, [string, string, unknown?]]>([
+    ['no path', ['GET', '']],
+    ['a relative path', ['GET', '?path=etc']],
+    ['a path with NUL', ['GET', '?path=/a%00b']],
+    ['an endless path', ['GET', `?path=/${'x'.repeat(5000)}`]],
+    ['an unknown question', ['GET', '?path=/&follow=1']],
+    ['a flag that is none', ['DELETE', '?path=/x&recursive=yes']],
+    ['a mode that is no number', ['PUT', '/content?path=/x&mode=rwx', 'x']],
+    ['a mode of too many digits', ['PUT', '/content?path=/x&mode=07777777', 'x']],
+    ['an owner below zero', ['PUT', '/content?path=/x&uid=-1', 'x']],
+    ['an owner that is nobody', ['PUT', '/content?path=/x&uid=4294967295', 'x']],
+    ['other owners', ['PUT', '/archive?path=/x&owners=me', 'x']],
+    ['a directory without a name', ['POST', '/directories', {}]],
+    ['a directory with NUL', ['POST', '/directories', { path: '/a\0' }]],
+    ['a directory with more', ['POST', '/directories', { path: '/a', owner: 'me' }]],
+    ['a move to nowhere', ['POST', '/moves', { from: '/a' }]],
+    ['a relative move', ['POST', '/moves', { from: '/a', to: 'b' }]],
+  ])('refuse %s', async (_name, [method, path, body]) => {
     expect(await call<ErrorBody>(method, path, body, path.startsWith('/archive') ? { 'content-type': 'application/x-tar' } : {})).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
   });
 

@@ -27,7 +27,7 @@ export function toSandboxView(container: ContainerView): SandboxView {
     exitCode: over ? state.exitCode : null,
     memoryExceeded: state.oomKilled,
     error: state.error === '' ? null : state.error,
-    health: null,
+    health: state.health?.status ?? null,
     command: [container.path, ...container.args],
     workingDir: effective.workingDir,
     user: effective.user,

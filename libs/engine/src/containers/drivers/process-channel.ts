@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, type Logger } from '#kernel';
-import type { AgentEvent, ProcessExit } from '../../runtime/index.js';
-import type { EventSource, ProcessEnd, ProcessSink } from './process-sink.js';
+import type { AgentEvent } from '../../runtime/index.js';
+import { endOf, type EventSource, type ProcessEnd, type ProcessSink } from './process-sink.js';
 import { ChannelReader, type ReadChannel, type ReaderOptions } from './channel-reader.js';
 import type { ContainerLog, LogPosition } from './container-log.js';
 import { FRAME_HEADER_BYTES, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
@@ -285,8 +285,4 @@ function meaningOf(event: AgentEvent): Pick<FrameHead, 'type' | 'value'> {
     case 'exit':
       return endOf(event.exit);
   }
-}
-
-function endOf({ exitCode, signal }: ProcessExit): Pick<FrameHead, 'type' | 'value'> {
-  return signal === null ? { type: 'exited', value: exitCode ?? 0 } : { type: 'signalled', value: signal };
 }

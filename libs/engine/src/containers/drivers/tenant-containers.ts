@@ -6,7 +6,6 @@ import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { EndpointRequest } from '../../networks/index.js';
 import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
-import type { ContainerProcesses } from '../processes.js';
 import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
@@ -50,7 +49,7 @@ export class TenantContainers implements Containers {
   /** Creates with an ID that the caller chose, in turn. */
   private readonly chosen = new KeyedQueue();
   /** Attach and exec. */
-  readonly processes: ContainerProcesses = new TenantProcesses({
+  readonly processes = new TenantProcesses({
     find: (tenantId, text) => this.find(tenantId, text),
     all: (tenantId) => this.index.of(tenantId),
   });

@@ -44,7 +44,7 @@ export async function makeNetWorld(name: string, more: Partial<LinuxNetworksOpti
   const root = await mkdtemp(join(tmpdir(), `networks-${name}-`));
   const instance = `net-${name}-${process.pid}`;
   const spawner = new HelperSpawner({ program: join(NATIVE, 'sandbar-spawner'), logger: silentLogger });
-  const options: LinuxNetworksOptions = { root, instance, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], logger: silentLogger, ...more };
+  const options: LinuxNetworksOptions = { root, instance, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 1024, last: 65_535 } }, logger: silentLogger, ...more };
   const guests = new Set<Guest>();
   const open = async (changed: Partial<LinuxNetworksOptions> = {}): Promise<LinuxNetworks> => {
     const networks = LinuxNetworks.open({ ...options, ...changed });
