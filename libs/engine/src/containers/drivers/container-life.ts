@@ -281,8 +281,8 @@ export class ContainerLife {
     const { starter, storage, services } = this.parts;
     const before = { ...this.record, ...change };
     try {
-      const execution = await starter.start(before, this.processes, async ({ sandbox }) => {
-        await this.save({ ...change, ...(healthProbeOf(before) === undefined ? {} : { healthStatus: 'starting' }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
+      const execution = await starter.start(before, this.processes, async ({ sandbox }, ambient) => {
+        await this.save({ ...change, ambient, ...(healthProbeOf(before) === undefined ? {} : { healthStatus: 'starting' }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
       this.processes.begin(execution, this.record, { fresh: true });
@@ -299,9 +299,13 @@ export class ContainerLife {
 
   private startAgainIn(ms: number): void {
     this.supervision.schedule(ms, () => {
-      void this.startAgain().catch((error: unknown) => {
-        this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
-      });
+      void this.tryAgain();
+    });
+  }
+
+  private async tryAgain(): Promise<void> {
+    await this.startAgain().catch((error: unknown) => {
+      this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
     });
   }
 
