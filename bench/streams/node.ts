@@ -68,7 +68,7 @@ export class StreamsNode {
     await runtime.recover();
     const guestTrees = new HelperGuestTrees({ program: join(NATIVE, 'sandbar-tree'), logger });
     // No container of the bench is put into one.
-    const networks = LinuxNetworks.open({ root: join(base, 'networks'), instance: `bench-${String(process.pid)}`, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], logger });
+    const networks = LinuxNetworks.open({ root: join(base, 'networks'), instance: `bench-${String(process.pid)}`, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 20_000, last: 20_000 } }, logger });
     const defaults = { memoryBytes: 256 * MIB, cpuMillis: 2000, pids: 256, shmBytes: MIB };
     const containers = TenantContainers.open({ root: join(base, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime, events, defaults, clock: systemClock, logger });
     await containers.recover();
