@@ -1,8 +1,9 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DockerDaemon } from '../docker-daemon.ts';
+import { BenchDocker } from '../bench-docker.ts';
+import { dockerClient, type DockerClient } from '../docker-client.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
 import { summarize, table, timed, type Summary } from '../statistics.ts';
 
@@ -14,32 +15,15 @@ import { summarize, table, timed, type Summary } from '../statistics.ts';
 const rounds = Number(process.argv[2] ?? 5);
 const big = process.argv.includes('--big');
 
-type Client = (args: readonly string[]) => Promise<string>;
-
-function clientOf(host: string, environment: Readonly<Record<string, string>>): Client {
-  return (args) =>
-    new Promise((resolve, reject) => {
-      const child = spawn('docker', ['-H', host, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
-      const output: Buffer[] = [];
-      const errors: Buffer[] = [];
-      child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-      child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-      child.on('error', reject).on('close', (code) => {
-        if (code === 0) resolve(Buffer.concat(output).toString().trim());
-        else reject(new Error(`docker ${args.join(' ')} ended with ${String(code)}: ${Buffer.concat(errors).toString()}`));
-      });
-    });
-}
-
 const sandbar = await SandbarInstance.find();
-const docker = await DockerDaemon.start();
+const docker = await BenchDocker.start();
 const folder = mkdtempSync(join(tmpdir(), 'bench-images-'));
 try {
   const rootfs = join(folder, 'rootfs.tar');
   makeRootfs(rootfs);
   const subjects = [
-    { name: 'sandbar', client: clientOf(sandbar.dockerHost, sandbar.dockerEnvironment), times: new Map<string, number[]>() },
-    { name: 'docker', client: clientOf(docker.host, {}), times: new Map<string, number[]>() },
+    { name: 'sandbar', client: dockerClient(sandbar.dockerHost, sandbar.dockerEnvironment), times: new Map<string, number[]>() },
+    { name: 'docker', client: dockerClient(docker.host), times: new Map<string, number[]>() },
   ];
   const measure = async (subject: (typeof subjects)[number], what: string, work: () => Promise<unknown>): Promise<void> => {
     const list = subject.times.get(what) ?? [];
@@ -99,7 +83,7 @@ function makeRootfs(path: string): void {
 }
 
 /** Random bytes, in files of 20 MB: nothing compresses away. */
-async function loadBig(client: Client): Promise<void> {
+async function loadBig(client: DockerClient): Promise<void> {
   const tree = join(folder, 'big');
   mkdirSync(tree);
   for (let part = 0; part < 100; part += 1) execFileSync('dd', ['if=/dev/urandom', `of=${join(tree, String(part))}`, 'bs=1M', 'count=20', 'status=none']);
@@ -115,7 +99,7 @@ async function loadBig(client: Client): Promise<void> {
   const time = await timed(async () => {
     await client(['load', '-q', '-i', saved]);
   });
-  console.log(`\nload of 2 GB: ${(time / 1000).toFixed(1)} s; peak memory: ${(['gateway', 'worker'] as const).map((service) => `${service} ${(peak(sandbar.pidOf(service)) / 1e6).toFixed(0)} MB`).join(', ')}`);
+  console.log(`\nload of 2 GB: ${(time / 1000).toFixed(1)} s; peak memory: ${(['gateway', 'worker'] as const).map((service) => told(service, sandbar.pidOf(service))).join(', ')}`);
   await client(['rmi', 'bench-big']);
 }
 
@@ -124,6 +108,9 @@ function resetPeak(pid: number): void {
   execFileSync('sh', ['-c', `echo 5 > /proc/${String(pid)}/clear_refs`]);
 }
 
-function peak(pid: number): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1]) * 1024;
+/** Pages of files are node's own program, which lies in memory once for both. */
+function told(service: string, pid: number): string {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  const megabytes = (field: string): string => ((Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024) / 1e6).toFixed(0);
+  return `${service} ${megabytes('VmHWM')} MB (${megabytes('RssFile')} MB of it shared pages of programs)`;
 }

@@ -1,4 +1,4 @@
-import { DockerDaemon } from '../docker-daemon.ts';
+import { BenchDocker } from '../bench-docker.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
 import { summarize, table, throughput, timed, type Summary } from '../statistics.ts';
 
@@ -11,7 +11,7 @@ const throughputMs = Number(process.argv[3] ?? 8) * 1000;
 const RUN = { runtime: 'bash', code: '', entry: ['/bin/true'] };
 
 const sandbar = await SandbarInstance.find();
-const docker = await DockerDaemon.start();
+const docker = await BenchDocker.start();
 try {
   const subjects = [
     { name: 'sandbar  POST /v1/runs?wait=true', work: () => sandbar.run(RUN).then(() => undefined) },

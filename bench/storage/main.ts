@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DockerDaemon } from '../docker-daemon.ts';
+import { BenchDocker } from '../bench-docker.ts';
 import { table, timed } from '../statistics.ts';
 import { cpuOf, memory, resetPeak, StorageNode } from './node.ts';
 
@@ -40,7 +40,7 @@ if (!existsSync(ROOTFS)) {
 }
 
 const node = await StorageNode.open();
-const docker = has('--docker') ? await DockerDaemon.start() : undefined;
+const docker = has('--docker') ? await BenchDocker.start() : undefined;
 try {
   const idle = await memory('VmRSS');
   const dockerPid = docker && Number(readFileSync(join(dirname(docker.host.slice('unix://'.length)), 'pid'), 'latin1'));

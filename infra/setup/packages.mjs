@@ -24,13 +24,20 @@ export const PACKAGES = [
   { name: 'tar', programs: ['tar'], why: 'reads root file systems' },
 ];
 
-/** What only the tests use. A `service` is one that Debian starts with the package: tests start their own, so it is stopped. */
+/** What only the tests use. `services` are those that Debian starts with the package: tests start their own, so they are stopped. */
 export const TEST_PACKAGES = [
-  { name: 'docker-registry', programs: ['docker-registry'], service: 'docker-registry', why: 'tests of pull and push' },
+  { name: 'docker-registry', programs: ['docker-registry'], services: ['docker-registry.service'], why: 'tests of pull and push' },
   { name: 'apache2-utils', programs: ['htpasswd'], why: 'logins of test registries' },
   { name: 'openssl', programs: ['openssl'], why: 'certificates of test registries' },
+  { name: 'runc', programs: ['runc'], why: 'the second runtime' },
+  { name: 'docker.io', programs: ['docker', 'dockerd'], services: ['docker.socket', 'docker.service', 'containerd.service'], why: 'Docker’s own client and archives' },
+  { name: 'skopeo', programs: ['skopeo'], why: 'archives of other tools' },
+  { name: 'umoci', programs: ['umoci'], why: 'archives of other tools' },
+  { name: 'podman', programs: ['podman'], services: ['podman.socket', 'podman.service', 'podman-auto-update.timer', 'podman-restart.service'], why: 'archives of other tools' },
+  { name: 'oci-image-tool', programs: ['oci-image-tool'], why: 'validates image layouts' },
 ];
 
+const UNIT_FOLDERS = ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system'];
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 export function findProgram(name) {
@@ -55,6 +62,10 @@ function isReadable(path) {
   }
 }
 
+function hasUnit(name) {
+  return UNIT_FOLDERS.some((folder) => existsSync(`${folder}/${name}`));
+}
+
 /** A program may come from elsewhere than its Debian package (a newer crun in /usr/local): what counts is that it is there. */
 export function missingPackages(packages = PACKAGES) {
   return packages.filter(({ programs = [], files = [] }) => !programs.every(findProgram) || !files.every(isReadable));
@@ -66,7 +77,10 @@ export async function installPackages(report, packages = PACKAGES) {
   const missing = absent.map(({ name }) => name);
   if (missing.length === 0) return 'nothing missing';
   const options = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', '-o', 'APT::Status-Fd=1', '-q'];
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'a', LC_ALL: 'C' };
+  // Services that are there already serve somebody else: only those that come with the packages are ours to stop.
+  const services = absent.flatMap((each) => each.services ?? []).filter((unit) => !hasUnit(unit));
+  // systemctl(1), SYSTEMD_OFFLINE: what a package does after its installation starts nothing.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'a', LC_ALL: 'C', ...(services.length > 0 && { SYSTEMD_OFFLINE: '1' }) };
   const onLine = (line) => report(aptProgress(line));
   const mend = `Try it by hand: apt-get update && apt-get install ${missing.join(' ')}`;
   if (!missing.every(isKnownToApt)) {
@@ -81,7 +95,8 @@ export async function installPackages(report, packages = PACKAGES) {
     await runProgram(['apt-get', ...options, 'update'], { env, onLine, mend, title: 'apt-get update' });
     await runProgram(install, { env, onLine, mend, title: 'apt-get install' });
   }
-  for (const { service } of absent) if (service !== undefined && existsSync('/run/systemd/system')) await runProgram(['systemctl', 'disable', '--now', service], { env, title: 'systemctl disable' });
+  const came = services.filter(hasUnit);
+  if (came.length > 0 && existsSync('/run/systemd/system')) await runProgram(['systemctl', 'disable', '--now', ...came], { title: 'systemctl disable' });
   return `installed ${missing.join(', ')}`;
 }
 

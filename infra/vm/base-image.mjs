@@ -77,7 +77,7 @@ mv "$1"/kernel/boot/vmlinuz-* "$1/boot/"
 mkdir -p "$1/usr/lib/modules"
 mv "$1"/kernel/lib/modules/* "$1/usr/lib/modules/"
 rm -r "$1/kernel"
-depmod -b "$1" "$(ls "$1/usr/lib/modules")"
+chroot "$1" depmod "$(ls "$1/usr/lib/modules")"
 rm -f "$1/etc/resolv.conf"`;
   // Its mounts and processes end with it, however it ends.
   const walls = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 /** Rows of the surface about images and layers, by Docker's own client, for two tenants of one platform. */
-(hasDockerCli() ? describe : describe.skip)('docker: images and layers', () => {
+describe('docker: images and layers', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;

@@ -1,10 +1,10 @@
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 const MiB = 1024 * 1024;
 
 /** Rows of the surface about volumes, by Docker's own client, for two tenants of one platform. */
-(hasDockerCli() ? describe : describe.skip)('docker: volumes', () => {
+describe('docker: volumes', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;
@@ -70,6 +70,29 @@ const MiB = 1024 * 1024;
     await anna.ok('rm', await anna.ok('create', '-v', '/scratch', 'busybox', 'true'));
     expect(await anna.ok('volume', 'prune', '-f')).toMatch(/Deleted Volumes:\n[0-9a-f]{64}/);
     expect((await anna.ok('volume', 'ls', '-q')).split('\n').sort()).toEqual(['bare', 'data', 'etc']);
+  });
+
+  it('gives each container of an image with a volume one of its own, filled with what the image has there', async () => {
+    const maker = await anna.ok('create', 'busybox', 'sh', '-c', 'mkdir /store && echo from the image > /store/f');
+    await anna.ok('start', maker);
+    await anna.ok('wait', maker);
+    await anna.ok('commit', '-c', 'VOLUME /store', '-c', 'CMD ["sh", "-c", "cat /store/f; echo written >> /store/f"]', maker, 'with-volume');
+    await anna.ok('rm', maker);
+    const [first, second] = [await anna.ok('create', 'with-volume'), await anna.ok('create', 'with-volume')];
+    for (const id of [first, first, second]) {
+      await anna.ok('start', id);
+      expect(await anna.ok('wait', id)).toBe('0');
+    }
+    expect(await anna.ok('logs', first)).toBe('from the image\nfrom the image\nwritten');
+    expect(await anna.ok('logs', second)).toBe('from the image');
+    const mounts = await Promise.all([first, second].map((id) => anna.json<[{ Mounts: { Type: string; Name: string; Destination: string }[] }]>('inspect', id)));
+    expect(new Set(mounts.map(([{ Mounts }]) => Mounts[0]?.Name)).size).toBe(2);
+    for (const [{ Mounts }] of mounts) expect(Mounts).toMatchObject([{ Type: 'volume', Destination: '/store' }]);
+    // What another container mounts there comes in its place.
+    expect(await ran(anna, '-v', 'data:/store', 'with-volume', 'sh', '-c', 'cat /store/file')).toEqual({ exitCode: '0', output: 'kept' });
+    await anna.ok('rm', '-v', first, second);
+    expect(await anna.ok('volume', 'ls', '-q', '--filter', 'dangling=false')).toBe('');
+    await anna.ok('rmi', 'with-volume');
   });
 
   it("binds folders of the tenant's own host tree", async () => {

@@ -2,14 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { DockerDaemon, startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-const peer = (program: string) => (has(program) ? it : it.skip);
-
 /** Archives that other tools write are loaded, and what we write they take. */
-(hasDockerCli() ? describe : describe.skip)('image archives of other tools', () => {
+describe('image archives of other tools', () => {
   let platform: Platform;
   let docker: DockerCli;
   let folder: string;
@@ -58,7 +55,31 @@ const peer = (program: string) => (has(program) ? it : it.skip);
     await loads(saved, 'interop:v1');
   });
 
-  peer('skopeo')('skopeo inspects what we save, and we load what it writes', async () => {
+  it("Docker's own daemon loads what we save, and we load what it writes", async () => {
+    const daemon = await DockerDaemon.start();
+    try {
+      const theirs = (...args: string[]): string => tool('docker', '-H', daemon.host, ...args).trim();
+      theirs('load', '-q', '-i', saved);
+      expect(theirs('images', '-q', '--no-trunc', 'interop:v1')).toBe(id);
+      const changed = theirs('create', '--network', 'none', 'interop:v1', 'sh', '-c', 'echo daemon > /third && rm /second');
+      expect(theirs('start', '-a', changed)).toBe('');
+      const made = theirs('commit', '-c', 'CMD ["cat", "/third"]', changed, 'interop:daemon');
+      theirs('save', '-o', 'daemon.tar', 'interop:daemon', 'interop:v1');
+      await docker.run(['rmi', '-f', 'interop:v1']);
+      expect((await docker.ok('load', '-i', join(folder, 'daemon.tar'))).split('\n').sort()).toEqual(['Loaded image: interop:daemon', 'Loaded image: interop:v1']);
+      expect(await docker.ok('images', '-q', '--no-trunc', 'interop:v1')).toBe(id);
+      expect(await docker.ok('images', '-q', '--no-trunc', 'interop:daemon')).toBe(made);
+      const container = await docker.ok('create', 'interop:daemon', 'sh', '-c', 'cat /third; test ! -e /second');
+      await docker.ok('start', container);
+      expect(await docker.ok('wait', container)).toBe('0');
+      expect(await docker.ok('logs', container)).toBe('daemon');
+      await docker.ok('rm', container);
+    } finally {
+      await daemon.stop();
+    }
+  }, 60_000);
+
+  it('skopeo inspects what we save, and we load what it writes', async () => {
     for (const source of [`docker-archive:${saved}`, `oci:${join(folder, 'layout')}:v1`]) {
       const inspected = JSON.parse(tool('skopeo', 'inspect', source)) as { Layers: string[] };
       expect(inspected.Layers).toHaveLength(2);
@@ -70,7 +91,7 @@ const peer = (program: string) => (has(program) ? it : it.skip);
     expect(await docker.ok('images', '-q', 'interop:oci')).not.toBe('');
   });
 
-  peer('umoci')('umoci unpacks what we save, and we load what it repacks', async () => {
+  it('umoci unpacks what we save, and we load what it repacks', async () => {
     tool('umoci', 'unpack', '--image', `${join(folder, 'layout')}:v1`, 'bundle');
     expect(await readFile(join(folder, 'bundle', 'rootfs', 'second'), 'utf8')).toBe('layer\n');
     expect(spawnSync('test', ['-e', join(folder, 'bundle', 'rootfs', 'bin', 'vi')]).status).toBe(1);
@@ -86,13 +107,13 @@ const peer = (program: string) => (has(program) ? it : it.skip);
     await docker.ok('rm', container);
   });
 
-  peer('oci-image-tool')('the validator of the image specification finds nothing', () => {
+  it('the validator of the image specification finds nothing', () => {
     const layout = join(folder, 'layout');
     const validated = spawnSync('oci-image-tool', ['validate', '--type', 'image', '--ref', 'name=v1', layout], { encoding: 'utf8' });
     expect({ status: validated.status, output: `${validated.stdout}${validated.stderr}` }).toMatchObject({ status: 0 });
   });
 
-  peer('podman')('podman loads what we save, and we load what it writes in both formats', async () => {
+  it('podman loads what we save, and we load what it writes in both formats', async () => {
     const store = ['--root', join(folder, 'podman'), '--runroot', join(folder, 'podman-run'), '--storage-driver', 'vfs'];
     tool('podman', ...store, 'load', '-q', '-i', saved);
     for (const format of ['docker-archive', 'oci-archive']) {

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readTar, writeTar, type TarEntryInput } from '#engine';
-import { hasDockerCli, startPlatform, type DockerCli, type Platform } from '#testing';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 /** What makes every kind of entry that a root file system can hold. The program in it lets a container start. */
@@ -35,7 +36,7 @@ const XATTRS: Readonly<Record<string, [string, Buffer]>> = {
 /** Mount points that the runtime makes where an image has none. */
 const RUNTIME_MADE = /^(dev|proc|sys|etc)(\/|$)/;
 
-(hasDockerCli() ? describe : describe.skip)('a tree that holds every kind of entry', () => {
+describe('a tree that holds every kind of entry', () => {
   let platform: Platform;
   let anna: DockerCli;
   let bert: DockerCli;
@@ -109,4 +110,28 @@ const RUNTIME_MADE = /^(dev|proc|sys|etc)(\/|$)/;
     expect(before.size).toBeGreaterThan(25);
     expect(await contentOf(join(folder, 'exported.tar'))).toEqual(before);
   }, 120_000);
+
+  it('goes through the layer of a commit as it was, where a container has only moved it', async () => {
+    // A rename copies the whole entry up, and changes nothing of it but its place; what has several names would lose them.
+    const moved = ['dir/soft', 'absolute', 'dangling', 'null', 'disk', 'pipe', 'setgid', 'sparse', 'new\nline', 'ünïcode ☃', 'dir/empty'];
+    const move = moved.map((name) => `/bin/mv '/${name}' '/${name}.x' && /bin/mv '/${name}.x' '/${name}'`).join(' && ');
+    const made = await anna.ok('create', 'tree:1', '/bin/sh', '-c', `/bin/busybox ln -s busybox /bin/mv && ${move}`);
+    await anna.ok('start', made);
+    expect(await anna.ok('wait', made)).toBe('0');
+    await anna.ok('commit', made, 'tree:3');
+    await anna.ok('save', '-o', join(folder, 'moved.tar'), 'tree:3');
+    const layer = await lastLayerOf(join(folder, 'moved.tar'));
+    const before = await contentOf(join(folder, 'tree.tar'));
+    const inLayer = await contentOf(layer);
+    for (const name of moved) expect([name, inLayer.get(name)]).toEqual([name, before.get(name)]);
+  }, 120_000);
+
+  /** The uppermost layer of an archive with one image. */
+  async function lastLayerOf(archive: string): Promise<string> {
+    const inside = join(folder, 'inside');
+    execFileSync('mkdir', [inside]);
+    execFileSync('tar', ['-C', inside, '-xf', archive]);
+    const [{ Layers: layers }] = JSON.parse(await readFile(join(inside, 'manifest.json'), 'utf8')) as [{ Layers: string[] }];
+    return join(inside, layers.at(-1) ?? '');
+  }
 });

@@ -4,7 +4,8 @@ import type { Platform } from '#testing';
 export async function stopAndExpectNothingLeft(platform: Platform): Promise<void> {
   try {
     await platform.stopServices();
-    expect(await platform.leaks()).toMatchObject({ exitCode: 0 });
+    const { exitCode, stdout, stderr } = await platform.leaks();
+    expect({ exitCode, said: exitCode === 0 ? '' : stdout + stderr }).toEqual({ exitCode: 0, said: '' });
   } finally {
     await platform.stop();
   }

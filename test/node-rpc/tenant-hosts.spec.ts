@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tenantLimitsSchema, type ProgressLine } from '#contracts';
-import type { Container, ImageRecord, Volume } from '#engine';
+import { MemoryHostEvents, type Container, type ImageRecord, type Network, type Volume } from '#engine';
 import { CodedError, digestOf, newId, silentLogger } from '#kernel';
 import { NodeConnection } from '../../apps/gateway/src/nodes/node-connection.js';
 import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-host.js';
@@ -15,7 +15,7 @@ import { RpcServer } from '../../apps/worker/src/node/rpc-server.js';
 
 const TOKEN = 't'.repeat(40);
 const MiB = 1024 * 1024;
-const tenant = { id: newId('tenant'), limits: tenantLimitsSchema.parse({ containers: 2 }) };
+const tenant = { id: newId('tenant'), limits: tenantLimitsSchema.parse({ containers: 2, networks: 1, publishPorts: true }) };
 const image: ImageRecord = {
   id: digestOf('image'),
   manifest: digestOf('manifest'),
@@ -32,6 +32,10 @@ const image: ImageRecord = {
   containers: ['c'],
 };
 const volume: Volume = { name: 'v', driver: 'local', createdAt: 1, labels: {}, options: {}, anonymous: false, filled: false };
+const networkNamed = (name: string): Network => ({
+  id: name.padEnd(64, '0'), name, tenantId: tenant.id, createdAt: 6, driver: name === 'host' ? 'host' : 'bridge', subnet: '172.17.0.0/16', gateway: '172.17.0.1', ipRange: undefined, internal: false, labels: { n: name }, options: {}, dns: true,
+});
+const runtimeImages = { provide: (_: string, name: string) => (name === 'python' ? Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } }) : Promise.reject(new CodedError('not_found', 'no runtime'))) };
 const request = {
   image: 'busybox',
   process: { entrypoint: null, cmd: ['sh'], env: [], workingDir: '', user: '', tty: false, openStdin: false },
@@ -48,6 +52,7 @@ const container = {
   id: 'c'.repeat(64), name: 'one', tenantId: tenant.id, createdAt: 3, imageId: image.id, request, path: 'sh', args: [],
   effective: { env: [], cmd: ['sh'], entrypoint: null, workingDir: '/', user: '', labels: {}, volumes: [], exposedPorts: [] },
   state: { status: 'running', exitCode: 0, oomKilled: false, error: '', pid: 1, startedAt: 4, finishedAt: undefined },
+  network: { mode: 'none', endpoints: [], ports: [] },
   mounts: [], sandboxId: undefined, restartCount: 0,
 } satisfies Container;
 
@@ -56,11 +61,15 @@ function anEngine() {
   const asked: unknown[] = [];
   const engine = {
     disks: { ensure: (id: string, bytes: number) => Promise.resolve(asked.push(['disk', id, bytes])), remove: () => Promise.resolve(asked.push('disks.remove')) },
-    cgroups: { ensure: () => Promise.resolve(asked.push('cgroup')) },
+    cgroups: { ensure: () => Promise.resolve(asked.push('cgroup')), forget: () => Promise.resolve(asked.push('cgroups.forget')) },
     images: { list: () => Promise.resolve([image]), resolve: (_: string, ref: string) => (ref === 'busybox' ? Promise.resolve(image) : Promise.reject(new CodedError('not_found', `No such image: ${ref}`))), drop: () => Promise.resolve(asked.push('images.drop')) },
     volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
+    networks: { drop: () => Promise.resolve(asked.push('networks.drop')) },
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
+    files: {},
     archives: {},
+    processes: {},
+    deadlines: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },
@@ -83,7 +92,7 @@ describe("a tenant's host over node RPC", () => {
     folder = await mkdtemp(join(tmpdir(), 'hostrpc-'));
     path = join(folder, 's');
     ({ asked, engine } = anEngine());
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages), logger: silentLogger, stallMs: 300 });
     await server.start();
   });
   afterEach(async () => {
@@ -125,6 +134,79 @@ describe("a tenant's host over node RPC", () => {
     asked.length = 0;
     expect(await host().startContainer('one')).toBe(false);
     expect(asked).toEqual([['disk', tenant.id, tenant.limits.storageBytes], 'cgroup']);
+  });
+
+  it('makes a container of a chosen ID once, also when there is no place for another', async () => {
+    engine.containers['list'] = () => Promise.resolve([container, { ...container, id: 'd'.repeat(64) }]);
+    engine.containers['create'] = () => Promise.resolve(asked.push('create'));
+    expect(await host().createContainer({ ...request, id: container.id })).toEqual({ id: container.id, warnings: [] });
+    await expect(host().createContainer({ ...request, id: 'e'.repeat(64) })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    expect(asked).toEqual([]);
+  });
+
+  it('gives a runtime as an image', async () => {
+    expect(await host().runtimeImage('python')).toEqual({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C' } });
+    await expect(host().runtimeImage('cobol')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  describe('waits for a container', () => {
+    const events = new MemoryHostEvents();
+    const publish = (action: string, id: string = container.id): void => { events.publish(tenant.id, { type: 'container', action, id, attributes: {} }); };
+    const become = (status: Container['state']['status']): void => { engine.containers['get'] = () => Promise.resolve({ ...container, state: { ...container.state, status } }); };
+    const heard = async (): Promise<void> => sleep(50);
+    beforeEach(() => { engine.events = events as unknown as typeof engine.events; });
+
+    it('until it is in the state, whatever else happens', async () => {
+      expect((await host().containerReached('one', 'running', quiet()))?.id).toBe(container.id);
+      const stopped = host().containerReached('one', 'stopped', quiet());
+      await heard();
+      publish('die', 'x'.repeat(64));
+      publish('rename');
+      become('exited');
+      publish('die');
+      expect((await stopped)?.state.status).toBe('exited');
+    });
+
+    it('and hears of a state that it has left again', async () => {
+      become('created');
+      const running = host().containerReached('one', 'running', quiet());
+      await heard();
+      become('exited');
+      publish('start');
+      expect((await running)?.state.status).toBe('exited');
+    });
+
+    it('until it is gone, or tells that it can never be so', async () => {
+      const waits = (['removed', 'stopped', 'paused'] as const).map((condition) => host().containerReached('one', condition, quiet()));
+      const settled = Promise.allSettled(waits);
+      await heard();
+      engine.containers['get'] = () => Promise.reject(new CodedError('not_found', 'No such container: one'));
+      publish('destroy');
+      expect(await settled).toMatchObject([{ status: 'fulfilled', value: undefined }, { status: 'fulfilled', value: undefined }, { status: 'rejected', reason: { code: 'gone' } }]);
+      await expect(host().containerReached('one', 'running', quiet())).rejects.toMatchObject({ code: 'not_found' });
+    });
+
+    it('as long as the caller does', async () => {
+      const gone = new AbortController();
+      const waiting = host().containerReached('one', 'stopped', gone.signal);
+      await heard();
+      gone.abort();
+      await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+    });
+
+    it('takes up events after the last one, or says that it cannot', async () => {
+      const { position } = await host().resumeEvents(undefined, quiet());
+      publish('pause');
+      publish('unpause');
+      const stop = new AbortController();
+      const { events: resumed } = await host().resumeEvents(position, stop.signal);
+      const found: string[] = [];
+      for await (const { action } of resumed) if (found.push(action) === 2) break;
+      expect(found).toEqual(['pause', 'unpause']);
+      for (let count = 0; count < 300; count += 1) publish('rename');
+      await expect(host().resumeEvents(position, stop.signal)).rejects.toMatchObject({ code: 'gone' });
+      stop.abort();
+    });
   });
 
   it('carries an archive at the pace of its reader, and ends the work when the reader goes', async () => {
@@ -285,9 +367,49 @@ describe("a tenant's host over node RPC", () => {
     await ended.promise;
   });
 
+  it('shows networks and who is on them, and tells of those that come and go', async () => {
+    const told: unknown[] = [];
+    const all = [networkNamed('bridge'), networkNamed('host')];
+    const endpoint = { networkId: all[0]!.id, networkName: 'bridge', endpointId: 'e', interfaceName: 'eth0', macAddress: 'm', ipv4Address: '172.17.0.2', prefixLength: 16, gateway: '172.17.0.1', aliases: [], dnsNames: [], containerId: container.id, containerName: 'one' };
+    engine.events['publish'] = (_: string, { type, action, attributes }: { type: string; action: string; attributes: object }) => told.push([type, action, attributes]);
+    Object.assign(engine.networks, {
+      list: () => Promise.resolve(all),
+      get: (_: string, ref: string) => (ref === 'nope' ? Promise.reject(new CodedError('not_found', 'network nope not found')) : Promise.resolve(all.find(({ name }) => name === ref))),
+      endpoints: (_: string, id: string) => (id === all[0]!.id ? [endpoint] : []),
+      create: (_: string, given: { name: string }) => (asked.push(given), all.push(networkNamed(given.name)), Promise.resolve(networkNamed(given.name))),
+      remove: () => Promise.resolve(),
+      prune: (_: string, accept: (network: Network) => boolean) => Promise.resolve({ removed: all.filter((one) => accept(one)).map(({ name }) => name) }),
+    });
+    engine.containers['list'] = () => Promise.resolve([{ ...container, network: { mode: 'host', endpoints: [{ networkName: 'host' }], ports: [] } }]);
+    const { networks } = host();
+    expect(await networks.list()).toMatchObject([{ name: 'bridge', ipRange: null, containers: [{ id: container.id, name: 'one', endpointId: 'e', ipv4Address: '172.17.0.2' }] }, { name: 'host', containers: [{ name: 'one', endpointId: '' }] }]);
+    await expect(networks.get('nope')).rejects.toMatchObject({ code: 'not_found', message: 'network nope not found' });
+    const made = { name: 'own', internal: true, labels: {}, options: {} };
+    expect(await networks.create({ ...made, subnet: '10.1.0.0/16' })).toMatchObject({ name: 'own' });
+    expect(asked).toEqual([{ ...made, subnet: '10.1.0.0/16' }]);
+    await expect(networks.create({ ...made, name: 'more' })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    await networks.remove('own');
+    expect(await networks.prune({ labels: ['n=own'] })).toEqual({ removed: ['own'] });
+    expect(told).toEqual(['create', 'destroy', 'destroy'].map((action) => ['network', action, { name: 'own', type: 'bridge' }]));
+  });
+
+  it('connects and disconnects containers, and starts them with the ports that their tenant may publish', async () => {
+    engine.containers['connect'] = (_: string, ref: string, endpoint: unknown) => Promise.resolve(asked.push(['connect', ref, endpoint]));
+    engine.containers['disconnect'] = (_: string, ...given: unknown[]) => Promise.resolve(asked.push(['disconnect', ...given]));
+    engine.containers['start'] = (_: string, ...given: unknown[]) => (asked.push(['start', ...given]), Promise.resolve(true));
+    await host().networks.connect('own', { container: 'one', aliases: ['a'], ipv4Address: '10.1.0.9' });
+    await host().networks.disconnect('own', { container: 'one', force: true });
+    await host().startContainer('one');
+    expect(asked.filter((one) => Array.isArray(one) && one[0] !== 'disk')).toEqual([
+      ['connect', 'one', { network: 'own', aliases: ['a'], ipv4Address: '10.1.0.9' }],
+      ['disconnect', 'one', 'own', { force: true }],
+      ['start', 'one', { publishOnNode: true }],
+    ]);
+  });
+
   it('drops everything of a tenant', async () => {
     await host().drop();
-    expect(asked).toEqual(['containers.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'events.forget', 'quotas.forget']);
+    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
   });
 });
 

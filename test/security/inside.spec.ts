@@ -22,6 +22,16 @@ describe('from inside a sandbox', () => {
     return run.stdout ?? '';
   }
 
+  /** What a run has written so far is its log. */
+  async function untilOutput(id: string, words: string): Promise<void> {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const log = await fetch(`${platform.url}/v1/runs/${id}/logs?follow=false`, { headers: api.authorization });
+      if ((await log.text()).includes(words)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`${id} has not said "${words}"`);
+  }
+
   it('root inside is an unprivileged user outside, another one for each sandbox', async () => {
     const maps = await Promise.all([1, 2].map(() => python('import time\nprint(open("/proc/self/uid_map").read().split()[1])\ntime.sleep(1)')));
     const starts = maps.map(Number);
@@ -80,53 +90,102 @@ print("end")
     expect(out).toBe('end\n');
   });
 
+  // The error is the wall's own: a call that is refused because its arguments make no sense would say another one.
   it.each([
-    ['mount a tmpfs', 'libc.mount(b"none", b"/mnt", b"tmpfs", 0, None)'],
-    ['mount proc', 'libc.mount(b"proc", b"/mnt", b"proc", 0, None)'],
-    ['bind mount', 'libc.mount(b"/etc", b"/mnt", None, 4096, None)'],
-    ['unmount /proc', 'libc.umount2(b"/proc", 2)'],
-    ['pivot_root', 'libc.syscall(155, b"/", b"/")'],
-    ['unshare a user name space', 'libc.unshare(0x10000000)'],
-    ['unshare a mount name space', 'libc.unshare(0x00020000)'],
-    ['ptrace PID 1', 'libc.ptrace(16, 1, None, None)'],
-    ['read PID 1 by process_vm_readv', 'libc.process_vm_readv(1, None, 0, None, 0, 0) if False else libc.syscall(310, 1, ctypes.create_string_buffer(16), 1, ctypes.create_string_buffer(16), 1, 0)'],
-    ['load a module', 'libc.syscall(175, b"x", 1, b"")'],
-    ['load a module from a file', 'libc.syscall(313, 0, b"", 0)'],
-    ['kexec', 'libc.syscall(246, 0, 0, None, 0)'],
-    ['bpf', 'libc.syscall(321, 5, ctypes.create_string_buffer(128), 128)'],
-    ['perf_event_open', 'libc.syscall(298, ctypes.create_string_buffer(128), 0, -1, -1, 0)'],
-    ['io_uring_setup', 'libc.syscall(425, 1, ctypes.create_string_buffer(256))'],
-    ['userfaultfd', 'libc.syscall(323, 1)'],
-    ['keyctl', 'libc.syscall(250, 0, -3, 1)'],
-    ['set the clock', 'libc.syscall(227, 0, ctypes.create_string_buffer(16))'],
-    ['set the host name', 'libc.sethostname(b"x", 1) if False else libc.syscall(170, b"x", 1)'],
-    ['reboot', 'libc.syscall(169, 0xfee1dead, 672274793, 0, None)'],
-    ['read the kernel log', 'libc.klogctl(3, ctypes.create_string_buffer(64), 64)'],
-    ['open by handle', 'libc.syscall(304, -100, ctypes.create_string_buffer(64), 0)'],
-    ['a raw socket', 'libc.socket(2, 3, 1)'],
-    ['a packet socket', 'libc.socket(17, 3, 0)'],
-    ['a vsock', 'libc.socket(40, 1, 0)'],
-    ['make a device node', 'libc.mknod(b"/tmp/sda", 0o60666, 0xfe00) if hasattr(libc, "mknod") else libc.syscall(133, b"/tmp/sda", 0o60666, 0xfe00)'],
-    ['join another name space', 'libc.setns(os.open("/proc/self/ns/uts", 0), 0)'],
-    ['lower its own OOM score below the agent\'s', 'os.write(os.open("/proc/self/oom_score_adj", 1), b"-1000")'],
-    ['raise a hard limit', '__import__("resource").setrlimit(7, (1 << 20, 1 << 20))'],
-    ['write sysctl', 'os.write(os.open("/proc/sys/kernel/core_pattern", 1), b"|/tmp/x")'],
-    ['write sysrq', 'os.write(os.open("/proc/sysrq-trigger", 1), b"h")'],
-    ['write /sys', 'os.write(os.open("/sys/kernel/uevent_helper", 1), b"/tmp/x")'],
-    ['open /proc/kcore', 'os.read(os.open("/proc/kcore", 0), 16) or -1'],
-    ['write a device', 'os.write(os.open("/dev/vda", 1), b"x")'],
-  ])('root cannot %s', async (_name, attempt) => {
+    ['mount a tmpfs', 'EPERM', 'libc.mount(b"none", b"/mnt", b"tmpfs", 0, None)'],
+    ['mount proc', 'EPERM', 'libc.mount(b"proc", b"/mnt", b"proc", 0, None)'],
+    ['bind mount', 'EPERM', 'libc.mount(b"/etc", b"/mnt", None, 4096, None)'],
+    ['unmount /proc', 'EPERM', 'libc.umount2(b"/proc", 2)'],
+    ['pivot_root', 'EPERM', 'libc.syscall(155, b"/", b"/")'],
+    ['unshare a user name space', 'EPERM', 'libc.unshare(0x10000000)'],
+    ['unshare a mount name space', 'EPERM', 'libc.unshare(0x00020000)'],
+    ['ptrace PID 1', 'EPERM', 'libc.ptrace(16, 1, None, None)'],
+    ['read PID 1 by process_vm_readv', 'EPERM', 'libc.syscall(310, 1, ctypes.create_string_buffer(16), 1, ctypes.create_string_buffer(16), 1, 0)'],
+    ['load a module', 'EPERM', 'libc.syscall(175, b"x", 1, b"")'],
+    ['load a module from a file', 'EPERM', 'libc.syscall(313, 0, b"", 0)'],
+    ['kexec', 'EPERM', 'libc.syscall(246, 0, 0, None, 0)'],
+    ['bpf', 'EPERM', 'libc.syscall(321, 5, ctypes.create_string_buffer(128), 128)'],
+    ['perf_event_open', 'EPERM', 'libc.syscall(298, ctypes.create_string_buffer(128), 0, -1, -1, 0)'],
+    ['io_uring_setup', 'EPERM', 'libc.syscall(425, 1, ctypes.create_string_buffer(256))'],
+    ['userfaultfd', 'EPERM', 'libc.syscall(323, 1)'],
+    ['keyctl', 'EPERM', 'libc.syscall(250, 0, -3, 1)'],
+    ['set the clock', 'EPERM', 'libc.syscall(227, 0, ctypes.create_string_buffer(16))'],
+    ['set the host name', 'EPERM', 'libc.syscall(170, b"x", 1)'],
+    ['reboot', 'EPERM', 'libc.syscall(169, 0xfee1dead, 672274793, 0, None)'],
+    ['read the kernel log', 'EPERM', 'libc.klogctl(3, ctypes.create_string_buffer(64), 64)'],
+    ['open by handle', 'EPERM', 'libc.syscall(304, -100, ctypes.create_string_buffer(64), 0)'],
+    ['a raw socket', 'EPERM', 'libc.socket(2, 3, 1)'],
+    ['a packet socket', 'EPERM', 'libc.socket(17, 3, 0)'],
+    ['a vsock', 'EPERM', 'libc.socket(40, 1, 0)'],
+    ['make a device node', 'EPERM', 'libc.syscall(133, b"/tmp/sda", 0o60666, 0xfe00)'],
+    ['join another name space', 'EPERM', 'libc.setns(os.open("/proc/self/ns/uts", 0), 0)'],
+    ['lower its own OOM score below the agent\'s', 'EACCES', 'os.write(os.open("/proc/self/oom_score_adj", 1), b"-1000")'],
+    ['raise a hard limit', 'EPERM', 'libc.setrlimit(7, (ctypes.c_ulong * 2)(1 << 20, 1 << 20))'],
+    ['write sysctl', 'EACCES', 'os.write(os.open("/proc/sys/kernel/core_pattern", 1), b"|/tmp/x")'],
+    ['write sysrq', 'ENOENT', 'os.write(os.open("/proc/sysrq-trigger", 1), b"h")'],
+    ['open /proc/kcore', 'ENOENT', 'os.open("/proc/kcore", 0)'],
+    ['write a device', 'ENOENT', 'os.write(os.open("/dev/vda", 1), b"x")'],
+    ['make a file in /dev', 'EROFS', 'os.open("/dev/planted", os.O_CREAT | os.O_WRONLY)'],
+    ['speak to the kernel\'s audit', 'EPERM', 'libc.socket(16, 3, 9)'],
+  ])('root cannot %s: %s', async (_name, error, attempt) => {
     const out = await python(`
-import ctypes, os
+import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 try:
-    result = ${attempt}
-except (OSError, ValueError) as error:
-    result = -1
-print("ALLOWED" if result is None or result != -1 else "refused")
+    print("ALLOWED" if ${attempt} != -1 else errno.errorcode[ctypes.get_errno()])
+except OSError as refusal:
+    print(errno.errorcode[refusal.errno])
 `);
-    expect(out).toBe('refused\n');
+    expect(out).toBe(`${error}\n`);
+  });
+
+  it('root opens nothing of /sys and /proc/sys for writing', async () => {
+    const out = await python(`
+import os
+files = [os.path.join(folder, name) for top in ("/sys", "/proc/sys") for folder, _, names in os.walk(top) for name in names]
+opened = []
+for path in files:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)); opened.append(path)
+    except OSError: pass
+print(len(files) > 100, opened)
+`);
+    expect(out).toBe('True []\n');
+  });
+
+  it('another sandbox is not there: no process, file, shared memory or socket of it', async () => {
+    const words = `marker-${String(process.pid)}`;
+    const neighbour = await api.submit({
+      runtime: 'python',
+      user: 'root',
+      code: `
+import os, socket, sys, time
+from multiprocessing import shared_memory
+kept = shared_memory.SharedMemory(name="${words}", create=True, size=16)
+for path in ("/tmp/${words}", "/work/${words}", "/root/${words}"): open(path, "w").close()
+abstract = socket.socket(socket.AF_UNIX); abstract.bind("\\0${words}"); abstract.listen()
+tcp = socket.socket(); tcp.bind(("127.0.0.1", 4999)); tcp.listen()
+print("there", flush=True)
+sys.stdin.read()
+kept.unlink()
+`,
+      stdinOpen: true,
+    });
+    await untilOutput(neighbour.id, 'there');
+    const out = await python(`
+import glob, os, socket
+found = [path for path in ("/tmp/${words}", "/work/${words}", "/root/${words}", "/dev/shm/${words}") if os.path.lexists(path)]
+found += [path for path in glob.glob("/proc/[0-9]*/cmdline") if b"${words}" in open(path, "rb").read() and path != "/proc/%d/cmdline" % os.getpid()]
+for family, address in ((socket.AF_UNIX, "\\0${words}"), (socket.AF_INET, ("127.0.0.1", 4999))):
+    try:
+        socket.socket(family).connect(address); found.append(address)
+    except OSError: pass
+print(found)
+`);
+    expect((await api.call('POST', `/v1/runs/${neighbour.id}/stdin`, { data: '', eof: true })).status).toBeLessThan(300);
+    expect(await api.until(neighbour.id, ({ state }) => state !== 'queued' && state !== 'running')).toMatchObject({ state: 'succeeded', stdout: 'there\n' });
+    expect(out).toBe('[]\n');
   });
 
   it('has no new privileges and only harmless capabilities', async () => {

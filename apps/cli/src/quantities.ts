@@ -25,6 +25,12 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** `0.5`, `2`. */
+export function parseNumber(text: string): number {
+  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text)) throw new InvalidArgumentError('Give a number such as 0.5.');
+  return Number(text);
+}
+
 /** Bytes → `4.9 MB`: decimal units, as storage is counted. */
 export function formatSize(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -4,6 +4,7 @@ import { basename, extname, isAbsolute, normalize } from 'node:path';
 import { workPathSchema, type CreateRunInput, type RunFile, type RuntimeView } from '#contracts';
 import { errnoOf } from '#kernel';
 import { CliError, EXIT } from './failure.js';
+import { pairs } from './option-values.js';
 
 export interface RunOptions {
   readonly runtime?: string;
@@ -81,16 +82,4 @@ export async function readProgram(path: string): Promise<string> {
   const bytes = path === '-' ? await readStdin() : readLocalFile(path);
   if (!isUtf8(bytes)) throw new CliError(`${path} is not a text in UTF-8`, 'Send binary files with --file.', EXIT.usage);
   return bytes.toString('utf8');
-}
-
-function pairs(options: readonly string[], fallback: (name: string) => string | undefined): Record<string, string> {
-  return Object.fromEntries(
-    options.map((option) => {
-      const cut = option.indexOf('=');
-      const name = cut === -1 ? option : option.slice(0, cut);
-      const value = cut === -1 ? fallback(name) : option.slice(cut + 1);
-      if (value === undefined) throw new CliError(`${option}: give NAME=VALUE`, '', EXIT.usage);
-      return [name, value];
-    }),
-  );
 }

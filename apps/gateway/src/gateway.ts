@@ -14,7 +14,7 @@ import type { Surroundings } from './platform/platform.module.js';
 import { acceptDocker } from './protocols/docker/accept-docker.js';
 import type { DockerBackends } from './protocols/docker/docker-backends.js';
 import { DockerErrorFilter } from './protocols/docker/docker-error.filter.js';
-import { isDockerRequest } from './protocols/docker/routing.js';
+import { hijackOf, isDockerRequest } from './protocols/docker/routing.js';
 import { ProtocolErrorFilter } from './protocols/protocol-error.filter.js';
 import { limitBodyTime } from './protocols/rest/body-deadline.js';
 import { authenticateBeforeBodies } from './protocols/rest/body-gate.js';
@@ -60,7 +60,7 @@ export async function createGateway(surroundings: Surroundings & { readonly dock
   cutStalledAnswers(instance, settings.stallMs);
   app.useGlobalFilters(new ProtocolErrorFilter(new RestErrorFilter(logger, routes), new DockerErrorFilter(logger)));
   app.useGlobalPipes(validationPipe());
-  app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger));
+  app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger, (message) => hijackOf(message) !== undefined));
   serveDocs(app);
   assertEveryRouteDecides(listRoutePermissions(app.get(ModulesContainer)));
   await app.init();

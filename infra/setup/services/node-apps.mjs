@@ -9,11 +9,12 @@ import { asAccountInApp, asRoot, serviceEnv } from './launch.mjs';
 const node = (root) => join(root, 'node_modules', '.bin', 'node');
 const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src', `${file}.js`);
 /**
- * Memory for speed that neither app needs: V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use;
- * glibc keeps what was freed in an arena for each thread. Measured by `npm run bench:storage`.
+ * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use;
+ * its old one is let grow before it is collected. glibc keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest
+ * block that was freed, the buffers of a stream too; a threshold that is set stays (mallopt(3)). Measured by `npm run bench:storage` and `bench:images --big`.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=2'];
-const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
+const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=1', '--optimize-for-size'];
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
 export function workerEnv({ paths, settings, accounts, redisUrl }) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { containerNetworkSchema } from './host-networks.js';
 
 const labels = z.record(z.string(), z.string());
 
@@ -32,8 +33,16 @@ export const containerResourcesSchema = z.strictObject({
 });
 const resources = containerResourcesSchema;
 
+/** New limits of a container; what is absent stays. */
+export const updateContainerSchema = z.strictObject({ limits: resources, restart: restartPolicySchema.optional() });
+export type UpdateContainerBody = z.infer<typeof updateContainerSchema>;
+
+const healthCheckSchema = z.strictObject({ test: z.array(z.string()), intervalMs: z.number(), timeoutMs: z.number(), startPeriodMs: z.number(), startIntervalMs: z.number(), retries: z.int() });
+
 /** The wire form of the engine's CreateContainer; the gateway makes it of Docker's body by an allow-list. */
 export const createContainerSchema = z.strictObject({
+  /** A repeated create with the same one gives the same container. */
+  id: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   name: z.string().optional(),
   image: z.string(),
   process: z.strictObject({
@@ -75,14 +84,15 @@ export const createContainerSchema = z.strictObject({
     })
     .optional(),
   restart: restartPolicySchema.optional(),
-  health: z
-    .strictObject({ test: z.array(z.string()), intervalMs: z.int(), timeoutMs: z.int(), startPeriodMs: z.int(), startIntervalMs: z.int(), retries: z.int() })
-    .optional(),
+  health: healthCheckSchema.optional(),
   logging: z.strictObject({ driver: z.enum(['json-file', 'local', 'none']), maxSizeBytes: z.int().optional(), maxFiles: z.int().optional(), options: labels }).optional(),
+  exposedPorts: z.array(z.string()).optional(),
   sysctls: labels.optional(),
   domainname: z.string().optional(),
   capabilities: z.strictObject({ add: z.array(z.string()), drop: z.array(z.string()), privileged: z.boolean() }),
   readOnlyRootfs: z.boolean(),
+  noNewPrivileges: z.boolean().optional(),
+  withoutShm: z.boolean().optional(),
   autoRemove: z.boolean(),
   clientConfig: z.record(z.string(), z.unknown()),
 });
@@ -105,17 +115,27 @@ export const containerViewSchema = z.object({
     labels,
     volumes: z.array(z.string()),
     exposedPorts: z.array(z.string()),
+    /** Absent: none. */
+    health: healthCheckSchema.optional(),
   }),
   state: z.object({
-    status: z.enum(['created', 'running', 'paused', 'exited', 'removing', 'dead']),
+    status: z.enum(['created', 'running', 'paused', 'restarting', 'exited', 'removing', 'dead']),
     exitCode: z.int(),
     oomKilled: z.boolean(),
     error: z.string(),
     pid: z.int(),
     startedAt: z.int().nullable(),
     finishedAt: z.int().nullable(),
+    health: z
+      .object({
+        status: z.enum(['starting', 'healthy', 'unhealthy']),
+        failingStreak: z.int(),
+        log: z.array(z.object({ startedAt: z.number(), finishedAt: z.number(), exitCode: z.int(), output: z.string() })),
+      })
+      .optional(),
   }),
   mounts: z.array(z.object({ kind: z.enum(['volume', 'bind', 'tmpfs']), name: z.string().optional(), source: z.string(), destination: z.string(), readOnly: z.boolean() })),
+  network: containerNetworkSchema,
   restartCount: z.int(),
   /** Only when asked for. */
   writableBytes: z.int().nullable(),
@@ -133,3 +153,29 @@ export const commitContainerSchema = z.strictObject({
   config: z.record(z.string(), z.unknown()).optional(),
 });
 export type CommitContainerBody = z.infer<typeof commitContainerSchema>;
+
+export const processTableSchema = z.object({ titles: z.array(z.string()), processes: z.array(z.array(z.string())) });
+export type ProcessTableView = z.infer<typeof processTableSchema>;
+
+const count = z.number();
+/** A container's figures at one moment; `readAt` 0: it does not run. */
+export const containerStatsSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  readAt: count,
+  cgroupVersion: z.union([z.literal(1), z.literal(2)]),
+  cpu: z.object({
+    totalNs: count,
+    userNs: count,
+    kernelNs: count,
+    perCpuNs: z.array(count),
+    systemNs: count,
+    onlineCpus: count,
+    throttling: z.object({ periods: count, throttledPeriods: count, throttledNs: count }),
+  }),
+  memory: z.object({ usageBytes: count, peakBytes: count, failures: count, limitBytes: count, counters: z.record(z.string(), count) }),
+  pids: z.object({ current: count, limit: count }),
+  io: z.array(z.object({ major: count, minor: count, readBytes: count, writtenBytes: count, reads: count, writes: count })),
+  networks: z.record(z.string(), z.object({ rxBytes: count, rxPackets: count, rxErrors: count, rxDropped: count, txBytes: count, txPackets: count, txErrors: count, txDropped: count })),
+});
+export type ContainerStatsView = z.infer<typeof containerStatsSchema>;

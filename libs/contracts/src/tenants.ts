@@ -20,6 +20,8 @@ export const tenantLimitsSchema = z.strictObject({
   storageBytes: z.int().min(64 * MiB).default(10 * 1024 * MiB).describe('What containers and volumes of the tenant may write: the size of its disk, a hard end (ENOSPC).'),
   imageBytes: z.int().min(0).default(20 * 1024 * MiB).describe("Unpacked size of the tenant's images, layers counted once."),
   containers: z.int().min(0).max(100_000).default(500).describe('Containers that exist, running or not.'),
+  networks: z.int().min(0).max(1000).default(32).describe('Networks of its own that exist.'),
+  publishPorts: z.boolean().default(false).describe("Ports that its containers publish are also on the node's address that the operator has set, not on the tenant's own host alone."),
   concurrentOperations: z.int().min(1).max(1000).default(4).describe('Pulls and pushes executing at once; more wait.'),
 });
 export type TenantLimits = z.infer<typeof tenantLimitsSchema>;

@@ -1,9 +1,13 @@
-import { isId, newId, parseId } from './ids.js';
+import { isId, newId, parseId, timeOfId } from './ids.js';
 
 describe('ids', () => {
   it('sort by the time of their making', () => {
     const ids = [1, 2, 300, 70_000, 1_763_683_200_000].map((now) => newId('run', now));
     expect([...ids].sort()).toEqual(ids);
+  });
+
+  it.each([1, 70_000, 1_763_683_200_123])('tell the time of their making (%d)', (now) => {
+    expect(timeOfId(newId('tenant', now))).toBe(now);
   });
 
   it('know their kind', () => {

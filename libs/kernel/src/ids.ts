@@ -40,6 +40,12 @@ export function parseId<K extends IdKind>(kind: K, value: unknown): Id<K> {
   throw new CodedError('not_found', `no such ${kind}`, { kind });
 }
 
+/** Milliseconds since the epoch at which an id was made. */
+export function timeOfId(id: Id<IdKind>): number {
+  const value = Array.from(id.slice(id.indexOf('_') + 1)).reduce((sum, digit) => (sum << 5n) | BigInt(ALPHABET.indexOf(digit)), 0n);
+  return Number(value >> 80n);
+}
+
 /** 128 bits, most significant first, as 26 digits (the first holds 3 bits). */
 function encode(bytes: Buffer): string {
   let value = BigInt(`0x${bytes.toString('hex')}`);

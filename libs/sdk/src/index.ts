@@ -1,9 +1,16 @@
 export * from './client.js';
 export { SandbarApiError } from './errors.js';
+export { type FollowEvents } from './events.js';
 export { type FollowOptions } from './logs.js';
 export * from './runs.js';
 export * from './tenants.js';
 export { type ClientOptions } from './transport.js';
 export * from './images.js';
+export { type ExecOptions, type ExecsApi } from './execs.js';
+export { type Bytes, type FilesApi, type WriteFile } from './files.js';
+export * from './networks.js';
+export { ProcessSession, type AttachOptions } from './process-session.js';
+export { type ProcessChunk } from './process-socket.js';
 export * from './operations.js';
+export { type ListSandboxes, type SandboxesApi, type StopOptions } from './sandboxes.js';
 export * from './volumes.js';

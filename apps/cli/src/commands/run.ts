@@ -6,11 +6,10 @@ import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
 import { CliError, EXIT, describeFailure } from '../failure.js';
 import { OutputClosed, writeFrames } from '../frame-writer.js';
+import { collect } from '../option-values.js';
 import { parseDuration, parseSize } from '../quantities.js';
 import { outcomeOf } from '../run-outcome.js';
 import { readLocalFile, readProgram, readStdin, runRequest, runtimeFor, type RunOptions } from '../run-request.js';
-
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
 export function registerRun(program: Command): void {
   program

@@ -15,11 +15,13 @@ export function registerTenants(program: Command): void {
     .command('create')
     .argument('<name>', 'a-z, 0-9 and -')
     .option('--concurrent-runs <count>', 'runs executing at once', parseCount)
+    .option('--networks <count>', "networks of the tenant's own", parseCount)
+    .option('--publish-ports', "its containers' published ports are on this node's address too")
     .option('--json', 'for programs')
-    .action(async (name: string, options: { concurrentRuns?: number; json?: boolean }, command: Command) => {
+    .action(async (name: string, { json, ...limits }: { concurrentRuns?: number; networks?: number; publishPorts?: boolean; json?: boolean }, command: Command) => {
       const client = operator(command);
-      const view = await client.tenants.create({ name, ...(options.concurrentRuns === undefined ? {} : { limits: { concurrentRuns: options.concurrentRuns } }) });
-      if (options.json === true) printJson(view);
+      const view = await client.tenants.create({ name, ...(Object.keys(limits).length === 0 ? {} : { limits }) });
+      if (json === true) printJson(view);
       else process.stdout.write(`${view.id} ${view.name}\n  Its first key: sandbar key create first --tenant ${view.name}\n`);
     });
 

@@ -10,7 +10,7 @@ const KEY_NAME = 'set-up';
 export type Bootstrap = { readonly exists: true } | { readonly adminKey: string; readonly tenant: TenantId; readonly apiKey: string };
 
 /**
- * Makes the first tenant, a key of it and the operator's key, unless there is an operator's key already. The keys stand in the result
+ * Makes the first tenant, which may publish ports on the node as a Docker engine of one's own does, a key of it and the operator's key, unless there is an operator's key already. The keys stand in the result
  * and nowhere else. The operator's key is made last: a crash before leaves keys that nobody has seen, and the next call begins anew.
  */
 export async function bootstrap(repositories: Repositories, options: { reissue: boolean }): Promise<Bootstrap> {
@@ -27,7 +27,7 @@ export async function bootstrap(repositories: Repositories, options: { reissue: 
 async function ensureTenant(repositories: Repositories): Promise<Tenant> {
   const known = await findByName(repositories, FIRST_TENANT);
   if (known !== undefined) return known;
-  const tenant: Tenant = { id: newId('tenant'), name: FIRST_TENANT, limits: tenantLimitsSchema.parse({}), createdAt: new Date() };
+  const tenant: Tenant = { id: newId('tenant'), name: FIRST_TENANT, limits: tenantLimitsSchema.parse({ publishPorts: true }), createdAt: new Date() };
   try {
     await repositories.tenants.create(tenant);
     return tenant;

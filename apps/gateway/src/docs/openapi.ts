@@ -1,8 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import type { CreateApiKey, CreateRunInput, CreateTenant, RunStdin } from '#contracts';
+import type { CreateApiKey, CreateRunInput, CreateSandboxInput, CreateTenant, RunStdin } from '#contracts';
 
-const DESCRIPTION = `Run code in fresh sandboxes, read what it prints, stop it.
+const DESCRIPTION = `Run code in fresh sandboxes, read what it prints, stop it. Keep sandboxes for as long as you like.
 
 Every answer that is not a success has the body \`{ "error": { "code", "message", "details", "requestId" } }\`.
 Clients may branch on \`code\`; \`requestId\` is also the header \`x-request-id\`.
@@ -42,6 +42,17 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/images/{ref}/tags': { name: 'team/app:v1' },
   'post /v1/volumes': { name: 'data', labels: { tier: 'test' } },
   'post /v1/volumes/prune': { all: false },
+  'post /v1/networks': { name: 'front', subnet: '172.30.0.0/24' },
+  'post /v1/networks/prune': { labels: ['tier=test'] },
+  'post /v1/networks/{ref}/connect': { container: 'web', aliases: ['www'] },
+  'post /v1/networks/{ref}/disconnect': { container: 'web' },
+  'post /v1/sandboxes/{id}/files/directories': { path: '/srv/app/logs', parents: true },
+  'post /v1/sandboxes/{id}/files/moves': { from: '/tmp/new.conf', to: '/etc/app.conf', overwrite: true },
+  'post /v1/sandboxes': { runtime: 'python', name: 'web', command: ['python3', '-m', 'http.server', '8000'], network: { mode: 'bridge', ports: [{ port: 8000 }] }, labels: { project: 'shop' } } satisfies CreateSandboxInput,
+  'patch /v1/sandboxes/{id}': { limits: { memoryBytes: 536_870_912 } },
+  'post /v1/sandboxes/{id}/stop': { timeoutSeconds: 5 },
+  'post /v1/sandboxes/{id}/restart': { timeoutSeconds: 5 },
+  'post /v1/sandboxes/{id}/kill': { signal: 'SIGHUP' },
   'post /v1/me/certificate': {},
   'post /v1/keys': { name: 'laptop' } satisfies Partial<CreateApiKey>,
 };

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { errorBodySchema } from '#contracts';
 import { asError, CodedError, isErrorCode } from '#kernel';
 import { targetOf } from './node-rpc.client.js';
+import { upgrade, type Upgraded } from './node-upgrade.js';
 
 /** A node's answer may take what an extraction or a prune takes. */
 const JSON_MS = 10 * 60_000;
@@ -10,6 +11,9 @@ const JSON_MS = 10 * 60_000;
 const HEADERS_MS = 5 * 60_000;
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const STALL_MS = 60_000;
+
+/** Of an upload: a node that closed behind a refusal would do so under the rest of the body, and what it said would be lost. */
+const KEPT_OPEN = { connection: 'keep-alive' } as const;
 
 export interface NodeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -40,11 +44,16 @@ export class NodeConnection {
     return this.exchange(request, false, HEADERS_MS);
   }
 
+  /** A connection of its own, both ways. The path's route decides before it is there. @throws as `json` */
+  upgrade({ path, headers, signal }: { readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal }): Promise<Upgraded> {
+    return upgrade({ target: targetOf(this.rpcUrl), path, headers: { ...headers, authorization: `Bearer ${this.token}` }, limitMs: HEADERS_MS, signal }, refused);
+  }
+
   private async exchange(request: NodeRequest, agent: Agent | false, limitMs: number): Promise<IncomingMessage> {
     request.signal?.throwIfAborted();
     const answer = await this.open(request, agent, limitMs);
     if (answer.statusCode === 200) return answer;
-    throw refusal(answer.statusCode, parseJson(await readAll(answer, 1024 * 1024).catch(() => Buffer.alloc(0))));
+    return refused(answer);
   }
 
   private open({ method, path, headers, body, signal }: NodeRequest, agent: Agent | false, limitMs: number): Promise<IncomingMessage> {
@@ -61,7 +70,7 @@ export class NodeConnection {
           ...headers,
           authorization: `Bearer ${this.token}`,
           ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-          ...(stream === undefined ? {} : { 'content-type': 'application/octet-stream', 'transfer-encoding': 'chunked' }),
+          ...(stream === undefined ? {} : { ...KEPT_OPEN, 'content-type': 'application/octet-stream', 'transfer-encoding': 'chunked' }),
         },
       });
       let answered = false;
@@ -173,6 +182,10 @@ async function readAll(answer: IncomingMessage, maxBytes: number): Promise<Buffe
 /** What ended a stream of the node, as a CodedError. */
 export function brokenOff(error: unknown): CodedError {
   return error instanceof CodedError ? error : new CodedError('unavailable', 'the node broke off', {}, { cause: asError(error) });
+}
+
+async function refused(answer: IncomingMessage): Promise<never> {
+  throw refusal(answer.statusCode, parseJson(await readAll(answer, 1024 * 1024).catch(() => Buffer.alloc(0))));
 }
 
 /** A node that refuses our token is our fault, not the caller's. */

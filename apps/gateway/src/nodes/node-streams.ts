@@ -32,6 +32,12 @@ export async function* linesOf(answer: IncomingMessage): AsyncGenerator<unknown,
   if (held > 0) throw new CodedError('protocol_violation', 'the last line of the node is cut');
 }
 
+/** Of an answer that has one line. @throws as `linesOf` */
+export async function oneValue(answer: IncomingMessage): Promise<unknown> {
+  for await (const value of linesOf(answer)) return value;
+  return parseJson('');
+}
+
 /** @throws as `linesOf` */
 export async function* logChunksOf(answer: IncomingMessage): AsyncGenerator<LogChunkView, void, undefined> {
   let buffer: Buffer = Buffer.alloc(0);

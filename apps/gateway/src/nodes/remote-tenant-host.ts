@@ -2,9 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
-import { CodedError } from '#kernel';
-import { failureIn, parseJson, type NodeConnection, type NodeRequest } from './node-connection.js';
-import { linesOf, logChunksOf } from './node-streams.js';
+import type { HostFiles } from './host-files.js';
+import type { HostNetworks } from './host-networks.js';
+import type { HostProcesses } from './host-processes.js';
+import { checked, HostRpc, type Query, type Rest } from './host-rpc.js';
+import { failureIn, type NodeConnection, type NodeRequest } from './node-connection.js';
+import { linesOf, logChunksOf, oneValue } from './node-streams.js';
+import { RemoteHostFiles } from './remote-host-files.js';
+import { RemoteHostNetworks } from './remote-host-networks.js';
+import { RemoteHostProcesses } from './remote-host-processes.js';
 import type { HostStream, HostTenant, TenantHost } from './tenant-host.js';
 
 const removed = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
@@ -12,18 +18,27 @@ const changed = z.object({ changed: z.boolean() });
 const searchResults = z.array(z.object({ name: z.string(), description: z.string(), stars: z.number(), official: z.boolean() }));
 const treeChanges = z.array(z.object({ path: z.string(), kind: z.enum(['modified', 'added', 'deleted']) }));
 const exit = z.object({ exitCode: z.int(), error: z.string().optional() });
+const runtimeImage = z.object({ image: z.string(), env: z.record(z.string(), z.string()) });
+const reached = z.union([z.object({ view: contracts.containerViewSchema }), z.object({ removed: z.literal(true) })]);
+const position = z.object({ position: z.string() });
 const done = z.unknown();
 
-type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
-type Options<M extends keyof TenantHost> = Parameters<TenantHost[M]>;
+type Options<M extends keyof TenantHost> = TenantHost[M] extends (...args: infer A) => unknown ? A : never;
 
-/** A tenant's host over node RPC. `connect` finds its home node anew for each call: nodes come back at other addresses. */
+/** A tenant's host over node RPC. */
 export class RemoteTenantHost implements TenantHost {
-  constructor(
-    private readonly tenant: HostTenant,
-    private readonly connect: () => Promise<NodeConnection>,
-  ) {}
+  readonly files: HostFiles;
+  readonly networks: HostNetworks;
+  readonly processes: HostProcesses;
+  private readonly rpc: HostRpc;
+
+  /** `connect`: to its home node, for each call anew. */
+  constructor(tenant: HostTenant, connect: () => Promise<NodeConnection>) {
+    this.rpc = new HostRpc(tenant, connect);
+    this.files = new RemoteHostFiles(this.rpc);
+    this.networks = new RemoteHostNetworks(this.rpc);
+    this.processes = new RemoteHostProcesses(this.rpc);
+  }
 
   images = ({ sharedSize }: { readonly sharedSize?: boolean } = {}) => this.json('GET', '/images', { sharedSize }, z.array(contracts.imageSummarySchema));
   image = (ref: string) => this.json('GET', '/image', { ref }, contracts.imageDetailSchema);
@@ -52,6 +67,8 @@ export class RemoteTenantHost implements TenantHost {
 
   search = (term: string, limit: number) => this.json('GET', '/registry/search', { term, limit }, searchResults);
 
+  runtimeImage = (name: string) => this.json('POST', '/images/runtime', {}, runtimeImage, { body: { json: { name } } });
+
   volumes = ({ size }: { readonly size?: boolean } = {}) => this.json('GET', '/volumes', { size }, z.array(contracts.volumeViewSchema));
   volume = (name: string) => this.json('GET', '/volume', { name }, contracts.volumeViewSchema);
   createVolume = (request: contracts.CreateVolumeBody) => this.json('POST', '/volumes', {}, contracts.volumeViewSchema, { body: { json: request } });
@@ -69,6 +86,20 @@ export class RemoteTenantHost implements TenantHost {
   createContainer = (request: contracts.CreateContainerBody) => this.json('POST', '/containers', {}, z.object({ id: z.string(), warnings: z.array(z.string()) }), { body: { json: request } });
   startContainer = (ref: string) => this.verb('start', ref);
   stopContainer = (ref: string, options: Options<'stopContainer'>[1]) => this.verb('stop', ref, options);
+  restartContainer = async (ref: string, options: Options<'restartContainer'>[1]): Promise<void> => {
+    await this.verb('restart', ref, options);
+  };
+  updateContainer = (ref: string, change: contracts.UpdateContainerBody) => this.json('POST', '/container/update', { ref }, z.object({ warnings: z.array(z.string()) }), { body: { json: change } });
+  containerTop = (ref: string, psArgs: string) => this.json('GET', '/container/top', { ref, psArgs }, contracts.processTableSchema);
+
+  async *containerStats(ref: string, { once }: Options<'containerStats'>[1], signal: AbortSignal): AsyncGenerator<contracts.ContainerStatsView, void, undefined> {
+    for await (const line of linesOf(await this.stream('GET', '/container/stats', { ref, once }, { signal }))) {
+      const failure = failureIn(line);
+      if (failure !== undefined) throw failure;
+      yield checked(contracts.containerStatsSchema, line);
+    }
+  }
+
   killContainer = async (ref: string, signal?: string): Promise<void> => {
     await this.verb('kill', ref, { signal });
   };
@@ -94,6 +125,14 @@ export class RemoteTenantHost implements TenantHost {
     return { ended };
   }
 
+  async containerReached(ref: string, condition: contracts.SandboxCondition, signal: AbortSignal): Promise<contracts.ContainerView | undefined> {
+    const value = await oneValue(await this.stream('GET', '/container/reached', { ref, condition }, { signal }));
+    const failure = failureIn(value);
+    if (failure !== undefined) throw failure;
+    const answer = checked(reached, value);
+    return 'view' in answer ? answer.view : undefined;
+  }
+
   async *logs(ref: string, options: Options<'logs'>[1], signal: AbortSignal): ReturnType<typeof logChunksOf> {
     yield* logChunksOf(await this.stream('GET', '/container/logs', { ref, ...options }, { signal }));
   }
@@ -104,11 +143,13 @@ export class RemoteTenantHost implements TenantHost {
   diskUsage = () => this.json('GET', '/disk-usage', {}, contracts.diskUsageSchema);
 
   async *events(since: string | undefined, signal: AbortSignal): AsyncGenerator<contracts.HostEventView, void, undefined> {
-    for await (const line of linesOf(await this.stream('GET', '/events', { since }, { signal }))) {
-      const failure = failureIn(line);
-      if (failure !== undefined) throw failure;
-      yield checked(contracts.hostEventSchema, line);
-    }
+    yield* eventsOf(linesOf(await this.stream('GET', '/events', { since }, { signal })));
+  }
+
+  async resumeEvents(after: string | undefined, signal: AbortSignal) {
+    const lines = linesOf(await this.stream('GET', '/events/resume', { after }, { signal }));
+    const first = await lines.next();
+    return { ...checked(position, first.value), events: eventsOf(lines) };
   }
 
   drop = async (): Promise<void> => {
@@ -123,35 +164,21 @@ export class RemoteTenantHost implements TenantHost {
     return (await this.json('POST', `/container/${name}`, { ref }, changed, { body: { json: body } })).changed;
   }
 
-  private async json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest: Rest = {}): Promise<T> {
-    const connection = await this.connect();
-    return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
+  private json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest?: Rest): Promise<T> {
+    return this.rpc.json(method, path, query, schema, rest);
   }
 
-  private async stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
-    const connection = await this.connect();
-    return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
-  }
-
-  private path(path: string, query: Query): string {
-    const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) {
-      if (value === undefined || value === false) continue;
-      for (const each of typeof value === 'object' ? value : [value === true ? '1' : String(value)]) search.append(name, each);
-    }
-    return `/tenants/${this.tenant.id}${path}${search.size === 0 ? '' : `?${search.toString()}`}`;
-  }
-
-  private headers(): Record<string, string> {
-    return { 'x-sandbar-limits': JSON.stringify(this.tenant.limits) };
+  private stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
+    return this.rpc.stream(method, path, query, rest);
   }
 }
 
-/** @throws CodedError `protocol_violation`: a node that was broken into may answer what it likes */
-function checked<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new CodedError('protocol_violation', "the node's answer is malformed", { issues: parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.')}: ${message}`) });
+async function* eventsOf(lines: AsyncIterable<unknown>): AsyncGenerator<contracts.HostEventView, void, undefined> {
+  for await (const line of lines) {
+    const failure = failureIn(line);
+    if (failure !== undefined) throw failure;
+    yield checked(contracts.hostEventSchema, line);
+  }
 }
 
 async function exitOf(answer: IncomingMessage): Promise<{ readonly exitCode: number; readonly error?: string }> {
@@ -160,9 +187,4 @@ async function exitOf(answer: IncomingMessage): Promise<{ readonly exitCode: num
   if (failure !== undefined) throw failure;
   const { exitCode, error } = checked(exit, value);
   return { exitCode, ...(error === undefined ? {} : { error }) };
-}
-
-async function oneValue(answer: IncomingMessage): Promise<unknown> {
-  for await (const value of linesOf(answer)) return value;
-  return parseJson('');
 }

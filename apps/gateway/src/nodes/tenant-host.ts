@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type {
   CommitContainerBody,
+  ContainerStatsView,
   ContainerView,
   CreateContainerBody,
   CreateVolumeBody,
@@ -10,25 +11,24 @@ import type {
   ImageHistory,
   ImageRemovals,
   ImageSummary,
+  ProcessTableView,
   ProgressLine,
   RegistryAuthBody,
+  SandboxCondition,
   TenantLimits,
+  UpdateContainerBody,
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostFiles } from './host-files.js';
+import type { HostNetworks } from './host-networks.js';
+import type { LabelFilter } from './label-filter.js';
+import type { HostProcesses } from './host-processes.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
   readonly id: TenantId;
   readonly limits: TenantLimits;
-}
-
-export interface LabelFilter {
-  /** `key` or `key=value`; all of them. */
-  readonly labels?: readonly string[];
-  readonly labelsNot?: readonly string[];
-  /** Only what is older: milliseconds. */
-  readonly untilMs?: number;
 }
 
 /** A byte stream from the node. Destroy it when the reader goes away: the node then stops. */
@@ -44,6 +44,9 @@ export interface TenantHosts {
 }
 
 export interface TenantHost {
+  readonly networks: HostNetworks;
+  readonly processes: HostProcesses;
+
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;
   imageHistory(ref: string): Promise<ImageHistory>;
@@ -60,6 +63,9 @@ export interface TenantHost {
   login(serverAddress: string, auth: RegistryAuthBody): Promise<{ readonly identityToken?: string }>;
   search(term: string, limit: number): Promise<{ readonly name: string; readonly description: string; readonly stars: number; readonly official: boolean }[]>;
 
+  /** One of the node's runtimes as an image of the tenant's, and what its programs want in their environment. Idempotent. @throws CodedError `not_found`, `quota_exceeded` */
+  runtimeImage(name: string): Promise<{ readonly image: string; readonly env: Readonly<Record<string, string>> }>;
+
   volumes(options?: { readonly size?: boolean }): Promise<VolumeView[]>;
   volume(name: string): Promise<VolumeView>;
   createVolume(request: CreateVolumeBody): Promise<VolumeView>;
@@ -74,6 +80,12 @@ export interface TenantHost {
   /** False: it ran already. */
   startContainer(ref: string): Promise<boolean>;
   stopContainer(ref: string, options: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
+  restartContainer(ref: string, options: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<void>;
+  updateContainer(ref: string, change: UpdateContainerBody): Promise<{ readonly warnings: string[] }>;
+  /** `psArgs`: of `ps`; '' its full format. */
+  containerTop(ref: string, psArgs: string): Promise<ProcessTableView>;
+  /** Each second, or once. Ends when the container is removed. */
+  containerStats(ref: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncIterable<ContainerStatsView>;
   killContainer(ref: string, signal?: string): Promise<void>;
   pauseContainer(ref: string): Promise<void>;
   unpauseContainer(ref: string): Promise<void>;
@@ -82,12 +94,24 @@ export interface TenantHost {
   pruneContainers(filter: LabelFilter): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
   /** Resolves with a promise once the node waits: what happens from then on is not missed. */
   waitContainer(ref: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly ended: Promise<{ readonly exitCode: number; readonly error?: string }> }>;
+  /**
+   * When the condition holds, or has held since the call; undefined: the container is gone (which is what `removed` and `stopped` wait for).
+   * @throws CodedError `not_found`, `gone` (removed meanwhile), `cancelled` on the signal
+   */
+  containerReached(ref: string, condition: SandboxCondition, signal: AbortSignal): Promise<ContainerView | undefined>;
   logs(ref: string, options: { readonly stdout: boolean; readonly stderr: boolean; readonly tail?: number; readonly sinceMs?: number; readonly untilMs?: number; readonly follow: boolean }, signal: AbortSignal): AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly timeMs: number; readonly bytes: Buffer }>;
   changes(ref: string): Promise<{ readonly path: string; readonly kind: 'modified' | 'added' | 'deleted' }[]>;
   exportContainer(ref: string, signal: AbortSignal): Promise<HostStream>;
 
+  readonly files: HostFiles;
+
   diskUsage(): Promise<DiskUsageView>;
   events(sinceNs: string | undefined, signal: AbortSignal): AsyncIterable<HostEventView>;
+  /**
+   * Everything after `after` (absent: from now on) without a gap. `position`: what to come back with when no event has come yet.
+   * @throws CodedError `gone` (not kept any more)
+   */
+  resumeEvents(after: string | undefined, signal: AbortSignal): Promise<{ readonly position: string; readonly events: AsyncIterable<HostEventView> }>;
   /** Everything the tenant has there. */
   drop(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { systemClock, type Clock, type Logger } from '#kernel';
 import * as tokens from './platform.js';
 import { Lifecycle } from './lifecycle.js';
+import type { TenantHosts } from '../nodes/tenant-host.js';
 import type { Platform } from './platform.js';
 import type { GatewaySettings } from './settings.js';
 
@@ -10,13 +11,15 @@ export interface Surroundings {
   readonly settings: GatewaySettings;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** In the place of the nodes': tests give their own. */
+  readonly hosts?: TenantHosts;
 }
 
 /** Hands the opened platform to every module. It does not own it: who opened it closes it, after the application. */
 @Global()
 @Module({})
 export class PlatformModule {
-  static with({ platform, settings, logger, clock = systemClock }: Surroundings): DynamicModule {
+  static with({ platform, settings, logger, clock = systemClock, hosts }: Surroundings): DynamicModule {
     const values: readonly [symbol, unknown][] = [
       [tokens.REPOSITORIES, platform.repositories],
       [tokens.RUN_QUEUE, platform.queue],
@@ -30,6 +33,7 @@ export class PlatformModule {
       [tokens.AUTH_INVALIDATION, platform.invalidation],
       [tokens.OPERATION_QUEUE, platform.operations],
       [tokens.OPERATION_PROGRESS, platform.progress],
+      [tokens.GIVEN_HOSTS, hosts],
       [tokens.REDIS, platform.redis],
       [tokens.SETTINGS, settings],
       [tokens.LOGGER, logger],

@@ -35,6 +35,8 @@ export const OPERATION_QUEUE = Symbol('OperationQueue');
 export const OPERATION_PROGRESS = Symbol('OperationProgressStream');
 /** Of NodesModule: `TenantHosts`. */
 export const TENANT_HOSTS = Symbol('TenantHosts');
+/** `TenantHosts` that tests give in the place of the nodes'; undefined: none. */
+export const GIVEN_HOSTS = Symbol('GivenHosts');
 export const REDIS = Symbol('Redis');
 export const SETTINGS = Symbol('GatewaySettings');
 export const LOGGER = Symbol('Logger');

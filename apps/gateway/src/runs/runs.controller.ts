@@ -6,9 +6,10 @@ import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
+import { parseIdempotencyKey } from '../protocols/rest/idempotency-key.js';
 import { requestContext } from '../protocols/rest/request-context.js';
 import { RunInteraction } from './run-interaction.service.js';
-import { createRunQuerySchema, parseIdempotencyKey, type CreateRunQuery } from './run-requests.schema.js';
+import { createRunQuerySchema, type CreateRunQuery } from './run-requests.schema.js';
 import { RunsService } from './runs.service.js';
 
 @ApiTags('runs')

@@ -24,21 +24,29 @@ export class SocketWriter {
   }
 
   /** Resolves when there is room for more. @throws SlowReaderError when nothing was read for 30 s; Error when the socket is closed */
-  async send(text: string): Promise<void> {
-    const bytes = Buffer.byteLength(text);
-    this.pending += bytes;
-    this.socket.send(text, (error) => {
-      this.pending -= bytes;
-      if (error == null) this.wake?.();
-      else this.fail(error);
-    });
-    while (this.failure === undefined && this.pending > MAX_BUFFERED_BYTES) await this.progress();
-    if (this.failure !== undefined) throw this.failure;
+  send(text: string): Promise<void> {
+    return this.push(text, Buffer.byteLength(text));
+  }
+
+  /** As `send`, a binary message. */
+  sendBytes(message: Buffer): Promise<void> {
+    return this.push(message, message.length);
   }
 
   /** Resolves when all that was sent has left. @throws as `send` */
   async drained(): Promise<void> {
     while (this.failure === undefined && this.pending > 0) await this.progress();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private async push(message: string | Buffer, bytes: number): Promise<void> {
+    this.pending += bytes;
+    this.socket.send(message, (error) => {
+      this.pending -= bytes;
+      if (error == null) this.wake?.();
+      else this.fail(error);
+    });
+    while (this.failure === undefined && this.pending > MAX_BUFFERED_BYTES) await this.progress();
     if (this.failure !== undefined) throw this.failure;
   }
 

@@ -6,11 +6,12 @@ import { RunLogReader } from './run-log-reader.service.js';
 import { RunLogsController } from './run-logs.controller.js';
 import { RunLogsGateway } from './run-logs.gateway.js';
 import { TicketsController } from './tickets.controller.js';
-import { UpgradeAuthenticator } from './upgrade-authenticator.service.js';
+import { UpgradesModule } from './upgrades.module.js';
 
 @Module({
-  imports: [AuthModule, HealthMetricsModule, RunsModule],
+  imports: [AuthModule, HealthMetricsModule, RunsModule, UpgradesModule],
   controllers: [RunLogsController, TicketsController],
-  providers: [RunLogReader, RunLogsGateway, UpgradeAuthenticator],
+  providers: [RunLogReader, RunLogsGateway],
+  exports: [UpgradesModule],
 })
 export class StreamsModule {}

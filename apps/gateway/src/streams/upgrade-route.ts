@@ -20,6 +20,8 @@ export type UpgradeDecider = (request: UpgradeRequest) => Promise<unknown>;
 export class UpgradeRoute extends EventEmitter<{ connection: [socket: WebSocket, admitted: unknown] }> {
   readonly pattern: RoutePattern;
   readonly sockets = new Set<WebSocket>();
+  /** Of one message of a client. Those of most routes have next to nothing to say. */
+  maxMessageBytes = 4 * 1024;
   private decider: UpgradeDecider | undefined;
 
   constructor(path: string) {

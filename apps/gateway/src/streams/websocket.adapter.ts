@@ -10,8 +10,6 @@ import { toRestError, type RestError } from '../protocols/rest/rest-error.js';
 import { keepAlive } from './keep-alive.js';
 import { UpgradeRoute } from './upgrade-route.js';
 
-/** Clients of our routes have next to nothing to say. */
-const MAX_PAYLOAD_BYTES = 4 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 const NOT_FOUND: RestError = { status: 404, code: 'not_found', message: 'no such WebSocket route: see /docs', details: {}, unexpected: false };
@@ -19,17 +17,23 @@ const NOT_WEBSOCKET: RestError = { status: 400, code: 'invalid_argument', messag
 
 /**
  * WebSockets by route pattern (`/v1/runs/:id/logs`) on the HTTP server. An upgrade is decided on before it is accepted, so a refusal is
- * a plain HTTP answer. Upgrades that no route matches are left to other listeners of the server; the last one answers 404.
+ * a plain HTTP answer; one that no route matches is answered with 404.
  */
 export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, WebSocket, { path?: string }> {
   private readonly routes: UpgradeRoute[] = [];
-  private readonly accepting = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES, perMessageDeflate: false, clientTracking: false });
+  /** By the size of the messages that they take. */
+  private readonly accepting = new Map<number, WebSocketServer>();
   private readonly server: Server;
   private readonly onUpgrade = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
     void this.upgrade(message, socket, head);
   };
 
-  constructor(app: INestApplicationContext & { getHttpServer(): unknown }, private readonly logger: Logger) {
+  /** `elsewhere`: upgrades that another listener of the server takes. */
+  constructor(
+    app: INestApplicationContext & { getHttpServer(): unknown },
+    private readonly logger: Logger,
+    private readonly elsewhere: (message: IncomingMessage) => boolean,
+  ) {
     this.server = app.getHttpServer() as Server;
     this.server.on('upgrade', this.onUpgrade);
   }
@@ -49,7 +53,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
     socket.once('close', callback);
   }
 
-  /** Our routes only send: what a client says is dropped (and more than 4 KiB of it closes the socket). */
+  /** By Nest: none. A gateway whose clients have something to say listens to the socket itself; of others what they say is dropped. */
   bindMessageHandlers(_socket: WebSocket, handlers: WsMessageHandler[]): void {
     if (handlers.length > 0) throw new Error('these WebSocket routes take no messages');
   }
@@ -65,6 +69,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
   }
 
   private async upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (this.elsewhere(message)) return;
     // A peer that resets while we decide must not end the process.
     const ignore = (): void => undefined;
     socket.on('error', ignore);
@@ -72,7 +77,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       const { path, query } = targetOf(message.url ?? '/');
       const found = this.find(path);
       if (found === undefined) {
-        if (this.server.listenerCount('upgrade') === 1) this.refuse(message, socket, NOT_FOUND);
+        this.refuse(message, socket, NOT_FOUND);
         return;
       }
       if (message.headers.upgrade?.toLowerCase() !== 'websocket') {
@@ -81,7 +86,7 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       }
       const admitted = await found.route.decide({ message, parameters: found.parameters, query });
       socket.off('error', ignore);
-      this.accepting.handleUpgrade(message, socket, head, (accepted) => {
+      this.acceptorOf(found.route).handleUpgrade(message, socket, head, (accepted) => {
         this.accept(found.route, accepted, admitted);
       });
     } catch (error) {
@@ -89,6 +94,12 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       if (refusal.unexpected) this.logger.error({ err: asError(error), requestId: contextOf(message).id }, 'deciding on an upgrade failed unexpectedly');
       this.refuse(message, socket, refusal);
     }
+  }
+
+  private acceptorOf({ maxMessageBytes: maxPayload }: UpgradeRoute): WebSocketServer {
+    const known = this.accepting.get(maxPayload) ?? new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false, clientTracking: false });
+    this.accepting.set(maxPayload, known);
+    return known;
   }
 
   private accept(route: UpgradeRoute, socket: WebSocket, admitted: unknown): void {

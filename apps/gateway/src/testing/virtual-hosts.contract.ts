@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import { Readable } from 'node:stream';
-import type { ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
+import type { ContainerStatsView, ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
+import { MemoryFiles } from './memory-files.contract.js';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
+import { MemoryNetworks } from './memory-networks.contract.js';
+import { MemoryProcesses } from './memory-processes.contract.js';
 import type { ImageOperations, OperationRequest } from '../protocols/docker/docker-backends.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -21,11 +24,19 @@ export class MemoryHost {
   readonly containers: ContainerView[] = [];
   readonly output = new Map<string, { stream: 'stdout' | 'stderr'; timeMs: number; bytes: Buffer }[]>();
   readonly kept: HostEventView[] = [];
+  /** Of all of its containers. */
+  readonly files = new MemoryFiles((ref) => {
+    this.container(ref);
+  });
   readonly bell = new EventEmitter<{ event: [HostEventView]; ended: [string] }>();
+  readonly processes: MemoryProcesses = new MemoryProcesses(this);
+  /** Events after this moment are all there. */
+  coveredSince = 0n;
   /** Bytes that came with the last load or import. */
   received = { bytes: 0, sha256: '' };
   /** Calls that are asserted on. */
   readonly calls: { readonly name: string; readonly given: unknown }[] = [];
+  readonly networks = new MemoryNetworks(this);
 
   publish(type: HostEventView['type'], action: string, id: string, attributes: Record<string, string> = {}): void {
     const event = { timeNs: `${BigInt(Date.now()) * 1_000_000n + BigInt(this.kept.length)}`, type, action, id, attributes };
@@ -47,22 +58,26 @@ export class MemoryHost {
   }
 
   create(request: CreateContainerBody): ContainerView {
+    const known = this.containers.find(({ id }) => id === request.id);
+    if (known !== undefined) return known;
     const image = this.image(request.image);
     const name = request.name ?? `name_${this.containers.length}`;
     const taken = this.containers.find((one) => one.name === name);
     if (taken !== undefined) throw new CodedError('conflict', `Conflict. The container name "/${name}" is already in use by container "${taken.id}". You have to remove (or rename) that container to be able to reuse that name.`);
-    const argv = [...(request.process.entrypoint ?? []), ...(request.process.cmd ?? ['sh'])];
+    const { entrypoint, cmd } = request.process;
+    const argv = [...(entrypoint ?? []), ...(cmd ?? ((entrypoint ?? []).length > 0 ? [] : ['sh']))];
     const view: ContainerView = {
-      id: sha(`${name}${Math.random()}`),
+      id: request.id ?? sha(`${name}${Math.random()}`),
       name,
       createdAt: Date.now() + this.containers.length,
       imageId: image.id,
       request,
       path: argv[0] ?? '',
       args: argv.slice(1),
-      effective: { env: ['PATH=/bin', ...request.process.env], cmd: request.process.cmd, entrypoint: request.process.entrypoint, workingDir: request.process.workingDir, user: request.process.user, labels: request.labels, volumes: [], exposedPorts: [] },
+      effective: { env: ['PATH=/bin', ...request.process.env], cmd: request.process.cmd, entrypoint: request.process.entrypoint, workingDir: request.process.workingDir, user: request.process.user, labels: request.labels, volumes: [], exposedPorts: [...new Set([...(request.exposedPorts ?? []), ...(request.network?.ports ?? []).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`)])].sort() },
       state: { status: 'created', exitCode: 0, oomKilled: false, error: '', pid: 0, startedAt: null, finishedAt: null },
       mounts: request.mounts.map((mount) => ({ kind: mount.kind, ...(mount.kind === 'volume' ? { name: mount.name ?? sha('anonymous') } : {}), source: mount.kind === 'bind' ? mount.hostPath : '/v', destination: mount.destination, readOnly: mount.readOnly })),
+      network: this.networks.viewOf(request),
       restartCount: 0,
       writableBytes: null,
       rootfsBytes: null,
@@ -76,14 +91,17 @@ export class MemoryHost {
     const one = this.container(ref);
     if (one.state.status === 'running') return false;
     if (one.path === 'missing') throw new CodedError('invalid_argument', 'failed to create task for container: exec: "missing": executable file not found in $PATH', { exitCode: 127 });
+    this.networks.attach(one);
     one.state = { ...one.state, status: 'running', pid: 42, startedAt: Date.now() };
     this.publish('container', 'start', one.id, { image: one.request.image, name: one.name });
     if (one.path === 'echo') this.output.set(one.id, [{ stream: 'stdout', timeMs: 1_700_000_000_123, bytes: Buffer.from(`${one.args.join(' ')}\n`) }, { stream: 'stderr', timeMs: 1_700_000_001_000, bytes: Buffer.from('oops\n') }]);
-    if (one.path !== 'sleep') setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
+    this.processes.started(one);
+    if (!['sleep', 'cat'].includes(one.path)) setTimeout(() => { this.end(one, one.path === 'exit' ? Number(one.args[0]) : 0); }, 50);
     return true;
   }
 
   end(one: ContainerView, exitCode: number): void {
+    this.networks.detach(one);
     one.state = { ...one.state, status: 'exited', exitCode, pid: 0, finishedAt: Date.now() };
     this.publish('container', 'die', one.id, { exitCode: String(exitCode) });
     this.bell.emit('ended', one.id);
@@ -123,6 +141,8 @@ export class MemoryHosts implements TenantHosts {
     const gone = (): never => { throw new CodedError('unavailable', 'not simulated'); };
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
+      networks: host.networks,
+      processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
       imageHistory: async (ref) => Promise.resolve([{ id: host.image(ref).id, createdAt: host.image(ref).createdAt, createdBy: 'ADD rootfs', comment: '', sizeBytes: 1, tags: host.image(ref).tags }]),
@@ -217,13 +237,37 @@ export class MemoryHosts implements TenantHosts {
         host.end(one, 143);
         return Promise.resolve(true);
       },
+      restartContainer: async (ref) => {
+        const one = host.container(ref);
+        if (one.state.status === 'running') host.end(one, 143);
+        host.start(ref);
+        return Promise.resolve();
+      },
+      updateContainer: async (ref, change) => {
+        const one = host.container(ref);
+        host.calls.push({ name: 'update', given: change });
+        one.request = { ...one.request, limits: { ...one.request.limits, ...change.limits } };
+        return Promise.resolve({ warnings: [] });
+      },
+      containerTop: async (ref, psArgs) => {
+        host.calls.push({ name: 'top', given: { ref: host.container(ref).name, psArgs } });
+        return Promise.resolve({ titles: ['PID', 'CMD'], processes: [['1', 'sh']] });
+      },
+      containerStats: async function* (ref, { once }, signal) {
+        const { id, name, state } = host.container(ref);
+        for (let second = 0; !signal.aborted; second += 1) {
+          yield await Promise.resolve(statsOf({ id, name }, state.status === 'running' ? second + 1 : 0));
+          if (once) return;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      },
       killContainer: async (ref) => {
         const one = host.container(ref);
         if (one.state.status !== 'running') throw new CodedError('conflict', `Container ${one.id} is not running`);
         host.end(one, 137);
         return Promise.resolve();
       },
-      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; return Promise.resolve(); },
+      pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; host.publish('container', 'pause', one.id); return Promise.resolve(); },
       unpauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'running' }; return Promise.resolve(); },
       renameContainer: async (ref, name) => { host.container(ref).name = name; return Promise.resolve(); },
       removeContainer: async (ref, options) => {
@@ -231,6 +275,7 @@ export class MemoryHosts implements TenantHosts {
         if (one.state.status === 'running' && !options.force) throw new CodedError('conflict', `cannot remove container "/${one.name}": container is running: stop the container before removing or force remove`);
         host.calls.push({ name: 'remove', given: options });
         host.containers.splice(host.containers.indexOf(one), 1);
+        host.publish('container', 'destroy', one.id);
         return Promise.resolve();
       },
       pruneContainers: async () => Promise.resolve({ removed: host.containers.splice(0).map(({ id }) => id), reclaimedBytes: 0 }),
@@ -252,15 +297,58 @@ export class MemoryHosts implements TenantHosts {
         return Promise.resolve([{ path: '/etc', kind: 'modified' as const }, { path: '/etc/new', kind: 'added' as const }, { path: '/old', kind: 'deleted' as const }]);
       },
       exportContainer: async (ref) => Promise.resolve(Readable.from([Buffer.from(`tar of ${host.container(ref).name}`)], { objectMode: false })),
+      files: host.files,
       diskUsage: async () => Promise.resolve({ layersBytes: 100, images: host.images, containers: host.containers.map(({ id }) => ({ id, writableBytes: 5, rootfsBytes: 50 })), volumes: host.volumes.map((one) => ({ ...one, sizeBytes: 9 })), disk: null }),
       events: async function* (sinceNs, signal) {
         const live = on(host.bell, 'event', { signal });
         if (sinceNs !== undefined) yield* host.kept.filter(({ timeNs }) => BigInt(timeNs) > BigInt(sinceNs));
         for await (const [event] of live) yield event as HostEventView;
       },
+      runtimeImage: async (name) => {
+        if (name !== 'python') throw new CodedError('not_found', `no runtime "${name}": see GET /v1/runtimes`);
+        const image = imageOf(['runtimes.sandbar/python:latest'], '2026-01-01T00:00:00Z');
+        if (!host.images.some(({ id }) => id === image.id)) host.images.push(image);
+        return Promise.resolve({ image: 'runtimes.sandbar/python:latest', env: { LANG: 'C.UTF-8' } });
+      },
+      containerReached: async (ref, condition, signal) => {
+        const one = host.container(ref);
+        const status = { running: 'running', paused: 'paused', stopped: 'exited', healthy: '', removed: '' }[condition];
+        if (one.state.status === status) return one;
+        for await (const [event] of on(host.bell, 'event', { signal })) {
+          if ((event as HostEventView).id !== one.id) continue;
+          if (one.state.status === status) break;
+          if (!host.containers.includes(one)) return undefined;
+        }
+        return one;
+      },
+      resumeEvents: async (after, signal) => {
+        const live = on(host.bell, 'event', { signal });
+        const past = host.kept.filter(({ timeNs }) => after !== undefined && BigInt(timeNs) > BigInt(after));
+        if (after !== undefined && BigInt(after) < host.coveredSince) throw new CodedError('gone', 'the events after that one are not kept any more');
+        const events = async function* (): AsyncGenerator<HostEventView> {
+          yield* past;
+          for await (const [event] of live) yield event as HostEventView;
+        };
+        return Promise.resolve({ position: after ?? host.kept.at(-1)?.timeNs ?? '0', events: events() });
+      },
       drop: gone,
     };
   }
+}
+
+/** @param second 0: it does not run */
+function statsOf({ id, name }: { readonly id: string; readonly name: string }, second: number): ContainerStatsView {
+  return {
+    id,
+    name,
+    readAt: second * 1000,
+    cgroupVersion: 2,
+    cpu: { totalNs: second * 500, userNs: second * 300, kernelNs: second * 200, perCpuNs: [], systemNs: second * 4000, onlineCpus: 2, throttling: { periods: 1, throttledPeriods: 0, throttledNs: 0 } },
+    memory: { usageBytes: 4096, peakBytes: 8192, failures: 0, limitBytes: 65_536, counters: { inactive_file: 96 } },
+    pids: { current: 1, limit: 0 },
+    io: [{ major: 8, minor: 0, readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 }],
+    networks: { eth0: { rxBytes: 1, rxPackets: 2, rxErrors: 3, rxDropped: 4, txBytes: 5, txPackets: 6, txErrors: 7, txDropped: 8 } },
+  };
 }
 
 /** Pulls and pushes that say what they were asked. `missing` is in no registry, `broken` breaks in the middle, `endless` never ends. */

@@ -9,6 +9,7 @@ import {
   type CgroupManager,
   type SandboxRuntime,
   type Snapshotter,
+  type Spawner,
 } from '#engine';
 import type { Logger } from '#kernel';
 
@@ -22,10 +23,11 @@ export interface EngineOptions {
   readonly logger: Logger;
 }
 
-/** The parts of the engine that runs need. */
+/** The parts of the engine that runs need, and its helper for what else is started. */
 export interface Engine {
   readonly runtime: SandboxRuntime;
   readonly cgroups: CgroupManager;
+  readonly spawner: Spawner;
   /** Sandboxes live on; the helper ends. */
   close(): Promise<void>;
 }
@@ -48,6 +50,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   return {
     runtime,
     cgroups,
+    spawner,
     close: async () => {
       await runtime.close();
       await spawner.close();

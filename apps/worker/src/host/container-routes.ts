@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { createContainerSchema, type TenantLimits } from '#contracts';
+import { createContainerSchema, updateContainerSchema, type TenantLimits } from '#contracts';
 import type { Container } from '#engine';
 import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { RpcRoute } from '../node/rpc-server.js';
-import { containerView, createContainer } from './container-views.js';
+import { containerView, createContainer, updateContainer } from './container-views.js';
 import { bodyOf, flag, hostRoute, required, type HostCall } from './host-route.js';
 import { ensureDisk, type HostServices } from './host-services.js';
 import { accepts, labelFilterSchema } from './label-filter.js';
 
 const signalName = z.string().max(32);
+const MAX_PS_ARGUMENTS = 1024;
 const emptySchema = z.strictObject({});
 const stopSchema = z.strictObject({ signal: signalName.optional(), timeoutSeconds: z.int().min(-1).max(86_400).optional() });
 const killSchema = z.strictObject({ signal: signalName.optional() });
@@ -31,6 +32,8 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
     hostRoute('POST', '/containers', async (call) => {
       const request = createContainer(await bodyOf(call, createContainerSchema));
       const limits = call.limits();
+      // What is there already needs no place.
+      if (request.id !== undefined && (await isThere(services, call.tenantId, request.id))) return { id: request.id, warnings: [] };
       return places.within(call.tenantId, limits, async () => {
         await ensureDisk(services, call.tenantId, limits);
         return containers.create(call.tenantId, request);
@@ -45,15 +48,18 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
     }),
     verb('start', async (call, ref) => {
       await bodyOf(call, emptySchema);
-      const limits = call.limits();
-      await ensureDisk(services, call.tenantId, limits);
-      await services.cgroups.ensure(call.tenantId, limits);
-      return containers.start(call.tenantId, ref);
+      await prepare(services, call);
+      return containers.start(call.tenantId, ref, { publishOnNode: call.limits().publishPorts });
     }),
-    verb('stop', async (call, ref) => {
-      const { signal, timeoutSeconds } = await bodyOf(call, stopSchema);
-      return containers.stop(call.tenantId, ref, { ...(signal === undefined ? {} : { signal }), ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) });
+    verb('stop', async (call, ref) => containers.stop(call.tenantId, ref, await stopOptions(call))),
+    verb('restart', async (call, ref) => {
+      const options = await stopOptions(call);
+      await prepare(services, call);
+      await containers.restart(call.tenantId, ref, { ...options, publishOnNode: call.limits().publishPorts });
+      return true;
     }),
+    hostRoute('POST', '/container/update', async (call) => containers.update(call.tenantId, required(call, 'ref'), updateContainer(await bodyOf(call, updateContainerSchema)))),
+    hostRoute('GET', '/container/top', async (call) => containers.top(call.tenantId, required(call, 'ref'), (call.query.get('psArgs') ?? '').slice(0, MAX_PS_ARGUMENTS))),
     verb('kill', async (call, ref) => {
       const { signal } = await bodyOf(call, killSchema);
       await containers.kill(call.tenantId, ref, signal);
@@ -70,6 +76,18 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
   ];
 }
 
+/** Before anything of the tenant's runs. */
+async function prepare(services: HostServices, call: HostCall): Promise<void> {
+  const limits = call.limits();
+  await ensureDisk(services, call.tenantId, limits);
+  await services.cgroups.ensure(call.tenantId, limits);
+}
+
+async function stopOptions(call: HostCall): Promise<{ signal?: string; timeoutSeconds?: number }> {
+  const { signal, timeoutSeconds } = await bodyOf(call, stopSchema);
+  return { ...(signal === undefined ? {} : { signal }), ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) };
+}
+
 /** Undefined when the container went away meanwhile. */
 export async function usageOf({ containers }: HostServices, { tenantId, id }: Container): Promise<{ readonly writableBytes: number; readonly rootfsBytes: number } | undefined> {
   try {
@@ -78,6 +96,10 @@ export async function usageOf({ containers }: HostServices, { tenantId, id }: Co
     if (isCodedError(error, 'not_found')) return undefined;
     throw error;
   }
+}
+
+async function isThere({ containers }: HostServices, tenantId: TenantId, id: string): Promise<boolean> {
+  return (await containers.list(tenantId)).some((container) => container.id === id);
 }
 
 /** Keeps a tenant within its number of containers, those that are just being made counted too. */

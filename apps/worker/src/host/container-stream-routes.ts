@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { LogChunk } from '#engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { RpcBytes, RpcLater } from '../node/rpc-answers.js';
+import { RpcBytes, RpcLater, RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { flag, hostRoute, integer, parse, required } from './host-route.js';
 import type { HostServices } from './host-services.js';
 
 const conditionSchema = z.enum(['not-running', 'next-exit', 'removed']);
 
-/** What stays open or carries bytes: wait, logs, export. */
+/** What stays open or carries bytes: wait, logs, stats, export. */
 export function containerStreamRoutes({ containers }: HostServices): RpcRoute[] {
   return [
     hostRoute('GET', '/container/wait', async (call) => {
@@ -30,6 +30,11 @@ export function containerStreamRoutes({ containers }: HostServices): RpcRoute[] 
         ...(untilMs === undefined ? {} : { untilMs }),
       };
       return new RpcBytes(logFrames(containers.logs(call.tenantId, id, options, call.signal)), { early: true });
+    }),
+    hostRoute('GET', '/container/stats', async (call) => {
+      // What is not there is refused with a status.
+      const { id } = await containers.get(call.tenantId, required(call, 'ref'));
+      return new RpcLines(containers.stats(call.tenantId, id, { once: flag(call, 'once') }, call.signal));
     }),
     hostRoute('GET', '/container/export', async (call) => new RpcBytes(await containers.export(call.tenantId, required(call, 'ref')), { type: 'application/x-tar' })),
   ];

@@ -1,8 +1,8 @@
-import type { ContainerView, CreateContainerBody } from '#contracts';
-import type { Container, CreateContainer } from '#engine';
+import type { ContainerNetworkView, ContainerView, CreateContainerBody, UpdateContainerBody } from '#contracts';
+import type { Container, CreateContainer, UpdateContainer } from '#engine';
 
 export function containerView(container: Container, usage: { readonly writableBytes: number; readonly rootfsBytes: number } | undefined): ContainerView {
-  const { id, name, createdAt, imageId, path, args, effective, state, mounts, restartCount } = container;
+  const { id, name, createdAt, imageId, path, args, effective, state, mounts, network, restartCount } = container;
   return {
     id,
     name,
@@ -21,16 +21,40 @@ export function containerView(container: Container, usage: { readonly writableBy
       labels: { ...effective.labels },
       volumes: [...effective.volumes],
       exposedPorts: [...effective.exposedPorts],
+      ...(effective.health === undefined ? {} : { health: { ...effective.health, test: [...effective.health.test] } }),
     },
-    state: { ...state, startedAt: state.startedAt ?? null, finishedAt: state.finishedAt ?? null },
+    state: {
+      status: state.status,
+      exitCode: state.exitCode,
+      oomKilled: state.oomKilled,
+      error: state.error,
+      pid: state.pid,
+      startedAt: state.startedAt ?? null,
+      finishedAt: state.finishedAt ?? null,
+      ...(state.health === undefined ? {} : { health: { ...state.health, log: state.health.log.map((result) => ({ ...result })) } }),
+    },
     mounts: mounts.map((mount) => ({ ...mount })),
+    network: networkBody(network),
     restartCount,
     writableBytes: usage?.writableBytes ?? null,
     rootfsBytes: usage?.rootfsBytes ?? null,
   };
 }
 
+/** As `createContainer`. */
+export function updateContainer(body: UpdateContainerBody): UpdateContainer {
+  return JSON.parse(JSON.stringify(body)) as UpdateContainer;
+}
+
 /** Undefined where JSON has nothing is absent for the engine. */
 export function createContainer(body: CreateContainerBody): CreateContainer {
   return JSON.parse(JSON.stringify(body)) as CreateContainer;
+}
+
+function networkBody({ mode, endpoints, ports }: Container['network']): ContainerNetworkView {
+  return {
+    mode,
+    endpoints: endpoints.map(({ requested, dnsNames, ...endpoint }) => ({ ...endpoint, requested: { ...requested, aliases: [...requested.aliases] }, dnsNames: [...dnsNames] })),
+    ports: ports.map((port) => ({ ...port })),
+  };
 }

@@ -47,18 +47,18 @@ export async function bodyOf<T>(call: HostCall, schema: z.ZodType<T>): Promise<T
 }
 
 /** @throws CodedError `invalid_argument` when it is absent or empty */
-export function required({ query }: HostCall, name: string): string {
+export function required({ query }: Pick<HostCall, 'query'>, name: string): string {
   const value = query.get(name);
   if (value === null || value === '') throw new CodedError('invalid_argument', `${name}: is missing`);
   return value;
 }
 
-export function flag({ query }: HostCall, name: string): boolean {
+export function flag({ query }: Pick<HostCall, 'query'>, name: string): boolean {
   return query.get(name) === '1';
 }
 
 /** Undefined when it is absent. @throws CodedError `invalid_argument` */
-export function integer({ query }: HostCall, name: string): number | undefined {
+export function integer({ query }: Pick<HostCall, 'query'>, name: string): number | undefined {
   const value = query.get(name);
   if (value === null) return undefined;
   const number = Number(value);

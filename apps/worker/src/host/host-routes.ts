@@ -1,27 +1,38 @@
-import type { DiskUsageView, HostEventView } from '#contracts';
-import type { HostEvent } from '#engine';
-import { CodedError } from '#kernel';
-import { RpcLines } from '../node/rpc-answers.js';
+import { z } from 'zod';
+import type { DiskUsageView } from '#contracts';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { archiveRoutes } from './archive-routes.js';
+import { containerReachedRoute } from './container-reached.js';
 import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
-import { asHostCall, hostRoute, type HostCall } from './host-route.js';
+import { eventRoutes } from './event-routes.js';
+import { asHostCall, bodyOf, hostRoute, type HostCall } from './host-route.js';
+import { fileRoutes } from './file-routes.js';
 import { dropTenant, type HostServices } from './host-services.js';
 import { imageRoutes } from './image-routes.js';
 import { imageSummary, sharedBytes } from './image-views.js';
+import { networkRoutes } from './network-routes.js';
+import { processRoutes } from './process-routes.js';
+import type { RuntimeImages } from '../runtimes/runtime-images.js';
 import { volumeRoutes, volumeViews } from './volume-routes.js';
 
+const runtimeSchema = z.strictObject({ name: z.string() });
+
 /** What gateways ask of a node about the virtual hosts of the tenants that are at home here. `docs/node-rpc.md` */
-export function hostRoutes(services: HostServices): RpcRoute[] {
+export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeImages, 'provide'>): RpcRoute[] {
   const routes = [
     ...imageRoutes(services),
     ...archiveRoutes(services),
     ...volumeRoutes(services),
+    ...networkRoutes(services),
     ...containerRoutes(services),
     ...containerStreamRoutes(services),
+    ...processRoutes(services),
+    containerReachedRoute(services),
+    hostRoute('POST', '/images/runtime', async (call) => runtimeImages.provide(call.tenantId, (await bodyOf(call, runtimeSchema)).name)),
+    ...fileRoutes(services),
     hostRoute('GET', '/disk-usage', (call) => diskUsage(services, call)),
-    hostRoute('GET', '/events', (call) => Promise.resolve(new RpcLines(eventViews(services.events.follow(call.tenantId, sinceNs(call), call.signal))))),
+    ...eventRoutes(services),
     hostRoute('DELETE', '/', (call) => dropTenant(services, call.tenantId)),
   ];
   return routes.map((route) => rememberingQuota(route, services));
@@ -61,15 +72,4 @@ async function diskUsage(services: HostServices, { tenantId }: HostCall): Promis
     volumes: views,
     disk: disk === undefined ? null : { totalBytes: disk.totalBytes, usedBytes: disk.usedBytes, availableBytes: disk.availableBytes },
   };
-}
-
-function sinceNs({ query }: HostCall): bigint | undefined {
-  const text = query.get('since');
-  if (text === null || text === '') return undefined;
-  if (!/^\d{1,19}$/.test(text)) throw new CodedError('invalid_argument', 'since: not nanoseconds');
-  return BigInt(text);
-}
-
-async function* eventViews(events: AsyncIterable<HostEvent>): AsyncGenerator<HostEventView, void, undefined> {
-  for await (const { timeNs, type, action, id, attributes } of events) yield { timeNs: timeNs.toString(), type, action, id, attributes: { ...attributes } };
 }

@@ -1,7 +1,8 @@
 import type { TenantLimits } from '#contracts';
-import type { Containers, HostEvents, ImageArchives, ImageTransfers, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerFiles, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
+import type { ExecDeadlines } from './exec-deadlines.js';
 import type { ImageQuotas } from './image-quotas.js';
 
 /** The parts of the engine that a tenant's virtual host is made of. A tenant's name space of images is its id. */
@@ -10,11 +11,15 @@ export interface HostServices {
   readonly archives: ImageArchives;
   readonly transfers: ImageTransfers;
   readonly volumes: Volumes;
+  readonly networks: Networks;
   readonly containers: Containers;
+  readonly processes: ContainerProcesses;
+  readonly deadlines: Pick<ExecDeadlines, 'set'>;
+  readonly files: ContainerFiles;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */
-  readonly cgroups: Pick<TenantCgroups, 'ensure'>;
+  readonly cgroups: Pick<TenantCgroups, 'ensure' | 'forget'>;
   readonly quotas: Pick<ImageQuotas, 'remember' | 'forget'>;
   /** What is behind an URL, under the registry policy (private addresses are refused). Absent: this node fetches none. */
   readonly fetchUrl?: (url: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
@@ -27,11 +32,13 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, volumes, disks, images, events, quotas } = services;
+  const { containers, networks, volumes, disks, images, events, quotas, cgroups } = services;
   await containers.drop(tenantId);
+  await networks.drop(tenantId);
   await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);
+  await cgroups.forget(tenantId);
   events.forget(tenantId);
   quotas.forget(tenantId);
 }

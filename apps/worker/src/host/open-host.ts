@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
-import { systemClock, type Logger } from '#kernel';
+import { LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
+import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
+import { ExecDeadlines } from './exec-deadlines.js';
 import type { HostServices } from './host-services.js';
 import type { ImageQuotas } from './image-quotas.js';
 
@@ -14,9 +15,9 @@ const GiB = 1024 ** 3;
 const DEFAULTS = { memoryBytes: 4 * GiB, cpuMillis: availableParallelism() * 1000, pids: 4096, shmBytes: 64 * 1024 * 1024 };
 
 export interface HostOptions {
-  readonly config: Pick<WorkerConfig, 'dataDir' | 'registries'>;
+  readonly config: Pick<WorkerConfig, 'dataDir' | 'registries' | 'cgroupRoot' | 'nativeDir' | 'publish' | 'egressAllow' | 'dnsServers'>;
   readonly stores: EngineStores;
-  readonly engine: Pick<Engine, 'runtime' | 'cgroups'>;
+  readonly engine: Pick<Engine, 'runtime' | 'cgroups' | 'spawner'>;
   readonly events: HostEvents;
   readonly quotas: ImageQuotas;
   readonly logger: Logger;
@@ -25,31 +26,49 @@ export interface HostOptions {
 /** The virtual hosts of the tenants that are at home on this node. */
 export interface Host {
   readonly services: HostServices;
-  /** Disks and volumes: before the first sandbox is looked at. */
+  /** Disks, volumes and networks: before the first sandbox is looked at. */
   prepare(): Promise<void>;
   /** Containers, once their sandboxes are known; then what nothing needs goes. */
   recover(): Promise<void>;
   /** Stops every container. */
   stopContainers(): Promise<void>;
-  /** Unmounts the disks, when no sandbox is left. */
+  /** Takes down the networks, when no sandbox is left. */
+  closeNetworks(): Promise<void>;
+  /** Unmounts the disks, when no sandbox and no helper is left. */
   close(): Promise<void>;
 }
 
 /** To be opened before the engine's spawner starts: disks that are mounted later reach its mount name space only then. */
 export async function openHost({ config, stores, engine, events, quotas, logger }: HostOptions): Promise<Host> {
   const root = join(config.dataDir, 'engine');
-  const { content, snapshots, trees, tenantImages: images } = stores;
+  const { content, snapshots, trees, guestTrees, tenantImages: images } = stores;
   const disks = await LoopDisks.open(join(root, 'disks'), { logger });
   const volumes = await TenantVolumes.open({ root: join(root, 'volumes'), disks, trees, events, logger });
-  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
+  const networks = LinuxNetworks.open({
+    root: join(root, 'networks'),
+    instance: config.cgroupRoot,
+    program: join(config.nativeDir, 'sandbar-net'),
+    spawner: engine.spawner,
+    allowPrivateCidrs: config.egressAllow,
+    publish: config.publish,
+    dnsServers: config.dnsServers,
+    logger,
+  });
+  const cgroups = new TenantCgroups(engine.cgroups, join(root, 'tenant-limits'));
+  const prepareTenant = (tenantId: TenantId): Promise<void> => cgroups.ensureAgain(tenantId);
+  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, prepareTenant, defaults: DEFAULTS, clock: systemClock, logger });
   const fetcher = new UrlFetcher(config.registries);
   const services: HostServices = {
     images,
     volumes,
+    networks,
     containers,
+    processes: containers.processes,
+    deadlines: new ExecDeadlines(containers.processes, logger),
+    files: containers.files,
     disks,
     events,
-    cgroups: new TenantCgroups(engine.cgroups),
+    cgroups,
     quotas,
     archives: new TarImageArchives({ content, images, quotaBytesOf: (namespace) => quotas.of(namespace) }),
     transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) }),
@@ -60,6 +79,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     prepare: async () => {
       await disks.recover();
       await volumes.recover();
+      await networks.recover();
     },
     recover: async () => {
       await containers.recover();
@@ -67,6 +87,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
       if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
     },
     stopContainers: () => containers.close(),
+    closeNetworks: () => networks.close(),
     close: () => disks.close(),
   };
 }

@@ -12,20 +12,33 @@ import { RunJournal } from '../runs/run-journal.js';
 import type { RunServices } from '../runs/run-services.js';
 import { hostRoutes } from '../host/host-routes.js';
 import type { Host } from '../host/open-host.js';
+import { processTunnelRoutes } from '../host/process-tunnel-routes.js';
 import { ActiveOperations } from '../operations/active-operations.js';
 import { OperationProcessor } from '../operations/operation-processor.js';
 import { operationRoutes } from '../operations/operation-routes.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
 import { NodeRuntimes } from '../runtimes/node-runtimes.js';
+import { RuntimeImages } from '../runtimes/runtime-images.js';
 import { ENGINE, HOST, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
 import { RpcServer, type RpcRoute } from './rpc-server.js';
 import { runRoutes } from './run-routes.js';
 import { newIncarnation, WorkerNode } from './worker-node.js';
 
 const QUEUES = Symbol('NodeQueues');
+const RUNTIMES = Symbol('Runtimes');
 
-function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: NodeRuntimes, queues: NodeQueues): WorkerNode {
+interface Runtimes {
+  readonly installed: NodeRuntimes;
+  readonly images: RuntimeImages;
+}
+
+async function openRuntimes(config: WorkerConfig, { snapshots, tenantImages, content }: EngineStores, logger: Logger): Promise<Runtimes> {
+  const installed = await NodeRuntimes.open(config.dataDir, snapshots, logger);
+  return { installed, images: new RuntimeImages(installed, tenantImages, content) };
+}
+
+function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: Runtimes, queues: NodeQueues): WorkerNode {
   const stop = new AbortController();
   const active = new ActiveRuns();
   const node = { nodeId: config.nodeId, incarnation: newIncarnation(systemClock.now()) };
@@ -36,7 +49,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     logs: queues.logs,
     events: queues.events,
     sandboxes: new FreshSandboxSource(engine.runtime, host.services.cgroups),
-    runtimes,
+    runtimes: runtimes.installed,
     active,
     clock: systemClock,
     logger,
@@ -59,8 +72,8 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     clock: systemClock,
     logger,
   });
-  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services), ...operationRoutes(activeOperations)];
-  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, logger });
+  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images), ...operationRoutes(activeOperations)];
+  const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
     engine: engine.runtime,
@@ -71,12 +84,15 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     operations: { processor: operations, consumer: queues.operations(config.nodeId) },
     registry: queues.nodes,
     rpc,
-    runtimes: () => runtimes.views(),
+    runtimes: () => runtimes.installed.views(),
     giveUp: () => {
       stop.abort();
     },
     close: async () => {
       await queues.close();
+      await host.closeNetworks().catch((error: unknown) => {
+        logger.error({ err: asError(error) }, 'networks could not be taken down');
+      });
       // Refused, and rightly, while a sandbox is left.
       await engine.cgroups.removeAll().catch((error: unknown) => {
         logger.warn({ err: asError(error) }, 'the cgroup tree stays');
@@ -93,8 +109,8 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
   imports: [EngineModule],
   providers: [
     { provide: QUEUES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => createNodeQueues(config.redis, logger, { concurrency: config.nodeConcurrency }) },
-    { provide: NodeRuntimes, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: (config: WorkerConfig, { snapshots }: EngineStores, logger: Logger) => NodeRuntimes.open(config.dataDir, snapshots, logger) },
-    { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, HOST, NodeRuntimes, QUEUES], useFactory: assemble },
+    { provide: RUNTIMES, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: openRuntimes },
+    { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, HOST, RUNTIMES, QUEUES], useFactory: assemble },
   ],
   exports: [WorkerNode],
 })

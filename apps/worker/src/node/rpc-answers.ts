@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { asError, CodedError, isCodedError, type Logger } from '#kernel';
+import { asError, isCodedError, type Logger } from '#kernel';
+import { pacedWrite } from './paced-write.js';
 
 /** Bytes as the answer. Nothing is sent before the first of them is there, so that a failure until then is an error body; later it cuts the connection. */
 export class RpcBytes {
   constructor(
     readonly source: AsyncIterable<Uint8Array>,
-    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string } = {},
+    readonly options: { /** Headers at once: the first byte may be long in coming. */ readonly early?: boolean; readonly type?: string; readonly headers?: Readonly<Record<string, string>> } = {},
   ) {}
 }
 
@@ -37,7 +38,7 @@ export async function sendBytes(response: ServerResponse, { source, options }: R
   const iterator = source[Symbol.asyncIterator]();
   const begin = (): void => {
     if (response.destroyed) return;
-    response.writeHead(200, { 'content-type': options.type ?? 'application/octet-stream' });
+    response.writeHead(200, { ...options.headers, 'content-type': options.type ?? 'application/octet-stream' });
     response.flushHeaders();
   };
   if (options.early === true) begin();
@@ -52,7 +53,7 @@ export async function sendBytes(response: ServerResponse, { source, options }: R
   if (options.early !== true) begin();
   try {
     for (let step = first; step.done !== true; step = await iterator.next()) {
-      if (!(await write(response, step.value, stallMs))) break;
+      if (!(await pacedWrite(response, step.value, stallMs))) break;
     }
     response.end();
   } catch (error) {
@@ -67,10 +68,10 @@ export async function sendLines(response: ServerResponse, { source }: RpcLines, 
   response.flushHeaders();
   try {
     for await (const line of source) {
-      if (!(await write(response, `${JSON.stringify(line)}\n`, stallMs))) return;
+      if (!(await pacedWrite(response, `${JSON.stringify(line)}\n`, stallMs))) return;
     }
   } catch (error) {
-    if (!response.destroyed) await write(response, `${JSON.stringify({ error: describe(error, logger) })}\n`, stallMs);
+    if (!response.destroyed) await pacedWrite(response, `${JSON.stringify({ error: describe(error, logger) })}\n`, stallMs);
   }
   response.end();
 }
@@ -93,27 +94,4 @@ export function describe(error: unknown, logger: Logger): { code: string; messag
 function cut(response: ServerResponse, error: unknown, logger: Logger): void {
   if (!response.destroyed) logger.warn({ err: asError(error) }, 'a streamed answer was cut off');
   response.destroy();
-}
-
-/** Resolves when there is room for more. False: the reader is gone. */
-async function write(response: ServerResponse, chunk: string | Uint8Array, stallMs: number): Promise<boolean> {
-  if (response.destroyed) return false;
-  if (response.write(chunk)) return true;
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const drained = (): void => {
-    resolve(true);
-  };
-  const closed = (): void => {
-    resolve(false);
-  };
-  const timer = setTimeout(() => {
-    response.destroy(new CodedError('deadline_exceeded', 'the reader takes nothing'));
-  }, stallMs);
-  response.once('drain', drained).once('close', closed);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    response.off('drain', drained).off('close', closed);
-  }
 }

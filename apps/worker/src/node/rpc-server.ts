@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { chmod, chown, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CodedError, errnoOf, isCodedError, newId, type Logger } from '#kernel';
 import { RpcBytes, RpcLater, RpcLines, sendBytes, sendJson, sendLater, sendLines } from './rpc-answers.js';
 import { readJson, streamBody } from './rpc-bodies.js';
 import { rpcError } from './rpc-errors.js';
+import { RpcUpgrades, type RpcUpgradeRoute } from './rpc-upgrades.js';
 
 export type RpcListen = { readonly kind: 'unix'; readonly path: string } | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
@@ -16,6 +18,7 @@ export interface RpcServerOptions {
   readonly groupId: number | undefined;
   readonly token: string;
   readonly routes: readonly RpcRoute[];
+  readonly upgrades?: readonly RpcUpgradeRoute[];
   readonly logger: Logger;
   /** Streams, both ways: nothing moving for so long ends them. Default 60 s. */
   readonly stallMs?: number;
@@ -49,13 +52,15 @@ const LINGER_MS = 2000;
 export class RpcServer {
   private readonly server: Server;
   private readonly tokenHash: Buffer;
-
+  private readonly upgrades: RpcUpgrades;
   private readonly stallMs: number;
 
   constructor(private readonly options: RpcServerOptions) {
     this.stallMs = options.stallMs ?? STALL_MS;
     this.tokenHash = hash(options.token);
     this.server = createServer((request, response) => void this.answer(request, response));
+    this.upgrades = new RpcUpgrades(options.upgrades ?? [], (message) => { this.authenticate(message); }, options.logger);
+    this.server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => void this.upgrades.accept(message, socket, head));
     this.server.headersTimeout = 10_000;
     // Uploads take as long as they take: `readJson` and `streamBody` have limits of their own.
     this.server.requestTimeout = 0;
@@ -86,6 +91,7 @@ export class RpcServer {
     const closed = once(this.server, 'close');
     this.server.close();
     this.server.closeAllConnections();
+    this.upgrades.closeAll();
     await closed;
   }
 

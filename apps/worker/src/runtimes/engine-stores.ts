@@ -1,10 +1,11 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FsContentStore, FsTenantImages, HelperTrees, OverlaySnapshotter, RootfsImages, type ContentStore, type FsTenantImagesOptions, type ImageStore, type Snapshotter, type Trees } from '#engine';
+import { FsContentStore, FsTenantImages, HelperGuestTrees, HelperTrees, OverlaySnapshotter, RootfsImages, type ContentStore, type FsTenantImagesOptions, type GuestTrees, type ImageStore, type Snapshotter, type Trees } from '#engine';
 import type { Logger } from '#kernel';
 
 export interface EngineStores {
   readonly trees: Trees;
+  readonly guestTrees: GuestTrees;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
   /** Root file systems of the runtimes, in the name space `system` of `tenantImages`. */
@@ -28,9 +29,10 @@ export async function openEngineStores({ dataDir, nativeDir, ...options }: Engin
   await mkdir(root, { recursive: true });
   // Guests' shifted uids pass through on the way to their own folders; they cannot list it.
   await chmod(root, 0o711);
-  const trees = new HelperTrees({ program: join(nativeDir, 'sandbar-tree'), logger: options.logger });
+  const helper = { program: join(nativeDir, 'sandbar-tree'), logger: options.logger };
+  const trees = new HelperTrees(helper);
   const content = await FsContentStore.open(join(root, 'content'));
   const snapshots = await OverlaySnapshotter.open(join(root, 'snapshots'), { trees });
   const tenantImages = await FsTenantImages.open({ ...options, root: join(root, 'images'), content, snapshots });
-  return { trees, content, snapshots, images: new RootfsImages(tenantImages), tenantImages };
+  return { trees, guestTrees: new HelperGuestTrees(helper), content, snapshots, images: new RootfsImages(tenantImages), tenantImages };
 }

@@ -31,10 +31,10 @@ export class NodeRuntimes implements RuntimeResolver {
     return new NodeRuntimes(catalogue, usable);
   }
 
-  resolve(name: string): ReturnType<RuntimeResolver['resolve']> {
+  resolve(name: string): (NonNullable<ReturnType<RuntimeResolver['resolve']>> & { /** Its image in the name space `system`. */ readonly image: string }) | undefined {
     const definition = this.catalogue.find(name);
     const runtime = definition === undefined ? undefined : this.installed.get(definition.name);
-    return definition === undefined || runtime === undefined ? undefined : { definition, chainId: runtime.chainId };
+    return definition === undefined || runtime === undefined ? undefined : { definition, chainId: runtime.chainId, image: runtime.image };
   }
 
   views(): NodeHeartbeat['runtimes'] {

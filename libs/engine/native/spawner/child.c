@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -152,6 +153,22 @@ static void listen_for_agent(const char *path) {
   }
 }
 
+/*
+ * The sandbox, and the runtime that makes it, go on in another network name space. Never in the node's own: a path in /proc whose process has ended
+ * and whose pid another one has must not lead there.
+ */
+static void join_network(const char *path) {
+  struct stat own, other;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &other) < 0 || stat("/proc/self/ns/net", &own) < 0) fail("open the network name space");
+  if (own.st_dev == other.st_dev && own.st_ino == other.st_ino) {
+    errno = EPERM;
+    fail("join the node's network name space");
+  }
+  if (setns(fd, CLONE_NEWNET) < 0) fail("join the network name space");
+  close(fd);
+}
+
 /* The agent's program comes first, then argv. */
 bool peek_launch(struct reader body, struct launch_head *out) {
   out->agent = read_string(&body);
@@ -171,10 +188,13 @@ _Noreturn void run_launch(struct reader *body, int program) {
   read_binds(body, &rootfs);
   char **procs_files = read_list(body, NULL);
   const char *socket_path = read_string(body);
+  const char *network = read_string(body);
   if (body->bad) {
     errno = EBADMSG;
     fail("read the request");
   }
+  rootfs.with_sys = *network != 0;
+  if (rootfs.with_sys) join_network(network);
   build_rootfs(&rootfs);
   join_cgroups(procs_files);
   prefer_survival();

@@ -97,6 +97,13 @@ static void mount_lowers(const struct rootfs *rootfs, int userns, char *options,
   snprintf(options + used, size - (size_t)used, "lower/empty");
 }
 
+/* Sysfs shows the network name space of whoever mounts it. */
+static void mount_sys(void) {
+  const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  make_dir("sys", 0711, 0);
+  if (mount("sysfs", "sys", "sysfs", flags, NULL) < 0 || mount(NULL, "sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0) fail("mount sysfs");
+}
+
 void read_upper(struct reader *body, struct upper *out) {
   out->kind = read_u8(body);
   switch (out->kind) {
@@ -147,5 +154,6 @@ void build_rootfs(const struct rootfs *rootfs) {
   }
   mount_overlay_as(on_disk ? rootfs->id_start : 0, options);
   mount_binds(rootfs, userns);
+  if (rootfs->with_sys) mount_sys();
   close(userns);
 }

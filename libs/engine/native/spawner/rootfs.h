@@ -38,13 +38,15 @@ struct rootfs {
   uint32_t id_count;
   struct bind_mount *binds;
   size_t bind_count;
+  /* The network name space that we are in is not the node's: what the sandbox sees of it is mounted here, for its user name space may not. */
+  bool with_sys;
 };
 
 void read_upper(struct reader *body, struct upper *out);
 /* The binds are never freed. */
 void read_binds(struct reader *body, struct rootfs *out);
 
-/* Moves the process into a mount name space of its own and builds the root file system at `<mount_point>/rootfs` and the binds at `binds/N`. */
+/* Moves the process into a mount name space of its own and builds the root file system at `<mount_point>/rootfs` and the binds at `binds/N`, `sys` with_sys. */
 void build_rootfs(const struct rootfs *rootfs);
 
 /* A user name space that only carries the id mapping. It lives as long as the descriptor and the mounts made with it. */

@@ -10,16 +10,40 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "found.h"
+#include "sandbox.h"
+#include "store.h"
 #include "tree.h"
+#include "watch.h"
 
-enum operation { OP_WRITE = 16, OP_READ = 17, OP_CHANGES = 18, OP_USAGE = 19, OP_REMOVE = 20, OP_SYNC = 21 };
-enum flag { FLAG_LAYER = 1, FLAG_STRICT = 2 };
+enum operation {
+  OP_WRITE = 16,
+  OP_READ = 17,
+  OP_CHANGES = 18,
+  OP_USAGE = 19,
+  OP_REMOVE = 20,
+  OP_SYNC = 21,
+  OP_STAT = 22,
+  OP_LIST = 23,
+  OP_RANGE = 24,
+  OP_STORE = 25,
+  OP_MKDIR = 26,
+  OP_MOVE = 27,
+  OP_DELETE = 28,
+  OP_WATCH = 29,
+};
+enum flag { FLAG_LAYER = 1, FLAG_STRICT = 2, FLAG_SANDBOX = 4, FLAG_SAME_KINDS = 8, FLAG_RECURSIVE = 16 };
 
 struct request {
   uint8_t operation, flags;
   char *root, *path;
   const char *dirs[MAX_LOWERS];
   size_t dir_count;
+  /* Of the operation alone. */
+  int64_t from;
+  uint64_t length;
+  char *to;
+  struct attributes attributes;
 };
 
 static void report(int error, const char *step, const char *path, uint64_t bytes, uint64_t inodes) {
@@ -38,6 +62,7 @@ _Noreturn void fail(int error, const char *step, const char *path) {
   static bool failing;
   if (failing) _exit(2);
   failing = true;
+  abandon_store();
   report(error == 0 ? EIO : error, step, path, 0, 0);
   _exit(1);
 }
@@ -57,6 +82,14 @@ static struct request read_request(void) {
   request.dir_count = read_u32(&body);
   if (request.dir_count > MAX_LOWERS) fail(E2BIG, "read the request", "");
   for (size_t i = 0; i < request.dir_count; i++) request.dirs[i] = copy_string(&body);
+  if (request.operation == OP_RANGE) {
+    request.from = (int64_t)read_u64(&body);
+    request.length = read_u64(&body);
+  } else if (request.operation == OP_STORE || request.operation == OP_MKDIR) {
+    request.attributes = (struct attributes){.mode = read_u32(&body), .uid = read_u32(&body), .gid = read_u32(&body)};
+  } else if (request.operation == OP_MOVE) {
+    request.to = copy_string(&body);
+  }
   return request;
 }
 
@@ -81,6 +114,28 @@ static void sync_path(const char *path) {
   if (syncfs(fd) < 0) fail(errno, "sync", path);
 }
 
+static void enter(const struct request *request) {
+  if ((request->flags & FLAG_SANDBOX) != 0) enter_sandbox(request->root, request->dirs, request->dir_count);
+  else enter_directory(request->root);
+}
+
+/* One on files by their names, in a tree that somebody lives in. */
+static void carry_out(const struct request *request) {
+  const bool strict = (request->flags & FLAG_STRICT) != 0, recursive = (request->flags & FLAG_RECURSIVE) != 0;
+  enter(request);
+  switch (request->operation) {
+    case OP_STAT: return stat_path(request->path);
+    case OP_LIST: return list_path(request->path);
+    case OP_RANGE: return read_range(request->path, request->from, request->length);
+    case OP_STORE: return store_file(request->path, &request->attributes, !strict);
+    case OP_MKDIR: return make_directory(request->path, &request->attributes, recursive);
+    case OP_MOVE: return move_path(request->path, request->to, !strict);
+    case OP_DELETE: return delete_path(request->path, recursive);
+    case OP_WATCH: return watch_path(request->path, recursive);
+    default: fail(EBADMSG, "read the request", "");
+  }
+}
+
 int main(void) {
   umask(0);
   struct rlimit files;
@@ -96,12 +151,12 @@ int main(void) {
   open_proc();
   switch (request.operation) {
     case OP_WRITE:
-      open_lowers(&request);
-      enter_directory(request.root);
-      bytes = write_tree(layer, strict, request.path);
+      if ((request.flags & FLAG_SANDBOX) == 0) open_lowers(&request);
+      enter(&request);
+      bytes = write_tree(layer, strict, (request.flags & FLAG_SAME_KINDS) != 0, request.path);
       break;
     case OP_READ:
-      if (request.root[0] != '\0') enter_directory(request.root);
+      if (request.root[0] != '\0') enter(&request);
       else enter_overlay(request.dirs, request.dir_count);
       read_tree(layer, strict, request.path);
       break;
@@ -116,7 +171,7 @@ int main(void) {
       break;
     case OP_REMOVE: remove_path(request.root); break;
     case OP_SYNC: sync_path(request.root); break;
-    default: fail(EBADMSG, "read the request", "");
+    default: carry_out(&request);
   }
   report(0, "", "", bytes, inodes);
   return 0;

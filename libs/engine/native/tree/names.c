@@ -12,8 +12,10 @@ static int by_name(const void *a, const void *b) { return strcmp(*(char *const *
 struct names read_names(int dir) {
   struct names names = {0};
   size_t room = 0;
-  int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+  int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | quiet());
   DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+  /* It was removed: it holds nothing. */
+  if (stream == NULL && errno == ENOENT) return names;
   if (stream == NULL) fail(errno, "list a directory", "");
   for (;;) {
     errno = 0;

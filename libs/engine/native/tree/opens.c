@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "sandbox.h"
 #include "tree.h"
 
 static int open_how(int dir, const char *path, int flags, uint64_t resolve) {
@@ -18,8 +19,13 @@ static int open_how(int dir, const char *path, int flags, uint64_t resolve) {
   }
 }
 
-int open_below(int dir, const char *path, int flags) {
+int open_on_mount(int dir, const char *path, int flags) {
   return open_how(dir, path, flags | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int open_below(int dir, const char *path, int flags) {
+  if (!in_sandbox) return open_on_mount(dir, path, flags);
+  return open_how(dir, path, flags | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 int open_in_root(int root, const char *path, int flags) { return open_how(root, path, flags, RESOLVE_IN_ROOT); }

@@ -7,7 +7,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "found.h"
 #include "path.h"
+#include "sandbox.h"
 #include "tree.h"
 
 #define PIECE ((size_t)128 * 1024)
@@ -93,7 +95,7 @@ static void visit_file(int found, struct stat *st) {
     send_frame(&frame);
     return;
   }
-  int fd = reopen(found, O_RDONLY | O_NOATIME);
+  int fd = reopen(found, O_RDONLY | quiet());
   if (fd < 0 || fstat(fd, st) < 0) fail(errno, "open", tree_path);
   begin_entry(TYPE_FILE, st, "");
   append_xattrs(fd, NULL);
@@ -103,6 +105,16 @@ static void visit_file(int found, struct stat *st) {
 }
 
 static void walk(int dir);
+
+/* A sandbox's /dev, and what the kernel or a program makes up there: the place of it is archived, and not what is in it. */
+static bool is_others(int dir, const struct stat *st) {
+  static dev_t root_device;
+  if (!in_sandbox || tree_path[0] == '\0') {
+    root_device = st->st_dev;
+    return false;
+  }
+  return st->st_dev != root_device && (is_device_folder(dir) || is_made_up(dir));
+}
 
 static void visit_directory(int dir) {
   struct stat st;
@@ -114,7 +126,7 @@ static void visit_directory(int dir) {
     begin_entry(TYPE_OPAQUE, &st, "");
     send_frame(&frame);
   }
-  walk(dir);
+  if (!is_others(dir, &st)) walk(dir);
 }
 
 static void visit_other(int parent, const char *name, int found, const struct stat *st) {
@@ -147,7 +159,7 @@ static void visit_found(int parent, const char *name, int found) {
   struct stat st;
   if (fstat(found, &st) < 0) fail(errno, "stat", tree_path);
   if (S_ISDIR(st.st_mode)) {
-    int dir = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+    int dir = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | quiet());
     close(found);
     if (dir < 0) fail(errno, "open", tree_path);
     visit_directory(dir);
@@ -178,9 +190,10 @@ static void walk(int dir) {
 
 void read_tree(bool layer, bool only_directory, const char *path) {
   as_layer = layer;
-  int found = open_in_root(root_fd, path, O_PATH);
+  int found = open_named(path, in_sandbox ? O_NOFOLLOW : 0);
   struct stat st;
-  if (found < 0 || fstat(found, &st) < 0) fail(errno, "open the path", path);
+  if (fstat(found, &st) < 0) fail(errno, "open the path", path);
+  if (in_sandbox) tell_found(found, path);
   if (!S_ISDIR(st.st_mode)) {
     if (only_directory) fail(ENOTDIR, "open the path", path);
     const char *slash = strrchr(path, '/');

@@ -33,9 +33,10 @@ static int remove_below(int parent, const char *name, int top, unsigned depth) {
       snprintf(hoist, sizeof hoist, ".sandbar-removed-%d-%u", getpid(), hoisted++);
       if (renameat(parent, name, top, hoist) == 0) return 0;
     }
-    int fd = open_below(parent, name, O_RDONLY | O_DIRECTORY);
+    int fd = open_on_mount(parent, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) continue;
-    /* EXDEV: something is mounted there, which is not this tree's. */
+    /* Something is mounted there, which is not this tree's, or is in use as long as it is. */
+    if (fd < 0 && errno == EXDEV) errno = EBUSY;
     if (fd < 0) return -1;
     int rc = empty_dir(fd, top < 0 ? fd : top, depth + 1);
     int saved = errno;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "resolve.h"
+#include "sandbox.h"
 #include "tree.h"
 
 #define MAX_LINKS 40
@@ -182,6 +183,7 @@ static int make_in_root(const char *raw) {
     const char *name = slash == NULL ? prefix : slash + 1;
     int fd = open_in_root(root_fd, prefix, O_PATH | O_DIRECTORY);
     if (fd < 0 && errno == ENOENT) {
+      require_writable(parent, raw);
       imply_directory(parent, name, prefix, -1, NULL);
       fd = open_below(parent, name, O_PATH | O_DIRECTORY);
     }

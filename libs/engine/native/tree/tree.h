@@ -43,10 +43,16 @@ void open_proc(void);
 /* The very file that an O_PATH descriptor stands for, opened for use. */
 int reopen(int fd, int flags);
 int change_mode(int fd, mode_t mode);
+/* Where it is now, seen from the root that was entered. */
+bool path_of(int fd, char *path, size_t room);
+/* O_NOATIME where it is allowed. */
+int quiet(void);
 
 /* opens.c: paths are relative to a descriptor; "" is the descriptor's own directory. No magic links, no symbolic link at the end. */
-/* No links at all, nor another mount. */
+/* No links at all, nor another mount; in a sandbox, its other mounts too. */
 int open_below(int dir, const char *path, int flags);
+/* Never another mount. */
+int open_on_mount(int dir, const char *path, int flags);
 /* Links are resolved inside of `root`, one at the end too unless O_NOFOLLOW is among the flags. */
 int open_in_root(int root, const char *path, int flags);
 bool is_whiteout(const struct stat *st);
@@ -75,7 +81,7 @@ void copy_lower(int from, const struct stat *st, int parent, const char *name, c
 
 /* The modes of the program. */
 /* Answers with the bytes that hard links brought up from the layers below. */
-uint64_t write_tree(bool layer, bool only_if_empty, const char *into);
+uint64_t write_tree(bool layer, bool only_if_empty, bool same_kinds, const char *into);
 void read_tree(bool layer, bool only_directory, const char *path);
 void list_changes(void);
 void measure(uint64_t *bytes, uint64_t *inodes);

@@ -7,7 +7,7 @@
 
 /* Frames on stdin and stdout. Numbers are little-endian; the layout is in docs/engine/tree-protocol.md. */
 
-enum { FRAME_RESULT = 0, FRAME_ENTRY = 1, FRAME_DATA = 2, FRAME_END = 3, FRAME_CHANGE = 4 };
+enum { FRAME_RESULT = 0, FRAME_ENTRY = 1, FRAME_DATA = 2, FRAME_END = 3, FRAME_CHANGE = 4, FRAME_FOUND = 5, FRAME_EVENT = 6 };
 
 /* Reads fields out of a frame. A field that does not fit ends the program. */
 struct reader {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "resolve.h"
+#include "sandbox.h"
 #include "tree.h"
 
 /* The file that is being written, and a copy of its frame. */
@@ -18,6 +19,9 @@ static uint64_t file_end;
 /* An entry of a hard link costs its archive nothing, and may be said again and again: Docker copies nothing up at all. */
 #define MAX_COPIED ((uint64_t)4 << 30)
 static uint64_t copied;
+
+/* Neither does a directory make way for something else, nor the other way round. */
+static bool kinds_stay;
 
 static struct entry read_entry(struct reader *r) {
   struct entry entry = {.type = read_u8(r), .mode = read_u32(r) & 07777, .uid = read_u32(r), .gid = read_u32(r), .size = read_u64(r)};
@@ -121,6 +125,8 @@ static bool clear_place(int parent, const char *name, const struct entry *entry,
     return false;
   }
   if (S_ISDIR(st.st_mode) && entry->type == TYPE_DIRECTORY) return false;
+  if (kinds_stay && S_ISDIR(st.st_mode)) fail(EEXIST, "overwrite a directory", entry->path);
+  if (kinds_stay && entry->type == TYPE_DIRECTORY) fail(EEXIST, "overwrite with a directory", entry->path);
   if (remove_at(parent, name) < 0) fail(errno, "replace", entry->path);
   if (!S_ISREG(st.st_mode)) forget_all();
   *exists = false;
@@ -152,6 +158,7 @@ static void put_hardlink(const struct entry *entry) {
     close(from);
     return;
   }
+  require_writable(parent, entry->path);
   bool exists;
   clear_place(parent, name, entry, &exists);
   if (linkat(from, target, parent, name, 0) < 0) fail(errno, "link", entry->path);
@@ -186,6 +193,7 @@ static void put(struct reader *frame) {
   if (entry.type == TYPE_HARDLINK) return put_hardlink(&entry);
   const char *name, *canonical;
   int parent = parent_of(entry.path, &name, &canonical);
+  require_writable(parent, entry.path);
   if (entry.type == TYPE_WHITEOUT) return put_whiteout(parent, name, &entry);
   bool exists;
   const bool covers = clear_place(parent, name, &entry, &exists);
@@ -226,10 +234,12 @@ static void imply_root(void) {
   close(to);
 }
 
-uint64_t write_tree(bool layer, bool only_if_empty, const char *into) {
+uint64_t write_tree(bool layer, bool only_if_empty, bool same_kinds, const char *into) {
   layer_mode = layer;
+  kinds_stay = same_kinds;
   base_fd = open_in_root(root_fd, into, O_PATH | O_DIRECTORY);
   if (base_fd < 0) fail(errno, "open the path", into);
+  require_writable(base_fd, into);
   if (only_if_empty) {
     struct names names = read_names(base_fd);
     if (names.count > 0) fail(ENOTEMPTY, "open the path", into);

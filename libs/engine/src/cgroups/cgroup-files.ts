@@ -62,6 +62,16 @@ export function keyedNumber(text: string, name: string): number {
   return line === undefined ? 0 : Number(line.slice(name.length + 1));
 }
 
+/** Every line `name value`. */
+export function flatCounters(text: string): Record<string, number> {
+  const counters: Record<string, number> = {};
+  for (const line of text.split('\n')) {
+    const at = line.lastIndexOf(' ');
+    if (at > 0) counters[line.slice(0, at)] = Number(line.slice(at + 1));
+  }
+  return counters;
+}
+
 /** Without creating: the kernel makes these files. @throws CodedError `not_found`, `failed_precondition`, `invalid_argument` */
 export async function writeValue(path: string, value: string | number): Promise<void> {
   try {

@@ -73,6 +73,57 @@ export function describeCgroupManager(name: string, factory: () => Promise<Cgrou
       expect(() => manager.sandbox(tenant, bad)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     });
 
+    it('keeps processes to the processors that are named, those that run already too', async () => {
+      const { cpuset } = await manager.features();
+      if (cpuset === undefined) {
+        await expect(manager.ensureSandbox(tenant, 'sbx_1', { cpusetCpus: '0' })).rejects.toMatchObject({ code: 'unsupported' });
+        return;
+      }
+      const allowed = async (pid: number): Promise<string | undefined> => /^Cpus_allowed_list:\s*(\S+)$/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1];
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', {});
+      const early = startIn(cgroup, 'sleep 60');
+      await until('it joined', () => joined(cgroup, early));
+      await cgroup.setLimits({ cpusetCpus: '0', cpusetMems: '0' });
+      expect(await allowed(early.pid!)).toBe('0');
+      const late = startIn(cgroup, 'sleep 60');
+      await until('it joined', () => joined(cgroup, late));
+      expect(await allowed(late.pid!)).toBe('0');
+      await cgroup.setLimits({ cpusetCpus: '' });
+      expect(await allowed(late.pid!)).toBe(cpuset.cpus);
+      await expect(cgroup.setLimits({ cpusetCpus: '4095' })).rejects.toMatchObject({ code: 'invalid_argument' });
+      await cgroup.kill();
+      await cgroup.remove();
+      expect(await manager.list()).toEqual([]);
+    });
+
+    it('takes what containers ask for, and gives it up again', async () => {
+      const { blkioWeight } = await manager.features();
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB, memoryReservationBytes: 32 * MIB, cpuShares: 512, cpuQuota: { quotaUs: 20_000, periodUs: 50_000 }, blkioWeight: 300 });
+      await cgroup.setLimits({ cpuQuota: { quotaUs: 60_000, periodUs: 200_000 } });
+      await cgroup.setLimits({ cpuQuota: { quotaUs: -1, periodUs: 100_000 }, memoryReservationBytes: 0, cpuShares: 1024 });
+      expect(typeof blkioWeight).toBe('boolean');
+    });
+
+    it("leaves a share of more than the tenant's to the tenant's", async () => {
+      await manager.ensureTenant(tenant, { cpuMillis: 500 });
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { cpuMillis: 800 });
+      await cgroup.setLimits({ cpuMillis: 200 });
+      await cgroup.setLimits({ cpuQuota: { quotaUs: 90_000, periodUs: 100_000 } });
+    });
+
+    it('tells all figures of what runs', async () => {
+      const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB, pids: 9, cpuMillis: 500 });
+      startIn(cgroup, 'i=0; while :; do i=$((i+1)); done');
+      await until('it runs', async () => (await cgroup.figures()).cpu.totalNs > 0);
+      const { cpu, memory, pids } = await cgroup.figures();
+      expect(cpu.userNs + cpu.kernelNs).toBeGreaterThan(0);
+      expect(memory).toMatchObject({ limitBytes: 64 * MIB, failures: 0 });
+      expect(memory.usageBytes).toBeGreaterThan(0);
+      expect(Object.keys(memory.counters).length).toBeGreaterThan(10);
+      expect(pids).toEqual({ current: 1, limit: 9 });
+      expect((await (await manager.ensureSandbox(tenant, 'sbx_2', {})).figures()).pids.limit).toBe(Infinity);
+    });
+
     it('raises and lowers limits', async () => {
       const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB });
       for (const memoryBytes of [128 * MIB, 32 * MIB, 256 * MIB]) await cgroup.setLimits({ memoryBytes, pids: 7, cpuMillis: 1500 });

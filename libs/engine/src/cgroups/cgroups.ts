@@ -2,11 +2,29 @@
 export interface CgroupLimits {
   /** Swap is never granted on top. */
   readonly memoryBytes?: number;
+  /** What the kernel takes memory down to when it is short of it; 0: nothing is asked for. */
+  readonly memoryReservationBytes?: number;
   readonly pids?: number;
   /** Thousandths of one CPU. */
   readonly cpuMillis?: number;
+  /** In place of `cpuMillis`: time per period in microseconds; a quota of -1 is none. A parent's stricter share holds. */
+  readonly cpuQuota?: { readonly quotaUs: number; readonly periodUs: number };
   /** Relative share among siblings, 1…10000, 100 by default (cgroup v2's scale). */
   readonly cpuWeight?: number;
+  /** In place of `cpuWeight`: 2…262144, 1024 by default (cgroup v1's scale). */
+  readonly cpuShares?: number;
+  /** `0-2,4`; '': as the parent has. @throws CodedError `unsupported` where there is no such controller */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** 10…1000. Without effect where the kernel has no such scheduler (`CgroupFeatures`). */
+  readonly blkioWeight?: number;
+}
+
+/** What this machine's kernel has beside what every one must have. */
+export interface CgroupFeatures {
+  /** Processors and memory nodes that may be named, as lists (`0-3,8`); undefined: there are no cpusets. */
+  readonly cpuset: { readonly cpus: string; readonly mems: string } | undefined;
+  readonly blkioWeight: boolean;
 }
 
 export interface CgroupUsage {
@@ -19,6 +37,16 @@ export interface CgroupUsage {
   readonly pids: number;
 }
 
+/** Everything that is counted, for who looks at a container's figures. Nanoseconds and bytes since it was made. */
+export interface CgroupFigures {
+  readonly cpu: { readonly totalNs: number; readonly userNs: number; readonly kernelNs: number; /** v1 alone. */ readonly perCpuNs?: readonly number[] };
+  readonly throttling: { readonly periods: number; readonly throttledPeriods: number; readonly throttledNs: number };
+  /** `counters`: the lines of memory.stat. A limit of Infinity is none. */
+  readonly memory: { readonly usageBytes: number; readonly limitBytes: number; readonly peakBytes: number; readonly failures: number; readonly counters: Readonly<Record<string, number>> };
+  readonly pids: { readonly current: number; /** Infinity: none. */ readonly limit: number };
+  readonly io: readonly { readonly major: number; readonly minor: number; readonly readBytes: number; readonly writtenBytes: number; readonly reads: number; readonly writes: number }[];
+}
+
 /** One cgroup: on v1 a directory of the same path in every hierarchy, on v2 a directory. */
 export interface Cgroup {
   /** Such as `/sandbar/ten_…/sbx_…`. */
@@ -27,6 +55,7 @@ export interface Cgroup {
   readonly joinFiles: readonly string[];
   setLimits(limits: CgroupLimits): Promise<void>;
   usage(): Promise<CgroupUsage>;
+  figures(): Promise<CgroupFigures>;
   /** Makes `memoryPeakBytes` start again from what is used now. Best effort: kernels before 6.12 cannot on v2. */
   resetPeak(): Promise<void>;
   freeze(): Promise<void>;
@@ -47,6 +76,7 @@ export type CgroupMode = 'v1' | 'hybrid' | 'v2';
  */
 export interface CgroupManager {
   readonly mode: CgroupMode;
+  features(): Promise<CgroupFeatures>;
   /** Makes the root usable: controllers switched on, leftovers of empty cgroups removed. Idempotent. */
   prepare(): Promise<void>;
   /** Creates or updates a tenant's parent. Idempotent. */

@@ -10,7 +10,16 @@ describe('layoutOf', () => {
     expect(layoutOf(parseMountInfo(V1))).toEqual({
       mode: 'v1',
       hierarchies: { memory: '/sys/fs/cgroup/memory', pids: '/sys/fs/cgroup/pids', cpu: '/sys/fs/cgroup/cpu,cpuacct', cpuacct: '/sys/fs/cgroup/cpu,cpuacct' },
+      onDemand: {},
       others: ['/sys/fs/cgroup/systemd'],
+    });
+  });
+
+  it('finds those that are used on demand, which an OCI runtime may use too', () => {
+    const text = V1 + line('/sys/fs/cgroup/cpuset', 'cgroup', 'cpuset') + line('/sys/fs/cgroup/blkio', 'cgroup', 'blkio');
+    expect(layoutOf(parseMountInfo(text))).toMatchObject({
+      onDemand: { cpuset: '/sys/fs/cgroup/cpuset', blkio: '/sys/fs/cgroup/blkio' },
+      others: expect.arrayContaining(['/sys/fs/cgroup/cpuset', '/sys/fs/cgroup/blkio']) as string[],
     });
   });
 

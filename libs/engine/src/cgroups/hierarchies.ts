@@ -6,15 +6,19 @@ import type { CgroupMode } from './cgroups.js';
 /** The v1 controllers that Sandbar uses. Without one of the first four nothing can be limited or billed. */
 export const REQUIRED_V1 = ['memory', 'pids', 'cpu', 'cpuacct'] as const;
 export const OPTIONAL_V1 = ['freezer'] as const;
-export type V1Controller = (typeof REQUIRED_V1)[number] | (typeof OPTIONAL_V1)[number];
+/** A cgroup is made in these when something is to be limited there, and not before: each costs every launch a directory. */
+export const ON_DEMAND_V1 = ['cpuset', 'blkio'] as const;
+export type V1Controller = (typeof REQUIRED_V1)[number] | (typeof OPTIONAL_V1)[number] | (typeof ON_DEMAND_V1)[number];
 
 /** Where each controller's hierarchy is mounted. Controllers mounted together share a directory. */
 export type V1Hierarchies = Readonly<Record<(typeof REQUIRED_V1)[number], string>> & { readonly freezer?: string };
+export type V1OnDemand = Readonly<Partial<Record<(typeof ON_DEMAND_V1)[number], string>>>;
 
 export type CgroupLayout =
   | { readonly mode: 'v2'; readonly mountPoint: string } | {
       readonly mode: 'v1' | 'hybrid';
       readonly hierarchies: V1Hierarchies;
+      readonly onDemand: V1OnDemand;
       /** Mount points of the hierarchies that Sandbar does not use but an OCI runtime may. */
       readonly others: readonly string[];
     };
@@ -46,14 +50,18 @@ export function layoutOf(mounts: readonly MountEntry[], mountPoint?: string): Cg
     const mount = inside.find((candidate) => candidate.fsType === 'cgroup2');
     return { mode, mountPoint: mount?.mountPoint ?? '/sys/fs/cgroup' };
   }
-  const found: Partial<Record<V1Controller, string>> = {};
-  for (const controller of OPTIONAL_OR_REQUIRED) {
-    const mount = inside.find((candidate) => candidate.fsType === 'cgroup' && candidate.superOptions.includes(controller));
-    if (mount !== undefined) found[controller] = mount.mountPoint;
-  }
+  const find = (controllers: readonly V1Controller[]): Partial<Record<V1Controller, string>> => {
+    const found: Partial<Record<V1Controller, string>> = {};
+    for (const controller of controllers) {
+      const mount = inside.find((candidate) => candidate.fsType === 'cgroup' && candidate.superOptions.includes(controller));
+      if (mount !== undefined) found[controller] = mount.mountPoint;
+    }
+    return found;
+  };
+  const found = find(OPTIONAL_OR_REQUIRED);
   const missing = REQUIRED_V1.filter((controller) => found[controller] === undefined);
   if (missing.length > 0) throw new CodedError('unsupported', `cgroup controllers are missing: ${missing.join(', ')}`, { mode, missing });
   const used = new Set(Object.values(found));
   const others = inside.filter((mount) => mount.fsType.startsWith('cgroup') && !used.has(mount.mountPoint)).map((mount) => mount.mountPoint);
-  return { mode, hierarchies: found as V1Hierarchies, others };
+  return { mode, hierarchies: found as V1Hierarchies, onDemand: find(ON_DEMAND_V1), others };
 }

@@ -167,6 +167,16 @@ describe('the life of containers', () => {
     await host.containers.remove(tenant, 'site', { force: false, volumes: false });
   });
 
+  it('is made once under an ID that the caller chose, however often it is asked for', async () => {
+    const id = 'c0ffee'.repeat(11).slice(0, 64);
+    const asked = await Promise.all([0, 1, 2].map(() => host.containers.create(tenant, containerOf(['true'], { id }))));
+    expect(asked.map((made) => made.id)).toEqual([id, id, id]);
+    expect((await host.containers.list(tenant)).filter((container) => container.id === id)).toHaveLength(1);
+    await host.containers.remove(tenant, id, { force: false, volumes: false });
+    expect(await host.containers.create(tenant, containerOf(['true'], { id }))).toEqual({ id, warnings: [] });
+    await host.containers.remove(tenant, id, { force: false, volumes: false });
+  });
+
   it('tells what happened, with Docker\'s attributes', async () => {
     const since = BigInt(Date.now()) * 1_000_000n;
     const { id } = await output(['sh', '-c', 'exit 2'], { name: 'told', labels: { mine: '1' } });

@@ -147,7 +147,7 @@ describe('what containers write', () => {
     await host.containers.wait(tenant, result.id, 'not-running', NEVER);
     expect(await logText(host, tenant, result.id)).toBe('new\n');
     const look = await sh('ls /etc; stat -c %u /own; ls -A /v; echo $X', { image: 'made:1' });
-    expect(look.text).toBe('group\nkeep\nnew\npasswd\n1000\ny\n');
+    expect(look.text).toBe('group\nhostname\nhosts\nkeep\nnew\npasswd\nresolv.conf\n1000\ny\n');
   });
 
   it('is exported whole, with what lies below', async () => {

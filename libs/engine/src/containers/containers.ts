@@ -1,10 +1,10 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
-import type { EgressPolicy, EndpointRequest, PortRequest } from '../networks/index.js';
+import type { EgressPolicy, EndpointRequest, PortRequest, PublishedPort } from '../networks/index.js';
 import type { TreeChange } from '../tree/index.js';
 
 /**
  * A tenant's containers: a writable layer on an image, a configuration, and while it runs a sandbox. Kept on disk; what runs outlives a restart of the
- * worker. Error messages are Docker's where its clients read them. (Exec, attach, networks, restart policies and health checks come later.)
+ * worker. Error messages are Docker's where its clients read them.
  */
 export interface Containers {
   /** Reads what is there, finds running sandboxes again, sweeps what was half made or half removed. To be awaited once before all else. */
@@ -18,18 +18,32 @@ export interface Containers {
   get(tenantId: TenantId, text: string): Promise<Container>;
   list(tenantId: TenantId): Promise<Container[]>;
   /** False: it ran already. @throws CodedError `invalid_argument` with details.exitCode 126 or 127 (the program cannot be executed) */
-  start(tenantId: TenantId, text: string): Promise<boolean>;
+  start(tenantId: TenantId, text: string, options?: StartContainer): Promise<boolean>;
   /** STOPSIGNAL, then SIGKILL after the time. False: it was not running. */
   stop(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number }): Promise<boolean>;
+  /** Stops it, when it runs, and starts it. */
+  restart(tenantId: TenantId, text: string, options?: { readonly signal?: string; readonly timeoutSeconds?: number } & StartContainer): Promise<void>;
   /** @throws CodedError `conflict` (`Container X is not running`) */
   kill(tenantId: TenantId, text: string, signal?: string): Promise<void>;
   pause(tenantId: TenantId, text: string): Promise<void>;
   unpause(tenantId: TenantId, text: string): Promise<void>;
   wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
   rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** To one more network, at once when it runs. @throws CodedError `not_found`, `conflict`, `permission_denied` (`endpoint with name X already exists in network Y`), `invalid_argument` */
+  connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void>;
+  /** `force`: a network that is no more too. @throws CodedError `not_found`, `conflict` */
+  disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void>;
   /** @throws CodedError `conflict` while it runs, without force */
   remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
   prune(tenantId: TenantId, accepts: (container: Container) => boolean): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
+  /**
+   * New limits, in force at once, and kept. What is absent stays. @throws CodedError `invalid_argument`, `conflict` (`Cannot update container X: …`); then nothing has changed
+   */
+  update(tenantId: TenantId, text: string, change: UpdateContainer): Promise<{ readonly warnings: readonly string[] }>;
+  /** Its processes by their numbers inside, as `ps` tells them (`-ef` when `psArgs` is ''). @throws CodedError `conflict` (`container X is not running`), `invalid_argument` */
+  top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessListing>;
+  /** Its figures now and, unless `once`, each second until the signal, zeros while it does not run; ends when it is removed. All who look at a container share one look a second. */
+  stats(tenantId: TenantId, text: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncIterable<ContainerStats>;
   /** Lines kept of its output (at most the last 16 MiB), oldest first. */
   logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogChunk>;
 
@@ -72,7 +86,7 @@ export interface RestartPolicy {
   readonly maxRetries: number;
 }
 
-/** Times in milliseconds, all set: the caller knows Docker's defaults. */
+/** Times in milliseconds. 0: the image's, and where that has none Docker's default. */
 export interface HealthCheck {
   /** `['CMD', …]` or `['CMD-SHELL', text]`. `['NONE']` turns the image's off. Empty: the image's. */
   readonly test: readonly string[];
@@ -104,7 +118,7 @@ export interface ContainerNetworking {
 export interface ContainerResources {
   readonly memoryBytes?: number;
   readonly memoryReservationBytes?: number;
-  /** Memory and swap together; -1: swap without an end of its own. Swap is granted only where the operator allows it. */
+  /** Memory and swap together; -1: swap without an end of its own. Swap is never granted on top of memory: kept for `inspect`, and for the rules of `update`. */
   readonly memorySwapBytes?: number;
   readonly cpuMillis?: number;
   /** Docker's own words for `cpuMillis`, kept for `inspect`: microseconds. */
@@ -117,7 +131,13 @@ export interface ContainerResources {
   readonly cpusetMems?: string;
   /** 10…1000. */
   readonly blkioWeight?: number;
+  /** -1: no limit of its own. */
   readonly pids?: number;
+}
+
+export interface UpdateContainer {
+  readonly limits: ContainerResources;
+  readonly restart?: RestartPolicy;
 }
 
 /** Where output is kept. `none`: nowhere, `logs` is refused with Docker's words. */
@@ -128,6 +148,35 @@ export interface ContainerLogging {
   readonly options: Readonly<Record<string, string>>;
 }
 
+export interface StartContainer {
+  /** Whether its published ports are on the node's address too, for this start and those that nobody asks for; absent: as with the last one, at first no. */
+  readonly publishOnNode?: boolean;
+}
+
+/** How a container stands in the network, at this moment. */
+export interface ContainerNetwork {
+  /** `bridge`, `none`, `host`, `container:<ID>` or the name of a network. */
+  readonly mode: string;
+  /** The mode's network first. None for `container:…`. */
+  readonly endpoints: readonly ContainerEndpoint[];
+  /** Published; none while it does not run. */
+  readonly ports: readonly PublishedPort[];
+}
+
+/** What it asked for on a network, and what it has there: '' and 0 while it does not run. */
+export interface ContainerEndpoint {
+  readonly networkName: string;
+  /** '' when the network was not there yet. */
+  readonly networkId: string;
+  readonly requested: { readonly aliases: readonly string[]; readonly ipv4Address: string; readonly macAddress: string };
+  readonly endpointId: string;
+  readonly ipv4Address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly macAddress: string;
+  readonly dnsNames: readonly string[];
+}
+
 /** A mount as the client asked for it. */
 export type ContainerMount =
   | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
@@ -135,6 +184,8 @@ export type ContainerMount =
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
 
 export interface CreateContainer {
+  /** Chosen by the caller, unique in all the node: 64 hex digits. One of this tenant's that is there already, or is just being made, is given back as it is. */
+  readonly id?: string;
   readonly name?: string;
   /** As the client wrote it. */
   readonly image: string;
@@ -144,24 +195,31 @@ export interface CreateContainer {
   readonly mounts: readonly ContainerMount[];
   /** `container[:ro]`. */
   readonly volumesFrom: readonly string[];
-  readonly limits: ContainerResources & { /** Of the writable layer: hard, reserved. */ readonly diskBytes?: number; readonly shmBytes?: number; /** -1000…1000, never below the agent's own. */ readonly oomScoreAdj?: number };
+  readonly limits: ContainerResources & { /** Of the writable layer: hard, reserved. */ readonly diskBytes?: number; readonly shmBytes?: number; /** -1000…1000, never below the agent's own (0); 0: the agent's choice. */ readonly oomScoreAdj?: number };
   /** Absent: `none`. */
   readonly network?: ContainerNetworking;
   readonly restart?: RestartPolicy;
   readonly health?: HealthCheck;
   readonly logging?: ContainerLogging;
+  /** `80/tcp`, beside the image's and those that are published. */
+  readonly exposedPorts?: readonly string[];
   /** Name-spaced ones only. */
   readonly sysctls?: Readonly<Record<string, string>>;
   readonly domainname?: string;
   readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[]; readonly privileged: boolean };
   readonly readOnlyRootfs: boolean;
+  /** Set-id programs and file capabilities give nothing. */
+  readonly noNewPrivileges?: boolean;
+  /** Without /dev/shm. */
+  readonly withoutShm?: boolean;
   readonly autoRemove: boolean;
   /** The client's own words (Docker's Config and HostConfig), kept for `inspect`. At most 256 KiB as JSON. */
   readonly clientConfig: Readonly<Record<string, unknown>>;
 }
 
 export interface ContainerState {
-  readonly status: 'created' | 'running' | 'paused' | 'exited' | 'removing' | 'dead';
+  /** `restarting`: it has ended and starts again by its policy; to who stops or removes it, it runs. */
+  readonly status: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'removing' | 'dead';
   readonly exitCode: number;
   readonly oomKilled: boolean;
   readonly error: string;
@@ -169,6 +227,66 @@ export interface ContainerState {
   /** Milliseconds; undefined: never. */
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
+  /** Absent: it has no health check. */
+  readonly health?: HealthState;
+}
+
+export interface HealthState {
+  readonly status: 'starting' | 'healthy' | 'unhealthy';
+  readonly failingStreak: number;
+  /** The last five checks, oldest first. */
+  readonly log: readonly HealthResult[];
+}
+
+export interface HealthResult {
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  /** 0: healthy. -1: it could not be run, or took too long. */
+  readonly exitCode: number;
+  /** At most 4096 bytes. */
+  readonly output: string;
+}
+
+export interface ProcessListing {
+  readonly titles: readonly string[];
+  readonly processes: readonly (readonly string[])[];
+}
+
+/** What a container uses, counted since its start. */
+export interface ContainerStats {
+  readonly id: string;
+  readonly name: string;
+  /** Milliseconds; 0: it does not run, and all else is 0 and empty. */
+  readonly readAt: number;
+  /** Of which the memory's counters are. */
+  readonly cgroupVersion: 1 | 2;
+  readonly cpu: {
+    readonly totalNs: number;
+    readonly userNs: number;
+    readonly kernelNs: number;
+    readonly perCpuNs: readonly number[];
+    /** Of the whole node. */
+    readonly systemNs: number;
+    readonly onlineCpus: number;
+    readonly throttling: { readonly periods: number; readonly throttledPeriods: number; readonly throttledNs: number };
+  };
+  readonly memory: { readonly usageBytes: number; readonly peakBytes: number; readonly failures: number; readonly limitBytes: number; readonly counters: Readonly<Record<string, number>> };
+  /** A limit of 0 is none. */
+  readonly pids: { readonly current: number; readonly limit: number };
+  readonly io: readonly { readonly major: number; readonly minor: number; readonly readBytes: number; readonly writtenBytes: number; readonly reads: number; readonly writes: number }[];
+  /** By interface, loopback left out. */
+  readonly networks: Readonly<Record<string, NetworkCounters>>;
+}
+
+export interface NetworkCounters {
+  readonly rxBytes: number;
+  readonly rxPackets: number;
+  readonly rxErrors: number;
+  readonly rxDropped: number;
+  readonly txBytes: number;
+  readonly txPackets: number;
+  readonly txErrors: number;
+  readonly txDropped: number;
 }
 
 export interface MountPoint {
@@ -192,9 +310,10 @@ export interface Container {
   /** What is executed: request and image merged. */
   readonly path: string;
   readonly args: readonly string[];
-  readonly effective: { readonly env: readonly string[]; readonly cmd: readonly string[] | null; readonly entrypoint: readonly string[] | null; readonly workingDir: string; readonly user: string; readonly labels: Readonly<Record<string, string>>; readonly volumes: readonly string[]; readonly exposedPorts: readonly string[] };
+  readonly effective: { readonly env: readonly string[]; readonly cmd: readonly string[] | null; readonly entrypoint: readonly string[] | null; readonly workingDir: string; readonly user: string; readonly labels: Readonly<Record<string, string>>; readonly volumes: readonly string[]; readonly exposedPorts: readonly string[]; /** Absent: none. */ readonly health?: HealthCheck };
   readonly state: ContainerState;
   readonly mounts: readonly MountPoint[];
+  readonly network: ContainerNetwork;
   readonly sandboxId: SandboxId | undefined;
   readonly restartCount: number;
 }

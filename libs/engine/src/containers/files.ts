@@ -8,16 +8,16 @@ import type { TenantId } from '#kernel';
 export interface ContainerFiles {
   /** Without following a link at the end. @throws CodedError `not_found` (`Could not find the file /x in container X`), `invalid_argument` */
   stat(tenantId: TenantId, text: string, path: string): Promise<FileStat>;
-  /** A tar of one file or directory, named by its last component, as `docker cp` wants it. `contents`: of a directory, its entries instead, named relative to it. */
+  /** A tar of one file or directory, named by its last component, as `docker cp` wants it. The root is called `/`. `contents`: of a directory, as `.`. */
   pack(tenantId: TenantId, text: string, path: string, options: { readonly contents: boolean }): Promise<{ readonly stat: FileStat; readonly tar: AsyncIterable<Buffer> }>;
   /**
    * Extracts a tar into an existing directory.
    * @throws CodedError `not_found`, `permission_denied` (read-only: `container rootfs is marked read-only`), `invalid_argument` (not a directory: `extraction point is not a directory`; a hostile archive), `resource_exhausted`, `conflict` (`cannot overwrite directory "x" with non-directory "y"`)
    */
-  extract(tenantId: TenantId, text: string, path: string, tar: AsyncIterable<Uint8Array>, options: { readonly keepDirectories: boolean; /** Owners as in the archive; false: the container's user, or root. */ readonly keepOwners: boolean }): Promise<void>;
+  extract(tenantId: TenantId, text: string, path: string, tar: AsyncIterable<Uint8Array>, options: { readonly keepDirectories: boolean; /** Owners as in the archive; false: root. */ readonly keepOwners: boolean }): Promise<void>;
 
   list(tenantId: TenantId, text: string, path: string): Promise<FileStat[]>;
-  /** Of a regular file, from `offset`. @throws CodedError `not_found`, `invalid_argument` (no regular file) */
+  /** Of a regular file, from `offset` (below zero: from its end). @throws CodedError `not_found`, `invalid_argument` (no regular file) */
   read(tenantId: TenantId, text: string, path: string, range?: { readonly offset: number; readonly length?: number }): Promise<{ readonly stat: FileStat; readonly bytes: AsyncIterable<Buffer> }>;
   /** Whole or not at all (written beside its place, then renamed). Missing parents are made. */
   write(tenantId: TenantId, text: string, path: string, content: AsyncIterable<Uint8Array>, options: FileWrite): Promise<FileStat>;
@@ -41,6 +41,8 @@ export interface FileStat {
   readonly gid: number;
   readonly modifiedAt: number;
   readonly linkTarget: string;
+  /** Of one symlink that was asked for: where it leads when all links are followed, absolute; as far as words go when nothing is there. */
+  readonly resolvedTarget: string;
 }
 
 export interface FileWrite {

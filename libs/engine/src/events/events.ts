@@ -8,6 +8,10 @@ export interface HostEvents {
    * `resource_exhausted`.
    */
   follow(tenantId: TenantId, sinceNs: bigint | undefined, signal: AbortSignal): AsyncIterable<HostEvent>;
+  /** The newest event of a tenant; without one, when these records begin. Who follows from here on misses nothing. */
+  position(tenantId: TenantId): bigint;
+  /** Whether everything after that moment is still kept. Says so of this instant: to be followed at once. */
+  covers(tenantId: TenantId, sinceNs: bigint): boolean;
   forget(tenantId: TenantId): void;
 }
 

@@ -72,6 +72,8 @@ export function describeTenantImages(name: string, factory: (environment: Tenant
         follow: () => {
           throw new CodedError('unsupported', 'nobody follows here');
         },
+        position: () => 0n,
+        covers: () => true,
         forget: () => undefined,
       };
       under = await factory({ events: sink, quotaBytesOf: () => quota });

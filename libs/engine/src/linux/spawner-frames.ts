@@ -130,6 +130,7 @@ export function encodeLaunch(id: number, request: LaunchRequest): Buffer {
     .binds(request.binds ?? [], request.bindsSetId === true ? BIND.setId : 0)
     .list(request.cgroupJoinFiles)
     .string(request.agentSocketPath)
+    .string(request.networkNamespace ?? '')
     .frame();
 }
 

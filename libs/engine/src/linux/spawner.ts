@@ -33,6 +33,11 @@ export interface LaunchRequest {
   readonly cgroupJoinFiles: readonly string[];
   /** A path for a listening Unix socket (0600) that the guest agent inherits as fd 3. At most 107 bytes (sun_path). */
   readonly agentSocketPath: string;
+  /**
+   * The path of a network name space in which the runtime is executed; a sysfs that shows it is then at `<mountPoint>/sys`. Absent: the node's own.
+   * The node's own by its path is refused.
+   */
+  readonly networkNamespace?: string;
   readonly timeoutMs: number;
 }
 

@@ -17,6 +17,8 @@ export interface BundleSpec {
   /** For runtimes that join the cgroup themselves. */
   readonly cgroupsPath?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** For a sandbox in another's network name space, in which the runtime is executed: a mounted sysfs of that. Absent: a name space of its own. */
+  readonly sysPath?: string;
   /** RLIMIT_CORE, soft and hard: no program below can raise it. */
   readonly coreLimit: number;
   /** Mounted behind those that every sandbox has; one at /dev/shm takes its place. */
@@ -46,7 +48,8 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 const NAMESPACES = ['user', 'pid', 'mount', 'network', 'ipc', 'uts', 'cgroup'] as const;
 const SHM_BYTES = 64 * 1024 * 1024;
 
-function ownMounts(agentPath: string, shmBytes: number): OciMount[] {
+function ownMounts({ agentPath, sysPath, privileges }: BundleSpec): OciMount[] {
+  const shmBytes = privileges?.shmBytes ?? SHM_BYTES;
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     // Read-only once the devices are in it: nothing can be hidden there from a look at the disk quota.
@@ -54,7 +57,10 @@ function ownMounts(agentPath: string, shmBytes: number): OciMount[] {
     { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5', 'max=256'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     { destination: SHM, type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`] },
-    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+    // Only whoever owns a network name space may mount its sysfs.
+    sysPath === undefined
+      ? { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] }
+      : { destination: '/sys', type: 'bind', source: sysPath, options: ['bind', 'nosuid', 'noexec', 'nodev', 'ro'] },
     { destination: AGENT_GUEST_PATH, type: 'bind', source: agentPath, options: ['bind', 'ro', 'nosuid', 'nodev'] },
   ];
 }
@@ -73,8 +79,9 @@ function agentCapabilities(privileges: SandboxPrivileges | undefined): readonly 
 
 function allMounts(spec: BundleSpec): OciMount[] {
   const more = spec.mounts ?? [];
-  const own = ownMounts(spec.agentPath, spec.privileges?.shmBytes ?? SHM_BYTES);
-  return [...own.filter(({ destination }) => destination !== SHM || more.every((mount) => mount.destination !== SHM)), ...more];
+  const own = ownMounts(spec);
+  const hasShm = spec.privileges?.shmBytes !== 0 && more.every((mount) => mount.destination !== SHM);
+  return [...own.filter(({ destination }) => destination !== SHM || hasShm), ...more];
 }
 
 /** config.json of the OCI runtime-spec, 1.0. Its one process is the guest agent, PID 1, root of its own user name space. */
@@ -99,7 +106,7 @@ export function ociConfig(spec: BundleSpec): object {
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     mounts: allMounts(spec),
     linux: {
-      namespaces: NAMESPACES.map((type) => ({ type })),
+      namespaces: NAMESPACES.filter((type) => type !== 'network' || spec.sysPath === undefined).map((type) => ({ type })),
       uidMappings: [mapping],
       gidMappings: [mapping],
       ...(spec.cgroupsPath === undefined ? {} : { cgroupsPath: spec.cgroupsPath }),

@@ -12,11 +12,13 @@ export interface RuntimeLayout {
   readonly oci: string;
   readonly bin: string;
   readonly agentProgram: string;
+  /** A lower layer: what a container's own network files are mounted upon. */
+  readonly networkFiles: string;
 }
 
 export function runtimeLayout(root: string): RuntimeLayout {
   const bin = join(root, 'bin');
-  return { root, sandboxes: join(root, 'sandboxes'), launch: join(root, 'launch'), oci: join(root, 'oci'), bin, agentProgram: join(bin, 'sandbar-init') };
+  return { root, sandboxes: join(root, 'sandboxes'), launch: join(root, 'launch'), oci: join(root, 'oci'), bin, agentProgram: join(bin, 'sandbar-init'), networkFiles: join(root, 'network-files') };
 }
 
 export interface SandboxPaths {

@@ -1,6 +1,6 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
-import type { CgroupUsage } from '../cgroups/index.js';
-import type { BindMount } from '../linux/index.js';
+import type { CgroupFeatures, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups/index.js';
+import type { BindMount, ProcessIdentity } from '../linux/index.js';
 import type { WritableLayer } from '../snapshots/index.js';
 import type { GuestAgent } from './agent/agent.js';
 
@@ -10,6 +10,8 @@ export interface SandboxLimits {
   readonly cpuMillis: number;
   /** Of the writable layer. */
   readonly diskBytes: number;
+  /** Of the cgroup, beside those above; a quota here takes the place of `cpuMillis`. */
+  readonly more?: Omit<CgroupLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>;
 }
 
 export interface SandboxSpec {
@@ -24,9 +26,23 @@ export interface SandboxSpec {
   readonly privileges?: SandboxPrivileges;
   readonly hostname: string;
   readonly limits: SandboxLimits;
-  readonly network: 'none';
+  readonly network: SandboxNetwork;
+  /** Empty files /etc/hosts, /etc/hostname and /etc/resolv.conf lie below its writable layer: mounts stand on them, and no start makes any in the layer. */
+  readonly networkFiles?: boolean;
   /** Kept with the sandbox on disk and given back by `list`: what the owner needs to take it up again after a restart. At most 1 MiB as JSON. */
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * `none`: a network name space of its own, with loopback and what is put into it. `join`: the one at that path (`/proc/<pid>/ns/net`), which is not the
+ * node's; over it the sandbox has no privileges, whatever its capabilities.
+ */
+export type SandboxNetwork = 'none' | { readonly join: string };
+
+/** A network name space that stays what it is for as long as the pin is held, whatever happens to its processes. */
+export interface NetworkPin {
+  readonly path: string;
+  release(): Promise<void>;
 }
 
 /** What the sandbox mounts beside its root file system, in order. */
@@ -40,7 +56,7 @@ export interface SandboxPrivileges {
   /** Names (`CAP_CHOWN`) that processes of the sandbox may have at most, inside its own user name space. */
   readonly capabilities: readonly string[];
   readonly readOnlyRootfs: boolean;
-  /** Of /dev/shm, bytes. */
+  /** Of /dev/shm, bytes; 0: there is none. */
   readonly shmBytes: number;
 }
 
@@ -50,11 +66,23 @@ export interface Sandbox {
   readonly tenantId: TenantId;
   readonly createdAt: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Its first process, as the node sees it. Of a sandbox that is dead, the pid may be another process's, with another start. */
+  readonly init: ProcessIdentity;
+  /** Of its first process, as the node sees it: `/proc/<pid>/ns/net` is its network. Another process may have it when the sandbox is dead. */
+  readonly pid: number;
+  /** A process of one thread joins the sandbox's cgroup by writing "0" to each. Not while it is frozen. */
+  readonly cgroupJoinFiles: readonly string[];
+  /** @throws CodedError `unavailable` when the sandbox is dead: its pid may be another process's by now */
+  pinNetwork(): Promise<NetworkPin>;
   /** `after` as in `ConnectOptions`. @throws CodedError `unavailable` when the agent is gone, `protocol_violation` */
   connect(after: number | 'kept'): Promise<GuestAgent>;
   usage(): Promise<CgroupUsage>;
   resetMemoryPeak(): Promise<void>;
-  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void>;
+  figures(): Promise<CgroupFigures>;
+  /** Of its processes, the agent's too, as the node sees them. */
+  pids(): Promise<number[]>;
+  /** Not of the disk. @throws CodedError `failed_precondition` (more is in use), `invalid_argument` */
+  updateLimits(limits: Partial<Omit<SandboxLimits, 'diskBytes'>>): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Kills everything in it and removes every trace. Idempotent. */
@@ -73,5 +101,7 @@ export interface SandboxRuntime {
    */
   list(): Promise<Sandbox[]>;
   get(id: SandboxId): Promise<Sandbox | undefined>;
+  /** What limits this machine knows. */
+  features(): Promise<CgroupFeatures>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,10 @@ export interface DockerResult {
   readonly stderr: string;
 }
 
-/** Whether the machine has Docker's own client; suites that need it are left out where it is not. */
-export function hasDockerCli(): boolean {
-  return spawnSync('docker', ['--version']).status === 0;
+export interface DockerRunOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly stdinFile?: string;
+  readonly timeoutMs?: number;
 }
 
 /** Docker's unmodified client with the key of one tenant, its own configuration folder and nothing else of the machine's. */
@@ -27,20 +28,38 @@ export class DockerCli {
     return new DockerCli(url, apiKey, await mkdtemp(join(tmpdir(), 'docker-cli-')));
   }
 
+  /** What makes any client of Docker's speak for the tenant. */
+  get env(): NodeJS.ProcessEnv {
+    return {
+      PATH: process.env['PATH'],
+      HOME: this.configDir,
+      DOCKER_CONFIG: this.configDir,
+      DOCKER_HOST: this.url.replace(/^http:/, 'tcp:'),
+      DOCKER_CUSTOM_HEADERS: `"Authorization=Bearer ${this.apiKey}"`,
+      // The variable of the builder's plugin, which other machines may have.
+      DOCKER_BUILDKIT: '0',
+    };
+  }
+
   /** Runs to the end, whatever it says. */
-  run(args: readonly string[], options: { readonly stdin?: string | Uint8Array; readonly stdinFile?: string; readonly timeoutMs?: number } = {}): Promise<DockerResult> {
-    const child = spawn('docker', args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        HOME: this.configDir,
-        DOCKER_CONFIG: this.configDir,
-        DOCKER_HOST: this.url.replace(/^http:/, 'tcp:'),
-        DOCKER_CUSTOM_HEADERS: `"Authorization=Bearer ${this.apiKey}"`,
-        // The variable of the builder's plugin, which other machines may have.
-        DOCKER_BUILDKIT: '0',
-      },
-    });
+  run(args: readonly string[], options: DockerRunOptions = {}): Promise<DockerResult> {
+    return this.#run('docker', args, options);
+  }
+
+  /** A line as a person types it, `docker` in it, at a terminal that `typed` is written to. */
+  terminal(line: string, typed = '', options: { readonly timeoutMs?: number } = {}): Promise<DockerResult> {
+    return this.#run('script', ['--quiet', '--return', '--command', line, '/dev/null'], { stdin: typed, ...options });
+  }
+
+  /** A line as a person types it, `docker` in it. @throws Error with all it said when it does not end with 0 */
+  async shell(line: string): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.#run('sh', ['-c', line], {});
+    if (exitCode !== 0) throw new Error(`${line} ended with ${String(exitCode)}: ${stderr}${stdout}`);
+    return stdout.trimEnd();
+  }
+
+  #run(program: string, args: readonly string[], options: DockerRunOptions): Promise<DockerResult> {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: this.env });
     // A client that ends before its input: its exit code tells.
     child.stdin.on('error', () => undefined);
     if (options.stdinFile === undefined) child.stdin.end(options.stdin);

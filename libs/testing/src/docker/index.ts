@@ -1,1 +1,2 @@
 export * from './docker-cli.js';
+export * from './docker-daemon.js';

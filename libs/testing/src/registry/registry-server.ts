@@ -9,11 +9,6 @@ import { join } from 'node:path';
 export const REGISTRY_USER = 'anna';
 export const REGISTRY_PASSWORD = 'correct horse';
 
-/** Whether the machine has Debian's `docker-registry` and `htpasswd`. */
-export function hasRegistry(): boolean {
-  return ['docker-registry', 'htpasswd'].every((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0);
-}
-
 interface BlobRequest {
   readonly digest: string;
   /** Of the Range header; 0 without one. */

@@ -15,7 +15,8 @@ const keys = z.record(z.string(), z.looseObject({}).nullable()).nullable().defau
 /** Docker takes a command as a list or as one string. */
 const command = z.union([z.array(z.string()), z.string().transform((one) => [one])]).nullable().default(null);
 
-function goStruct<S extends z.ZodRawShape>(shape: S) {
+/** An object as Go's decoder reads it: its members in any case, others dropped. */
+export function goStruct<S extends z.ZodRawShape>(shape: S) {
   const fields = Object.keys(shape);
   return z.preprocess((value) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? pick(value as Record<string, unknown>, fields) : value), z.object(shape));
 }
@@ -114,7 +115,7 @@ export const hostConfigSchema = goStruct({
   CpuRealtimeRuntime: number,
   CpusetCpus: text,
   CpusetMems: text,
-  Devices: list,
+  Devices: z.array(goStruct({ PathOnHost: text, PathInContainer: text, CgroupPermissions: text })).nullable().default(null),
   DeviceCgroupRules: texts,
   DeviceRequests: list,
   MemoryReservation: number,
@@ -123,7 +124,7 @@ export const hostConfigSchema = goStruct({
   OomKillDisable: z.boolean().nullable().default(null),
   Init: z.boolean().optional(),
   PidsLimit: z.number().nullable().default(null),
-  Ulimits: list,
+  Ulimits: z.array(goStruct({ Name: text, Soft: number, Hard: number })).nullable().default(null),
   CpuCount: number,
   CpuPercent: number,
   IOMaximumIOps: number,

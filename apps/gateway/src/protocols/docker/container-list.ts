@@ -3,11 +3,13 @@ import { CodedError } from '#kernel';
 import { badParameter } from './errors.js';
 import type { DockerFilters } from './filters.js';
 import { findImage } from './image-list.js';
+import { acceptsPort } from './port-filters.js';
 
 export const CONTAINER_FILTERS = [
   'ancestor', 'before', 'expose', 'exited', 'health', 'id', 'isolation', 'is-task', 'label', 'label!', 'name', 'network', 'publish', 'since', 'status', 'volume',
 ] as const;
 const STATES = new Set(['created', 'running', 'paused', 'exited', 'removing', 'dead', 'restarting']);
+const HEALTHS = new Set(['none', 'starting', 'healthy', 'unhealthy']);
 
 export interface Listing {
   readonly all: boolean;
@@ -22,12 +24,13 @@ export interface Listing {
 export function selectContainers(containers: readonly ContainerView[], filters: DockerFilters, { all, limit }: Listing, images: readonly ImageSummary[]): ContainerView[] {
   const every = all || limit > 0 || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
   for (const state of filters.get('status')) if (!STATES.has(state)) throw badParameter(`invalid filter 'status=[${state}]'`);
+  for (const health of filters.get('health')) if (!HEALTHS.has(health)) throw badParameter(`invalid filter 'health=[${health}]'`);
   for (const code of filters.get('exited')) if (!/^-?\d{1,9}$/.test(code)) throw badParameter(`invalid filter 'exited=[${code}]'`);
   const before = momentOf('before', containers, filters);
   const since = momentOf('since', containers, filters);
   const ancestors = filters.has('ancestor') ? new Set(filters.get('ancestor').map((text) => findImage(images, text)?.id)) : undefined;
   const selected = containers
-    .filter(({ state }) => every || state.status === 'running' || state.status === 'paused')
+    .filter(({ state }) => every || ['running', 'paused', 'restarting'].includes(state.status))
     .filter(
       (container) =>
         (before === undefined || container.createdAt < before) &&
@@ -40,19 +43,18 @@ export function selectContainers(containers: readonly ContainerView[], filters: 
 }
 
 function accepts(container: ContainerView, filters: DockerFilters): boolean {
-  const { state, mounts } = container;
-  // Neither health checks nor ports nor tasks are there: what asks for one finds nothing.
-  const nothing = filters.has('publish') || filters.has('health') ? filters.get('health').includes('none') && !filters.has('publish') : true;
+  const { state, mounts, network } = container;
   return (
-    nothing &&
+    filters.exact('health', state.health?.status ?? 'none') &&
     filters.prefix('id', container.id) &&
     (filters.matches('name', container.name) || filters.matches('name', `/${container.name}`)) &&
     filters.exact('status', state.status) &&
     (!filters.has('exited') || (state.status === 'exited' && filters.exact('exited', String(state.exitCode)))) &&
     filters.labels(container.effective.labels) &&
     (!filters.has('volume') || mounts.some(({ name, destination }) => filters.exact('volume', name ?? '') || filters.exact('volume', destination))) &&
-    (!filters.has('network') || ['bridge', 'default'].some((name) => filters.exact('network', name))) &&
-    (!filters.has('expose') || container.effective.exposedPorts.some((port) => filters.exact('expose', port) || filters.exact('expose', port.replace('/tcp', '')))) &&
+    (!filters.has('network') || network.endpoints.some(({ networkName, networkId }) => filters.exact('network', networkName) || (networkId !== '' && filters.exact('network', networkId)))) &&
+    acceptsPort(filters, 'expose', container.effective.exposedPorts.map((port) => ({ port: Number(port.split('/')[0]), protocol: port.split('/')[1] ?? 'tcp' }))) &&
+    acceptsPort(filters, 'publish', network.ports.map(({ hostPort, protocol }) => ({ port: hostPort, protocol }))) &&
     (!filters.has('is-task') || !filters.flag('is-task', false))
   );
 }

@@ -1,10 +1,12 @@
 import { Controller, Get, Inject, Param, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import type { ContainerStatsView } from '#contracts';
 import { RequirePermission } from '../../auth/permission.decorator.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { badParameter } from './errors.js';
+import { toDockerStats } from './container-stats.js';
 import { stdcopyFrame } from './stdcopy.js';
 import { unixNanos } from './times.js';
 
@@ -14,7 +16,7 @@ const NEWLINE = 0x0a;
 /** Since this version a client is told by the type whether the streams are framed. */
 const TYPED_STREAMS = 42;
 
-/** Answers that last: waiting for an end, and output. */
+/** Answers that last: waiting for an end, output, and figures. */
 @ApiExcludeController()
 @Controller('docker/containers')
 export class DockerContainerStreamsController {
@@ -64,6 +66,28 @@ export class DockerContainerStreamsController {
       // An end that is ours must not pass for the program's.
       if (this.lifecycle.draining.aborted) answer.cut();
       else answer.end();
+    } catch {
+      answer.cut();
+    }
+  }
+
+  /** One figure alone has nothing to be compared with, so without `one-shot` the second is the first that is told. */
+  @Get(':id/stats')
+  @RequirePermission('host:read')
+  async stats(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
+    const [stream, once] = [call.query.flag('stream', true), call.query.flag('one-shot')];
+    const host = this.backends.hosts.of(call.caller.tenant);
+    const { id: full } = await host.container(id);
+    const answer = call.answer('application/json');
+    let before: ContainerStatsView | undefined;
+    try {
+      for await (const stats of host.containerStats(full, { once: !stream && once }, AbortSignal.any([call.signal, this.lifecycle.draining]))) {
+        const isFirst = before === undefined && !stream && !once && stats.readAt !== 0;
+        if (!isFirst && !(await answer.write(`${JSON.stringify(toDockerStats(stats, before))}\n`))) return;
+        if (!stream && !isFirst) break;
+        before = stats;
+      }
+      answer.end();
     } catch {
       answer.cut();
     }

@@ -1,7 +1,11 @@
 import type { ContainerView } from '#contracts';
 import { configSchema, hostConfigSchema } from './container-config.js';
+import { networkMode, networkSettings, networksOf, portList } from './container-network-views.js';
 import { objectOf } from './image-views.js';
 import { humanDuration, rfc3339Nano, unixSeconds, ZERO_TIME } from './times.js';
+
+const NANOS_PER_MILLI_CPU = 1_000_000;
+const NS_PER_MS = 1_000_000;
 
 /** One line of `docker ps`. */
 export function toContainerSummary(container: ContainerView, now: number): object {
@@ -13,14 +17,14 @@ export function toContainerSummary(container: ContainerView, now: number): objec
     ImageID: container.imageId,
     Command: commandText(container),
     Created: unixSeconds(container.createdAt),
-    Ports: [],
+    Ports: portList(container),
     ...(container.writableBytes === null ? {} : { SizeRw: container.writableBytes }),
     ...(container.rootfsBytes === null ? {} : { SizeRootFs: container.rootfsBytes }),
     Labels: container.effective.labels,
     State: container.state.status,
     Status: statusText(container, now),
     HostConfig: { NetworkMode: networkMode(container) },
-    NetworkSettings: { Networks: networks(container) },
+    NetworkSettings: { Networks: networksOf(container) },
     Mounts: mountPoints(container),
   };
 }
@@ -36,9 +40,9 @@ export function toContainerInspect(container: ContainerView): object {
     Args: container.args,
     State: {
       Status: state.status,
-      Running: state.status === 'running' || state.status === 'paused',
+      Running: ['running', 'paused', 'restarting'].includes(state.status),
       Paused: state.status === 'paused',
-      Restarting: false,
+      Restarting: state.status === 'restarting',
       OOMKilled: state.oomKilled,
       Dead: state.status === 'dead',
       Pid: state.pid,
@@ -46,6 +50,7 @@ export function toContainerInspect(container: ContainerView): object {
       Error: state.error,
       StartedAt: state.startedAt === null ? ZERO_TIME : rfc3339Nano(state.startedAt),
       FinishedAt: state.finishedAt === null ? ZERO_TIME : rfc3339Nano(state.finishedAt),
+      ...(state.health === undefined ? {} : { Health: toHealth(state.health) }),
     },
     Image: container.imageId,
     // The files of the engine are the node's own.
@@ -78,41 +83,25 @@ export function toContainerInspect(container: ContainerView): object {
       Volumes: effective.volumes.length === 0 ? null : Object.fromEntries(effective.volumes.map((path) => [path, {}])),
       WorkingDir: effective.workingDir,
       Entrypoint: effective.entrypoint,
-      ExposedPorts: exposedPorts(config.ExposedPorts, effective.exposedPorts),
+      ExposedPorts: effective.exposedPorts.length === 0 ? null : Object.fromEntries(effective.exposedPorts.map((port) => [port, {}])),
       Labels: effective.labels,
+      ...(effective.health === undefined ? {} : { Healthcheck: toHealthcheck(effective.health) }),
     },
-    NetworkSettings: {
-      Bridge: '',
-      SandboxID: '',
-      SandboxKey: '',
-      Ports: {},
-      HairpinMode: false,
-      LinkLocalIPv6Address: '',
-      LinkLocalIPv6PrefixLen: 0,
-      SecondaryIPAddresses: null,
-      SecondaryIPv6Addresses: null,
-      EndpointID: '',
-      Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      IPAddress: '',
-      IPPrefixLen: 0,
-      IPv6Gateway: '',
-      MacAddress: '',
-      Networks: networks(container),
-    },
+    NetworkSettings: networkSettings(container),
   };
 }
 
 /** What the client asked for, with what is in force where it asked for nothing. */
-function hostConfigOf({ request }: ContainerView): object {
+function hostConfigOf(container: ContainerView): object {
+  const { request, name } = container;
   const host = hostConfigSchema.parse(objectOf(request.clientConfig['HostConfig']));
   const { limits, capabilities } = request;
   return {
     ...host,
-    NetworkMode: host.NetworkMode === '' || host.NetworkMode === 'default' ? 'bridge' : host.NetworkMode,
+    NetworkMode: networkMode(container),
+    Links: host.Links === null ? null : host.Links.map((link) => linkView(link, name)),
     LogConfig: { Type: host.LogConfig.Type === '' ? 'json-file' : host.LogConfig.Type, Config: host.LogConfig.Config },
-    RestartPolicy: { Name: host.RestartPolicy.Name === '' ? 'no' : host.RestartPolicy.Name, MaximumRetryCount: host.RestartPolicy.MaximumRetryCount },
+    RestartPolicy: { Name: request.restart?.kind ?? 'no', MaximumRetryCount: request.restart?.maxRetries ?? 0 },
     IpcMode: host.IpcMode === '' ? 'private' : host.IpcMode,
     CgroupnsMode: 'private',
     Runtime: 'runc',
@@ -122,10 +111,50 @@ function hostConfigOf({ request }: ContainerView): object {
     CapDrop: capabilities.drop.length === 0 ? null : capabilities.drop,
     Privileged: capabilities.privileged,
     ReadonlyRootfs: request.readOnlyRootfs,
-    Memory: limits.memoryBytes ?? 0,
-    PidsLimit: limits.pids ?? null,
+    ...resourcesOf(limits),
     ShmSize: limits.shmBytes ?? 64 * 1024 * 1024,
   };
+}
+
+/** As they are now: `update` changes them. */
+function resourcesOf(limits: ContainerView['request']['limits']): object {
+  return {
+    Memory: limits.memoryBytes ?? 0,
+    MemoryReservation: limits.memoryReservationBytes ?? 0,
+    MemorySwap: limits.memorySwapBytes ?? 0,
+    NanoCpus: (limits.cpuMillis ?? 0) * NANOS_PER_MILLI_CPU,
+    CpuPeriod: limits.cpuPeriodUs ?? 0,
+    CpuQuota: limits.cpuQuotaUs ?? 0,
+    CpuShares: limits.cpuShares ?? 0,
+    CpusetCpus: limits.cpusetCpus ?? '',
+    CpusetMems: limits.cpusetMems ?? '',
+    BlkioWeight: limits.blkioWeight ?? 0,
+    PidsLimit: limits.pids ?? null,
+  };
+}
+
+type Health = NonNullable<ContainerView['state']['health']>;
+
+function toHealth({ status, failingStreak, log }: Health): object {
+  const Log = log.map(({ startedAt, finishedAt, exitCode, output }) => ({ Start: rfc3339Nano(startedAt), End: rfc3339Nano(finishedAt), ExitCode: exitCode, Output: output }));
+  return { Status: status, FailingStreak: failingStreak, Log };
+}
+
+/** Nanoseconds; what is not said is left out. */
+function toHealthcheck({ test, intervalMs, timeoutMs, startPeriodMs, startIntervalMs, retries }: NonNullable<ContainerView['effective']['health']>): object {
+  const times = { Interval: intervalMs * NS_PER_MS, Timeout: timeoutMs * NS_PER_MS, StartPeriod: startPeriodMs * NS_PER_MS, StartInterval: startIntervalMs * NS_PER_MS, Retries: retries };
+  return { Test: test, ...Object.fromEntries(Object.entries(times).filter(([, value]) => value !== 0)) };
+}
+
+function healthText({ health }: ContainerView['state']): string {
+  if (health === undefined) return '';
+  return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
+}
+
+/** `db:alias` → `/db:/web/alias`. */
+function linkView(link: string, parent: string): string {
+  const [target = '', alias = target] = link.split(':');
+  return `/${target.replace(/^\//, '')}:/${parent}/${alias.slice(alias.lastIndexOf('/') + 1)}`;
 }
 
 export function statusText({ state, createdAt }: ContainerView, now: number): string {
@@ -134,7 +163,9 @@ export function statusText({ state, createdAt }: ContainerView, now: number): st
     case 'created':
       return 'Created';
     case 'running':
-      return `Up ${since(state.startedAt)}`;
+      return `Up ${since(state.startedAt)}${healthText(state)}`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
     case 'exited':
@@ -161,36 +192,4 @@ function mountPoints(container: ContainerView): object[] {
     RW: !mount.readOnly,
     Propagation: mount.kind === 'bind' ? 'rprivate' : '',
   }));
-}
-
-function networkMode(container: ContainerView): string {
-  const mode = objectOf(container.request.clientConfig['HostConfig'])['NetworkMode'];
-  return typeof mode === 'string' && mode !== '' && mode !== 'default' ? mode : 'bridge';
-}
-
-/** Addresses come with networks of one's own; until then a container has the name of its network and nothing on it. */
-function networks(container: ContainerView): object {
-  const endpoint = {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    MacAddress: '',
-    DriverOpts: null,
-    GwPriority: 0,
-    NetworkID: '',
-    EndpointID: '',
-    Gateway: '',
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
-  };
-  return { [networkMode(container)]: endpoint };
-}
-
-function exposedPorts(asked: Readonly<Record<string, unknown>> | null, ofImage: readonly string[]): object | null {
-  const ports = [...ofImage, ...Object.keys(asked ?? {})];
-  return ports.length === 0 ? null : Object.fromEntries(ports.map((port) => [port, {}]));
 }

@@ -7,6 +7,7 @@ import type { TenantHost } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
 import { translateCreate } from './container-create.js';
 import { CONTAINER_FILTERS, selectContainers } from './container-list.js';
+import { translateUpdate } from './container-resources.js';
 import { toContainerInspect, toContainerSummary } from './container-views.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
@@ -78,9 +79,24 @@ export class DockerContainersController {
   @HttpCode(204)
   @RequirePermission('host:write')
   async restart(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
-    const host = this.host(call);
-    await host.stopContainer(id, stopOptions(call));
-    await host.startContainer(id);
+    await this.host(call).restartContainer(id, stopOptions(call));
+  }
+
+  @Post(':id/update')
+  @HttpCode(200)
+  @RequirePermission('host:write')
+  async update(@Docker() call: DockerCall, @Param('id') id: string): Promise<object> {
+    const { change, warnings } = translateUpdate(await call.json());
+    const updated = await this.host(call).updateContainer(id, change);
+    const all = [...warnings, ...updated.warnings];
+    return { Warnings: all.length === 0 ? null : all };
+  }
+
+  @Get(':id/top')
+  @RequirePermission('host:read')
+  async top(@Docker() call: DockerCall, @Param('id') id: string): Promise<object> {
+    const { titles, processes } = await this.host(call).containerTop(id, call.query.text('ps_args'));
+    return { Titles: titles, Processes: processes };
   }
 
   @Post(':id/kill')

@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { CodedError } from '#kernel';
 import { asTenantCaller, type TenantCaller } from '../../auth/caller.js';
@@ -66,6 +67,24 @@ export class DockerCall {
   /** The body as bytes, of any length. */
   stream(): Readable {
     return Readable.from(watched(this.request.raw, STALL_MS), { objectMode: false });
+  }
+
+  /** Whether the request has one, of whatever length. */
+  get hasBody(): boolean {
+    const { headers } = this.request;
+    return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  }
+
+  /** The answer's body as it is: no chunks, its end is the connection's. */
+  hijack(contentType: string): ServerResponse {
+    const { raw } = this.reply.hijack();
+    for (const [name, value] of Object.entries(this.reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    raw.shouldKeepAlive = false;
+    raw.removeHeader('transfer-encoding');
+    raw.writeHead(200, { 'content-type': contentType });
+    raw.flushHeaders();
+    raw.on('error', () => undefined);
+    return raw;
   }
 
   answer(contentType: string): DockerAnswer {

@@ -137,12 +137,9 @@ describe('the docker CLI', () => {
   });
 
   it('says clearly what is not there', async () => {
-    expect(await docker('run', 'busybox', 'true')).toMatchObject({ code: 1, err: expect.stringContaining('unable to upgrade to tcp, received 501') });
-    expect(await docker('create', '--network', 'nosuch', 'busybox')).toMatchObject({ code: 1, err: expect.stringContaining('network nosuch not found') });
     expect(await docker('create', '--pid', 'host', 'busybox')).toMatchObject({ code: 1, err: expect.stringContaining('the PID mode "host" is not supported') });
     expect(await docker('swarm', 'leave')).toMatchObject({ code: 1, err: expect.stringContaining('not a swarm manager') });
     expect((await docker('search', '--filter', 'stars=2', 'box')).out).toMatch(/busybox +tools +3 +\[OK\]\n$/);
-    expect(await docker('network', 'ls', '--format', '{{.Name}} {{.Driver}}')).toMatchObject({ out: 'bridge bridge\nhost host\nnone null\n' });
   });
 
   it('keeps volumes', async () => {
@@ -155,6 +152,31 @@ describe('the docker CLI', () => {
     expect(fixture.host.calls.at(-1)).toEqual({ name: 'pruneVolumes', given: { all: true } });
     expect((await docker('system', 'prune', '-f')).code).toBe(0);
   });
+
+  it('makes networks and puts containers into them', async () => {
+    expect(await docker('network', 'ls', '--format', '{{.Name}} {{.Driver}}')).toMatchObject({ out: 'bridge bridge\nhost host\nnone null\n' });
+    expect((await docker('network', 'create', '--subnet', '172.30.0.0/16', '--label', 'a=b', 'front')).out).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(await docker('network', 'create', 'front')).toMatchObject({ code: 1, err: 'Error response from daemon: network with name front already exists\n' });
+    expect((await docker('network', 'ls', '-q', '--filter', 'type=custom', '--filter', 'label=a=b')).out.trim().split('\n')).toHaveLength(1);
+    expect((await docker('run', '-d', '--name', 'n1', '--network', 'front', '--network-alias', 'web', '--ip', '172.30.0.9', '-p', '8080:80', '-p', '127.0.0.1::53/udp', '--expose', '443', 'busybox', 'sleep')).code).toBe(0);
+    expect((await docker('port', 'n1')).out).toBe('53/udp -> 127.0.0.1:32768\n80/tcp -> 0.0.0.0:8080\n');
+    expect((await docker('port', 'n1', '80')).out).toBe('0.0.0.0:8080\n');
+    expect((await docker('ps', '--filter', 'network=front', '--filter', 'publish=8080', '--filter', 'expose=443', '--format', '{{.Names}} {{.Ports}} {{.Networks}}')).out).toBe('n1 443/tcp, 127.0.0.1:32768->53/udp, 0.0.0.0:8080->80/tcp front\n');
+    expect((await docker('ps', '--filter', 'publish=8081', '-q')).out).toBe('');
+    expect((await docker('inspect', '-f', '{{.NetworkSettings.Networks.front.IPAddress}} {{.NetworkSettings.Networks.front.Aliases}} {{.HostConfig.NetworkMode}}', 'n1')).out).toBe('172.30.0.9 [web] front\n');
+    expect(JSON.parse((await docker('network', 'inspect', '-v', 'front')).out)).toMatchObject([{ Name: 'front', IPAM: { Config: [{ Subnet: '172.30.0.0/16', Gateway: '172.30.0.1' }] }, Labels: { a: 'b' }, Containers: { [(await docker('inspect', '-f', '{{.Id}}', 'n1')).out.trim()]: { Name: 'n1', IPv4Address: '172.30.0.9/16' } } }]);
+    expect(await docker('network', 'rm', 'front')).toMatchObject({ code: 1, err: expect.stringMatching(/error while removing network: network front id [0-9a-f]+ has active endpoints/) });
+    expect((await docker('network', 'create', 'back')).code).toBe(0);
+    expect(await docker('network', 'connect', '--alias', 'b', 'back', 'n1')).toMatchObject({ code: 0, out: '', err: '' });
+    expect(await docker('network', 'connect', 'back', 'n1')).toMatchObject({ code: 1, err: 'Error response from daemon: endpoint with name n1 already exists in network back\n' });
+    expect(await docker('network', 'disconnect', '-f', 'back', 'n1')).toMatchObject({ code: 0, err: '' });
+    expect(await docker('network', 'rm', 'bridge')).toMatchObject({ code: 1, err: expect.stringContaining('bridge is a pre-defined network and cannot be removed') });
+    expect(await docker('run', '-d', '--network', 'nosuch', 'busybox', 'sleep')).toMatchObject({ code: 125, err: expect.stringContaining('network nosuch not found') });
+    expect((await docker('create', '--name', 'n2', '--network', 'container:n1', '--link', 'n1:first', 'busybox')).code).toBe(0);
+    expect((await docker('inspect', '-f', '{{.HostConfig.NetworkMode}} {{.HostConfig.Links}}', 'n2')).out).toMatch(/^container:[0-9a-f]{64} \[\/n1:\/n2\/first\]\n$/);
+    expect((await docker('rm', '-f', 'n1', 'n2')).code).toBe(0);
+    expect((await docker('network', 'prune', '-f')).out).toBe('Deleted Networks:\nfront\nback\n\n');
+  }, 60_000);
 
   it('logs in through the engine', async () => {
     expect(await fixture.cli(['login', '-u', 'u', '--password-stdin', '127.0.0.1:5000'], { input: Buffer.from('right') })).toMatchObject({ code: 0, out: expect.stringContaining('Login Succeeded') });

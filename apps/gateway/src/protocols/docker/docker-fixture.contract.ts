@@ -32,7 +32,7 @@ export async function startDockerFixture(options: FixtureOptions = {}): Promise<
   const config = mkdtempSync(join(tmpdir(), 'docker-config-'));
   const cli: DockerFixture['cli'] = (args, { env = {}, input }) =>
     new Promise((resolve) => {
-      const child = execFile('docker', [...args], { timeout: 20_000, env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: config, DOCKER_CONFIG: config, ...env } }, (error, out, err) => {
+      const child = execFile('docker', [...args], { timeout: 20_000, maxBuffer: 64 * 1024 * 1024, env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: config, DOCKER_CONFIG: config, ...env } }, (error, out, err) => {
         resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 255, out, err });
       });
       child.stdin?.on('error', () => undefined);

@@ -54,6 +54,33 @@ export function isDockerTarget(target: string): boolean {
   return VERSIONED.test(path) || NOUNS.has(path.split('/', 2)[1] ?? '');
 }
 
+export type HijackKind = 'attach' | 'attach-ws' | 'exec-start';
+
+/** A request whose connection is to become a stream. */
+export interface DockerHijack {
+  readonly kind: HijackKind;
+  /** The container or the exec, decoded. */
+  readonly ref: string;
+}
+
+const HIJACKS: readonly { readonly kind: HijackKind; readonly method: string; readonly form: RegExp; readonly webSocket: boolean }[] = [
+  { kind: 'attach', method: 'POST', form: /^\/containers\/([^/]+)\/attach$/, webSocket: false },
+  { kind: 'exec-start', method: 'POST', form: /^\/exec\/([^/]+)\/start$/, webSocket: false },
+  { kind: 'attach-ws', method: 'GET', form: /^\/containers\/([^/]+)\/attach\/ws$/, webSocket: true },
+];
+
+/** Of a request with `Upgrade:`. Undefined when it is none of Docker's streams: the header is then an offer that is ignored, as Docker does. */
+export function hijackOf({ url, method, headers }: IncomingMessage): DockerHijack | undefined {
+  const path = (url ?? '').split('?', 1)[0] ?? '';
+  const bare = VERSIONED.exec(path)?.[2] ?? path;
+  const webSocket = headers.upgrade?.toLowerCase() === 'websocket';
+  for (const hijack of HIJACKS) {
+    const ref = hijack.method === method && hijack.webSocket === webSocket ? hijack.form.exec(bare)?.[1] : undefined;
+    if (ref !== undefined) return { kind: hijack.kind, ref: decoded(ref) };
+  }
+  return undefined;
+}
+
 /** The version that the client speaks, as a number that compares: 1.43 → 43. Without one in the path it is ours. */
 export function apiVersionOf(message: IncomingMessage): number {
   return minorOf(requests.get(message)?.version ?? MAX_API);
@@ -83,6 +110,15 @@ function withOneComponentNames(method: string, path: string): string {
     return component === undefined ? path : `/${noun}/${component}${suffix === undefined ? '' : `/${suffix}`}`;
   }
   return path;
+}
+
+/** What is malformed names nothing. */
+function decoded(component: string): string {
+  try {
+    return decodeURIComponent(component);
+  } catch {
+    return component;
+  }
 }
 
 function asComponent(name: string): string | undefined {

@@ -1,6 +1,6 @@
-import { Controller, Get, Head, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Controller, Get, Head, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { CodedError, type Clock } from '#kernel';
+import { type Clock } from '#kernel';
 import { Public, RequirePermission } from '../../auth/permission.decorator.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { CLOCK } from '../../platform/platform.js';
@@ -11,7 +11,6 @@ import { badParameter } from './errors.js';
 import { acceptsEvent, EVENT_FILTERS, eventLine } from './events.js';
 import { DockerFilters } from './filters.js';
 import { familiar, toImageSummary } from './image-views.js';
-import { acceptsNetwork, defaultNetworks } from './networks.js';
 import { toRegistryAuth } from './registry-auth.js';
 import { serverVersion } from './server-version.js';
 import { toInfo, toVersion } from './system-views.js';
@@ -120,30 +119,7 @@ export class DockerSystemController {
     }
   }
 
-  @Get('networks')
-  @RequirePermission('host:read')
-  networks(@Docker() call: DockerCall): object[] {
-    const filters = DockerFilters.parse(call.query.text('filters'), ['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']);
-    return defaultNetworks(call.caller.tenant.id).filter((network) => acceptsNetwork(network, filters));
-  }
-
-  @Get('networks/:id')
-  @RequirePermission('host:read')
-  network(@Docker() call: DockerCall, @Param('id') id: string): object {
-    const networks = defaultNetworks(call.caller.tenant.id);
-    const found = networks.find(({ Name, Id }) => Name === id || Id === id) ?? (id.length >= 4 ? networks.find(({ Id }) => Id.startsWith(id)) : undefined);
-    if (found === undefined) throw new CodedError('not_found', `network ${id} not found`);
-    return found;
-  }
-
-  /** No network of one's own is there to be removed, and no build has left anything. */
-  @Post('networks/prune')
-  @HttpCode(200)
-  @RequirePermission('host:write')
-  pruneNetworks(): object {
-    return { NetworksDeleted: null };
-  }
-
+  /** No build has left anything. */
   @Post('build/prune')
   @HttpCode(200)
   @RequirePermission('host:write')

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { translateCreate } from './container-create.js';
+import { translateUpdate } from './container-resources.js';
 import { DockerFilters } from './filters.js';
 import { globMatches } from './image-list.js';
 import { nameOf, platformOf, pullReference } from './image-transfers.js';
+import { translateConnect, translateNetwork } from './network-requests.js';
 import { progressBar } from './json-lines.js';
 import { registryAuthOf } from './registry-auth.js';
 import { apiVersionOf, isDockerRequest, rewriteDockerUrl } from './routing.js';
@@ -27,9 +29,6 @@ describe('creating a container', () => {
   });
 
   it.each<[string, object]>([
-    ['the network mode "host"', { NetworkMode: 'host' }],
-    ['the network mode "container:x"', { NetworkMode: 'container:x' }],
-    ['network other not found', { NetworkMode: 'other' }],
     ['the PID mode', { PidMode: 'host' }],
     ['the IPC mode', { IpcMode: 'host' }],
     ['the IPC mode', { IpcMode: 'container:x' }],
@@ -38,26 +37,31 @@ describe('creating a container', () => {
     ['the cgroup name space mode', { CgroupnsMode: 'host' }],
     ['the cgroup parent', { CgroupParent: '/x' }],
     ['the runtime', { Runtime: 'kata' }],
-    ['the restart policy', { RestartPolicy: { Name: 'always' } }],
-    ['a device', { Devices: [{ PathOnHost: '/dev/sda' }] }],
+    ["invalid restart policy: unknown policy 'often'", { RestartPolicy: { Name: 'often' } }],
+    ["invalid restart policy: maximum retry count can only be used with 'on-failure'", { RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } }],
+    ['invalid restart policy: maximum retry count cannot be negative', { RestartPolicy: { Name: 'on-failure', MaximumRetryCount: -1 } }],
+    ['error gathering device information while adding custom device "/dev/sda": no such file or directory', { Devices: [{ PathOnHost: '/dev/sda', PathInContainer: '/dev/sda' }] }],
+    ['custom device "/dev/null"', { Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/other' }] }],
     ['a device cgroup rule', { DeviceCgroupRules: ['a *:* rwm'] }],
     ['a device request', { DeviceRequests: [{ Count: -1 }] }],
-    ['a security option', { SecurityOpt: ['seccomp=unconfined'] }],
-    ['a sysctl', { Sysctls: { 'kernel.x': '1' } }],
-    ['a ulimit', { Ulimits: [{ Name: 'nofile' }] }],
-    ['an OOM score', { OomScoreAdj: -1000 }],
+    ['the security option "seccomp=unconfined"', { SecurityOpt: ['seccomp=unconfined'] }],
+    ['the security option "systempaths=unconfined"', { SecurityOpt: ['systempaths=unconfined'] }],
+    ['the security option "apparmor=mine"', { SecurityOpt: ['apparmor=mine'] }],
+    ['invalid ulimit type: files', { Ulimits: [{ Name: 'files', Soft: 1, Hard: 1 }] }],
+    ['ulimit soft limit must be less than or equal to hard limit: 5 > 4', { Ulimits: [{ Name: 'nofile', Soft: 5, Hard: 4 }] }],
+    ['range for oom score adj', { OomScoreAdj: -1001 }],
+    ['CPU real-time', { CpuRealtimePeriod: 1 }],
+    ['valid memory swappiness range is 0-100', { MemorySwappiness: 101 }],
     ['a list of masked paths', { MaskedPaths: [] }],
     ['a list of read-only paths', { ReadonlyPaths: [] }],
-    ['a supplementary group', { GroupAdd: ['docker'] }],
-    ['publishing a port', { PortBindings: { '80/tcp': [{ HostPort: '80' }] } }],
-    ['publishing a port', { PublishAllPorts: true }],
-    ['a link', { Links: ['db:alias'] }],
-    ['a DNS setting', { Dns: ['1.1.1.1'] }],
-    ['an extra host', { ExtraHosts: ['a:1.2.3.4'] }],
+    ['publishing a port of SCTP', { PortBindings: { '80/sctp': [{ HostPort: '80' }] } }],
+    ['a range of host ports', { PortBindings: { '80/tcp': [{ HostPort: '80-90' }] } }],
+    ['the address ::1', { PortBindings: { '80/tcp': [{ HostIp: '::1' }] } }],
+    ['invalid IP address', { PortBindings: { '80/tcp': [{ HostIp: 'localhost' }] } }],
+    ['invalid port specification: "99999"', { PortBindings: { '80/tcp': [{ HostPort: '99999' }] } }],
+    ['invalid port specification: "x/tcp"', { PortBindings: { 'x/tcp': [] } }],
     ["no log driver named 'syslog'", { LogConfig: { Type: 'syslog' } }],
     ['plugin "nfs" not found', { VolumeDriver: 'nfs' }],
-    ['Minimum memory limit', { Memory: 1024 }],
-    ['cannot both be set', { NanoCpus: 1e9, CpuQuota: 50_000 }],
     ['Unknown option', { StorageOpt: { inodes: '5' } }],
     ['mount propagation', { Binds: ['/a:/b:rshared'] }],
     ['invalid mode', { Binds: ['/a:/b:what'] }],
@@ -81,9 +85,46 @@ describe('creating a container', () => {
   });
 
   it('warns of what is advice only', () => {
-    const { warnings } = create({ HostConfig: { CpuShares: 5, MemorySwappiness: -1, MemorySwap: 100, Memory: 8 << 20 } });
-    expect(warnings).toEqual([expect.stringContaining('CPU shares'), expect.stringContaining('swap limits')]);
+    const { warnings } = create({ HostConfig: { CpuShares: 5, MemorySwappiness: 10, OomKillDisable: true, BlkioDeviceReadBps: [{}] } });
+    expect(warnings).toEqual([expect.stringContaining('Memory swappiness discarded'), expect.stringContaining('OomKillDisable discarded'), expect.stringContaining('BPS read limit discarded')]);
     expect(create({ HostConfig: { MemorySwappiness: -1 } }).warnings).toEqual([]);
+  });
+
+  it('translates limits, policies and what hardens', () => {
+    const { request } = create({
+      Healthcheck: { Test: ['CMD-SHELL', 'true'], Interval: 1_500_000_000, Retries: 2 },
+      Domainname: 'example.org',
+      HostConfig: {
+        Memory: 8 << 20, MemorySwap: -1, MemoryReservation: 7 << 20, NanoCpus: 500_000_000, CpuShares: 5, CpusetCpus: '0', CpusetMems: '0', BlkioWeight: 300, PidsLimit: 7, OomScoreAdj: 100,
+        RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 4 }, GroupAdd: ['docker', '5'], Ulimits: [{ Name: 'nofile', Soft: 10, Hard: -1 }], Sysctls: { 'net.ipv4.ip_forward': '1' },
+        SecurityOpt: ['no-new-privileges:true', 'apparmor=unconfined', 'label=disable'], IpcMode: 'none', Init: true,
+        Devices: [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/zero', CgroupPermissions: 'rwm' }],
+      },
+    });
+    expect(request).toMatchObject({
+      limits: { memoryBytes: 8 << 20, memorySwapBytes: -1, memoryReservationBytes: 7 << 20, cpuMillis: 500, cpuShares: 5, cpusetCpus: '0', cpusetMems: '0', blkioWeight: 300, pids: 7, oomScoreAdj: 100 },
+      restart: { kind: 'on-failure', maxRetries: 4 },
+      health: { test: ['CMD-SHELL', 'true'], intervalMs: 1500, timeoutMs: 0, startPeriodMs: 0, startIntervalMs: 0, retries: 2 },
+      process: { groups: ['docker', '5'], ulimits: { nofile: { soft: 10, hard: -1 } }, init: true },
+      sysctls: { 'net.ipv4.ip_forward': '1' }, domainname: 'example.org', noNewPrivileges: true, withoutShm: true,
+    });
+    expect(host({}).limits).toEqual({});
+    expect(host({ PidsLimit: -1 }).limits).toEqual({});
+  });
+
+  it('translates an update: zero and null mean unchanged', () => {
+    const nothing = { Memory: 0, NanoCpus: 0, CpuShares: 0, PidsLimit: null, MemorySwap: 0, CpusetCpus: '', RestartPolicy: { Name: '', MaximumRetryCount: 0 } };
+    expect(translateUpdate(nothing)).toEqual({ change: { limits: {} }, warnings: [] });
+    expect(translateUpdate({ ...nothing, Memory: 1 << 30, MemorySwap: -1, PidsLimit: 0, CpuQuota: -1, NanoCpus: 1000, RestartPolicy: { Name: 'no' } }).change).toEqual({
+      limits: { memoryBytes: 1 << 30, memorySwapBytes: -1, pids: -1, cpuQuotaUs: -1, cpuMillis: 1 },
+      restart: { kind: 'no', maxRetries: 0 },
+    });
+    for (const bad of [{ Memory: 'much' }, { Memory: 1.5 }, { RestartPolicy: { Name: 'often' } }]) expect(() => translateUpdate(bad)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it.each([['Interval', 1], ['Timeout', 999_999], ['StartPeriod', 5], ['StartInterval', 5]])('refuses a health check with a %s of less than a millisecond', (name, value) => {
+    expect(() => create({ Healthcheck: { Test: ['CMD', 'x'], [name]: value } })).toThrow(`${name} in Healthcheck cannot be less than 1ms`);
+    expect(() => create({ Healthcheck: { Test: ['CMD', 'x'], Retries: -1 } })).toThrow('Retries in Healthcheck cannot be negative');
   });
 
   it('translates every kind of mount', () => {
@@ -108,6 +149,28 @@ describe('creating a container', () => {
     expect(create({ Volumes: { '/v': {}, '/w': {} }, HostConfig: { Binds: ['x:/v'] } }).request.mounts).toHaveLength(2);
   });
 
+  it('translates what is asked of networks', () => {
+    const { request } = create({
+      Hostname: 'box', Domainname: 'example.org', MacAddress: '02:00:00:00:00:01', ExposedPorts: { '443': {}, '53/UDP': {} },
+      HostConfig: { NetworkMode: 'front', PortBindings: { '80/tcp': [{ HostPort: '8080' }, { HostIp: '127.0.0.1', HostPort: '' }, { HostIp: '::', HostPort: '8080' }], '53/udp': null }, PublishAllPorts: true, Links: ['db:alias'], Dns: ['1.1.1.1'], DnsSearch: ['a'], DnsOptions: ['b'], ExtraHosts: ['x:1.2.3.4'] },
+      NetworkingConfig: { EndpointsConfig: { front: { Aliases: ['web'], IPAMConfig: { IPv4Address: '10.0.0.9' } }, back: null, other: { Links: ['q:r'] } } },
+    });
+    expect(request).toMatchObject({ hostname: 'box', domainname: 'example.org', exposedPorts: ['443/tcp', '53/udp'] });
+    expect(request.network).toEqual({
+      mode: 'front',
+      endpoints: [{ network: 'front', aliases: ['web'], ipv4Address: '10.0.0.9', macAddress: '02:00:00:00:00:01' }, { network: 'back', aliases: [] }, { network: 'other', aliases: [] }],
+      ports: [{ containerPort: 80, protocol: 'tcp', hostIp: '', hostPort: 8080 }, { containerPort: 80, protocol: 'tcp', hostIp: '127.0.0.1', hostPort: 0 }],
+      publishAll: true,
+      links: ['db:alias', 'q:r'],
+      dns: { servers: ['1.1.1.1'], search: ['a'], options: ['b'] },
+      extraHosts: ['x:1.2.3.4'],
+      egress: { kind: 'all' },
+    });
+    expect(create({ NetworkingConfig: { EndpointsConfig: { default: { IPAMConfig: {} } } } }).request.network).toMatchObject({ mode: 'default', endpoints: [] });
+    expect(create({ NetworkDisabled: true, HostConfig: { NetworkMode: 'front' } }).request.network?.mode).toBe('none');
+    expect(() => create({ NetworkingConfig: { EndpointsConfig: { front: { IPAMConfig: { IPv6Address: '::1' } } } } })).toThrow('IPv6');
+  });
+
   it('survives any JSON', () => {
     fc.assert(fc.property(fc.dictionary(fc.constantFrom('Image', 'HostConfig', 'Cmd', 'Volumes', 'Labels', 'Healthcheck', 'NetworkingConfig', '__proto__'), fc.jsonValue()), (body) => {
       try {
@@ -116,6 +179,30 @@ describe('creating a container', () => {
         expect(error).toMatchObject({ name: 'CodedError' });
       }
     }));
+  });
+});
+
+describe('making a network', () => {
+  it('takes what the CLI sends', () => {
+    expect(translateNetwork({ Name: 'n', Driver: 'bridge', Scope: '', EnableIPv6: false, IPAM: { Driver: 'default', Options: {}, Config: [{ Subnet: '172.30.0.0/16', Gateway: '172.30.0.1', IPRange: '172.30.1.0/24' }] }, Internal: true, Attachable: false, Ingress: false, ConfigOnly: false, ConfigFrom: null, Options: { a: 'b' }, Labels: { c: 'd' } })).toEqual({
+      name: 'n', driver: 'bridge', subnet: '172.30.0.0/16', gateway: '172.30.0.1', ipRange: '172.30.1.0/24', internal: true, options: { a: 'b' }, labels: { c: 'd' },
+    });
+    expect(translateNetwork({ name: 'n', ipam: null, LABELS: null })).toEqual({ name: 'n', internal: false, options: {}, labels: {} });
+    expect(translateConnect({ Container: 'c', EndpointConfig: { Aliases: ['a'], IPAMConfig: { IPv4Address: '1.2.3.4' } } })).toEqual({ container: 'c', aliases: ['a'], ipv4Address: '1.2.3.4' });
+  });
+
+  it.each<[string, object]>([
+    ['invalid network name', { Name: ' ' }],
+    ['the scope "swarm"', { Scope: 'swarm' }],
+    ['a network of a swarm', { Ingress: true }],
+    ['a network of a swarm', { ConfigFrom: { Network: 'x' } }],
+    ['IPv6', { EnableIPv6: true }],
+    ['plugin "mine" not found', { IPAM: { Driver: 'mine' } }],
+    ['more than one subnet', { IPAM: { Config: [{ Subnet: '10.0.0.0/8' }, { Subnet: '11.0.0.0/8' }] } }],
+    ['an auxiliary address', { IPAM: { Config: [{ Subnet: '10.0.0.0/8', AuxiliaryAddresses: { a: '10.0.0.2' } }] } }],
+    ['invalid JSON: Internal', { Internal: 'yes' }],
+  ])('says %s', (message, body) => {
+    expect(() => translateNetwork({ Name: 'n', ...body })).toThrow(message);
   });
 });
 

@@ -9,13 +9,6 @@ const NO_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "
 const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 /** What a person reads when a command meets something that is not there. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/^containers\/[^/]+\/attach(\/ws)?$/, 'attaching to a container is not supported by this server: use "docker run -d" and "docker logs -f"'],
-  [/^(containers\/[^/]+\/exec|exec\/[^/]+\/(start|resize|json))$/, 'executing a command in a running container is not supported by this server'],
-  [/^containers\/[^/]+\/archive$/, 'copying files from and to a container is not supported by this server'],
-  [/^containers\/[^/]+\/(top|stats)$/, 'looking into a running container is not supported by this server'],
-  [/^containers\/[^/]+\/resize$/, 'terminals are not supported by this server'],
-  [/^containers\/[^/]+\/update$/, 'changing the limits of a container is not supported by this server'],
-  [/^networks\/(create|[^/]+(\/(connect|disconnect))?)$/, "networks of one's own are not supported by this server"],
   [/^plugins(\/|$)/, 'plugins are not supported by this server'],
   [/^(build|build\/cancel|session|grpc)$/, 'building images is not supported by this server'],
 ];

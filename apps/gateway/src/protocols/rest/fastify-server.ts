@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { errnoOf, newId, type Logger } from '#kernel';
 import type { GatewaySettings } from '../../platform/settings.js';
 import { sendDockerError, toDockerError } from '../docker/errors.js';
-import { isDockerRequest, isDockerTarget, rewriteDockerUrl } from '../docker/routing.js';
+import { hijackOf, isDockerRequest, isDockerTarget, rewriteDockerUrl } from '../docker/routing.js';
 import { contextOf, requestContext } from './request-context.js';
 import { toErrorBody, toRestError, type RestError } from './rest-error.js';
 
@@ -34,8 +34,8 @@ export function fastifyOptions(settings: GatewaySettings, logger: Logger) {
       maxHeaderSize: MAX_HEADER_BYTES,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       headersTimeout: Math.min(settings.requestTimeoutMs, 15_000),
-      // Docker's hijacked streams are not served yet: such a request gets a plain answer that says so. `Upgrade: h2c` on a plain request (curl --http2, some Java clients) is an offer that a server may ignore.
-      shouldUpgradeCallback: (message: IncomingMessage) => message.headers.upgrade?.toLowerCase() !== 'h2c' && !isDockerTarget(message.url ?? '/'),
+      // `Upgrade:` on a request that has a plain answer (`h2c` of curl --http2 and some Java clients, `tcp` of Docker's on other routes) is an offer that a server may ignore.
+      shouldUpgradeCallback: (message: IncomingMessage) => message.headers.upgrade?.toLowerCase() !== 'h2c' && (hijackOf(message) !== undefined || !isDockerTarget(message.url ?? '/')),
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       const seen = toRestError(error);

@@ -1,9 +1,11 @@
 import { CodedError } from '#kernel';
-import type { Cgroup, CgroupLimits, CgroupManager, CgroupMode } from '../cgroups.js';
+import type { Cgroup, CgroupFeatures, CgroupLimits, CgroupManager, CgroupMode } from '../cgroups.js';
 
 /** What a driver provides of one kind of hierarchy; paths are `/root`, `/root/tenant`, `/root/tenant/sandbox`. */
 export interface CgroupTree {
   readonly mode: CgroupMode;
+  /** Of a root that is prepared. */
+  features(root: string): Promise<CgroupFeatures>;
   /** Switches controllers on from the top down to `root`. Idempotent. */
   prepareRoot(root: string): Promise<void>;
   cgroup(path: string): Cgroup;
@@ -32,6 +34,10 @@ export class TreeCgroupManager implements CgroupManager {
 
   get mode(): CgroupMode {
     return this.#tree.mode;
+  }
+
+  features(): Promise<CgroupFeatures> {
+    return this.#tree.features(this.#root);
   }
 
   async prepare(): Promise<void> {

@@ -2,24 +2,34 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, isCodedError } from '#kernel';
 import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
-import type { Cgroup, CgroupLimits, CgroupUsage } from '../cgroups.js';
-import type { V1Hierarchies } from '../hierarchies.js';
+import type { Cgroup, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups.js';
+import type { V1Hierarchies, V1OnDemand } from '../hierarchies.js';
+import { quotaOf } from './cpu-quota.js';
+import { readV1Figures } from './v1-figures.js';
+import { V1OnDemandCgroup } from './v1-on-demand.js';
 
-const CPU_PERIOD_US = 100_000;
-/** The kernel's lower bound of cpu.cfs_quota_us. */
-const MIN_QUOTA_US = 1_000;
+/** Writing it to a soft limit or a quota means that there is none. */
+const NONE = -1;
 const FREEZE_POLLS = 50;
+
+export interface V1Places {
+  readonly hierarchies: V1Hierarchies;
+  readonly onDemand: V1OnDemand;
+  /** Mount points where an OCI runtime may have made the same path: it is removed there too. */
+  readonly others: readonly string[];
+}
 
 /** A directory of the same path in every hierarchy (kernel: Documentation/admin-guide/cgroup-v1). */
 export class V1Cgroup implements Cgroup {
   readonly path: string;
   readonly #hierarchies: V1Hierarchies;
+  readonly #onDemand: V1OnDemandCgroup;
   readonly #others: readonly string[];
 
-  /** @param others mount points where an OCI runtime may have made the same path: it is removed there too */
-  constructor(hierarchies: V1Hierarchies, path: string, others: readonly string[] = []) {
+  constructor({ hierarchies, onDemand, others }: V1Places, path: string) {
     this.path = path;
     this.#hierarchies = hierarchies;
+    this.#onDemand = new V1OnDemandCgroup(onDemand, path, join(hierarchies.pids, path));
     this.#others = others;
   }
 
@@ -31,16 +41,20 @@ export class V1Cgroup implements Cgroup {
   get joinFiles(): readonly string[] {
     // A thread that moves itself alone skips the lock that cgroup.procs takes over every thread group of the machine, and with it an
     // RCU grace period of about 8 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start). The joining process has one thread.
-    return this.dirs.map((dir) => join(dir, 'tasks'));
+    return [...this.dirs, ...this.#onDemand.dirs].map((dir) => join(dir, 'tasks'));
   }
 
   async setLimits(limits: CgroupLimits): Promise<void> {
     const writes: Promise<void>[] = [];
     if (limits.memoryBytes !== undefined) writes.push(this.#setMemory(limits.memoryBytes));
     if (limits.pids !== undefined) writes.push(writeValue(this.#file('pids', 'pids.max'), limits.pids));
-    if (limits.cpuMillis !== undefined) writes.push(this.#setCpu(limits.cpuMillis));
+    if (limits.memoryReservationBytes !== undefined) writes.push(writeValue(this.#file('memory', 'memory.soft_limit_in_bytes'), limits.memoryReservationBytes || NONE));
+    const quota = quotaOf(limits);
+    if (quota !== undefined) writes.push(this.#setCpu(quota));
     // 100 of v2's scale is the default 1024 of v1's.
     if (limits.cpuWeight !== undefined) writes.push(writeValue(this.#file('cpu', 'cpu.shares'), Math.max(2, Math.round(limits.cpuWeight * 10.24))));
+    if (limits.cpuShares !== undefined) writes.push(writeValue(this.#file('cpu', 'cpu.shares'), limits.cpuShares));
+    writes.push(this.#onDemand.setLimits(limits));
     await settleAll(writes);
   }
 
@@ -53,6 +67,10 @@ export class V1Cgroup implements Cgroup {
       readNumber(this.#file('pids', 'pids.current')),
     ]);
     return { cpuTimeUs: Math.floor(cpuNs / 1000), memoryBytes, memoryPeakBytes, oomKills: keyedNumber(oom, 'oom_kill'), pids };
+  }
+
+  figures(): Promise<CgroupFigures> {
+    return readV1Figures((controller, name) => this.#file(controller, name), this.#onDemand.dirOf('blkio'));
   }
 
   async resetPeak(): Promise<void> {
@@ -119,11 +137,21 @@ export class V1Cgroup implements Cgroup {
     }
   }
 
-  async #setCpu(millis: number): Promise<void> {
-    // What the kernel begins with.
+  async #setCpu({ quotaUs, periodUs }: { readonly quotaUs: number; readonly periodUs: number }): Promise<void> {
     const period = this.#file('cpu', 'cpu.cfs_period_us');
-    if ((await readNumber(period)) !== CPU_PERIOD_US) await writeValue(period, CPU_PERIOD_US);
-    await writeValue(this.#file('cpu', 'cpu.cfs_quota_us'), Math.max(MIN_QUOTA_US, Math.round((millis * CPU_PERIOD_US) / 1000)));
+    const quota = this.#file('cpu', 'cpu.cfs_quota_us');
+    if ((await readNumber(period)) !== periodUs) {
+      // A new period with the old quota may be more than the parent has.
+      await writeValue(quota, NONE);
+      await writeValue(period, periodUs);
+    }
+    try {
+      await writeValue(quota, quotaUs);
+    } catch (error) {
+      if (!isCodedError(error, 'invalid_argument')) throw error;
+      // More than the parent has, which v1 refuses (v2 does not): without a quota of its own it has what the parent has.
+      await writeValue(quota, NONE);
+    }
   }
 
   async #thawIfAny(): Promise<void> {

@@ -1,17 +1,21 @@
 import { join } from 'node:path';
 import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, settleAll, writeIfAny } from '../cgroup-files.js';
-import type { CgroupLayout, V1Hierarchies } from '../hierarchies.js';
+import type { CgroupFeatures } from '../cgroups.js';
+import type { CgroupLayout, V1Hierarchies, V1OnDemand } from '../hierarchies.js';
 import type { CgroupTree } from './tree-manager.js';
 import { V1Cgroup } from './v1-cgroup.js';
+import { WEIGHT_FILES } from './v1-on-demand.js';
 
 /** Hierarchies of version 1, with or without a cgroup2 mount beside them. */
 export class V1Tree implements CgroupTree {
   readonly mode: 'v1' | 'hybrid';
   readonly #hierarchies: V1Hierarchies;
+  readonly #onDemand: V1OnDemand;
   readonly #others: readonly string[];
 
   constructor(layout: Exclude<CgroupLayout, { mode: 'v2' }>) {
     this.#hierarchies = layout.hierarchies;
+    this.#onDemand = layout.onDemand;
     this.#others = layout.others;
     this.mode = layout.mode;
   }
@@ -23,8 +27,18 @@ export class V1Tree implements CgroupTree {
     if ((await readTextIfAny(file)) === '0') await writeIfAny(file, 1);
   }
 
+  async features(): Promise<CgroupFeatures> {
+    const { cpuset, blkio } = this.#onDemand;
+    const read = async (name: string): Promise<string> => (cpuset === undefined ? '' : ((await readTextIfAny(join(cpuset, name))) ?? ''));
+    const weights = blkio === undefined ? [] : await Promise.all(WEIGHT_FILES.map((name) => readTextIfAny(join(blkio, name))));
+    return {
+      cpuset: cpuset === undefined ? undefined : { cpus: await read('cpuset.cpus'), mems: await read('cpuset.mems') },
+      blkioWeight: weights.some((text) => text !== undefined),
+    };
+  }
+
   cgroup(path: string): V1Cgroup {
-    return new V1Cgroup(this.#hierarchies, path, this.#others);
+    return new V1Cgroup({ hierarchies: this.#hierarchies, onDemand: this.#onDemand, others: this.#others }, path);
   }
 
   async createParent(path: string): Promise<void> {
@@ -36,7 +50,8 @@ export class V1Tree implements CgroupTree {
   }
 
   async children(path: string): Promise<string[]> {
-    const names = await Promise.all(this.cgroup(path).dirs.map((dir) => childCgroups(dir)));
+    const dirs = [...this.cgroup(path).dirs, ...Object.values(this.#onDemand).map((mountPoint) => join(mountPoint, path))];
+    const names = await Promise.all(dirs.map((dir) => childCgroups(dir)));
     return [...new Set(names.flat())];
   }
 

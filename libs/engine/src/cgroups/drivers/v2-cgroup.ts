@@ -2,10 +2,10 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf } from '#kernel';
 import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
-import type { Cgroup, CgroupLimits, CgroupUsage } from '../cgroups.js';
+import type { Cgroup, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups.js';
+import { quotaOf } from './cpu-quota.js';
+import { readV2Figures } from './v2-figures.js';
 
-const CPU_PERIOD_US = 100_000;
-const MIN_QUOTA_US = 1_000;
 const FREEZE_POLLS = 200;
 
 /** A directory of the unified hierarchy (kernel: Documentation/admin-guide/cgroup-v2.rst). */
@@ -30,11 +30,13 @@ export class V2Cgroup implements Cgroup {
       writes.push(writeValue(this.#file('memory.max'), limits.memoryBytes), writeIfAny(this.#file('memory.swap.max'), 0), writeIfAny(this.#file('memory.oom.group'), 0));
     }
     if (limits.pids !== undefined) writes.push(writeValue(this.#file('pids.max'), limits.pids));
-    if (limits.cpuMillis !== undefined) {
-      const quota = Math.max(MIN_QUOTA_US, Math.round((limits.cpuMillis * CPU_PERIOD_US) / 1000));
-      writes.push(writeValue(this.#file('cpu.max'), `${quota} ${CPU_PERIOD_US}`));
-    }
+    // As the OCI runtimes have it: what is asked for is kept from reclaim as long as the parent has so much to spare.
+    if (limits.memoryReservationBytes !== undefined) writes.push(writeValue(this.#file('memory.low'), limits.memoryReservationBytes));
+    const quota = quotaOf(limits);
+    if (quota !== undefined) writes.push(writeValue(this.#file('cpu.max'), `${quota.quotaUs < 0 ? 'max' : quota.quotaUs} ${quota.periodUs}`));
     if (limits.cpuWeight !== undefined) writes.push(writeValue(this.#file('cpu.weight'), limits.cpuWeight));
+    if (limits.cpuShares !== undefined) writes.push(writeValue(this.#file('cpu.weight'), weightOfShares(limits.cpuShares)));
+    writes.push(this.#setCpuset(limits), this.#setBlkio(limits));
     await settleAll(writes);
   }
 
@@ -47,6 +49,10 @@ export class V2Cgroup implements Cgroup {
       readNumber(this.#file('pids.current')),
     ]);
     return { cpuTimeUs: keyedNumber(cpu, 'usage_usec'), memoryBytes, memoryPeakBytes: peak ?? memoryBytes, oomKills: keyedNumber(events, 'oom_kill'), pids };
+  }
+
+  figures(): Promise<CgroupFigures> {
+    return readV2Figures((name) => this.#file(name));
   }
 
   async resetPeak(): Promise<void> {
@@ -96,6 +102,19 @@ export class V2Cgroup implements Cgroup {
     await removeCgroup(this.#dir);
   }
 
+  async #setCpuset({ cpusetCpus, cpusetMems }: CgroupLimits): Promise<void> {
+    for (const [file, list] of [['cpuset.cpus', cpusetCpus], ['cpuset.mems', cpusetMems]] as const) {
+      // An empty list needs a line's end to be written at all.
+      if (list !== undefined && !(await writeIfAny(this.#file(file), list === '' ? '\n' : list))) throw new CodedError('unsupported', 'this machine has no cpuset controller');
+    }
+  }
+
+  async #setBlkio({ blkioWeight }: CgroupLimits): Promise<void> {
+    if (blkioWeight === undefined || (await writeIfAny(this.#file('io.bfq.weight'), blkioWeight))) return;
+    // 10…1000 onto 1…10000, as the OCI runtimes do.
+    await writeIfAny(this.#file('io.weight'), 1 + Math.floor(((blkioWeight - 10) * 9999) / 990));
+  }
+
   async #readPeak(): Promise<number | undefined> {
     if (this.#peak !== undefined) {
       const bytes = Buffer.alloc(32);
@@ -115,4 +134,9 @@ export class V2Cgroup implements Cgroup {
   #file(name: string): string {
     return join(this.#dir, name);
   }
+}
+
+/** 2…262144 of v1 onto 1…10000, as the OCI runtimes do (runtime-spec, cgroup v2 conversion). */
+function weightOfShares(shares: number): number {
+  return 1 + Math.floor(((shares - 2) * 9999) / 262_142);
 }

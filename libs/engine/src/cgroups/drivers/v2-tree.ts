@@ -1,10 +1,13 @@
 import { join } from 'node:path';
 import { CodedError, isCodedError } from '#kernel';
-import { childCgroups, makeCgroup, pidsBelow, pidsIn, readText, writeValue } from '../cgroup-files.js';
+import { childCgroups, makeCgroup, pidsBelow, pidsIn, readText, readTextIfAny, writeValue } from '../cgroup-files.js';
+import type { CgroupFeatures } from '../cgroups.js';
 import type { CgroupTree } from './tree-manager.js';
 import { V2Cgroup } from './v2-cgroup.js';
 
 const CONTROLLERS = ['cpu', 'memory', 'pids'] as const;
+/** Switched on where there are any. */
+const MORE_CONTROLLERS = ['cpuset', 'io'] as const;
 /** Where the processes of a delegated subtree's root go, so that its controllers can be switched on. */
 const LEAF = 'sandbar.init';
 const MOVE_ROUNDS = 20;
@@ -24,6 +27,13 @@ export class V2Tree implements CgroupTree {
     if (missing.length > 0) throw new CodedError('unsupported', `cgroup controllers are missing: ${missing.join(', ')}`, { missing, mode: this.mode });
     await this.#enableControllers(this.#mountPoint);
     await this.createParent(root);
+  }
+
+  /** Weights are not in the file system's root: the tree's is looked at. */
+  async features(root: string): Promise<CgroupFeatures> {
+    const read = (name: string): Promise<string | undefined> => readTextIfAny(join(this.#mountPoint, root, name));
+    const [cpus, mems, ...weights] = await Promise.all(['cpuset.cpus.effective', 'cpuset.mems.effective', 'io.bfq.weight', 'io.weight'].map(read));
+    return { cpuset: cpus === undefined || mems === undefined ? undefined : { cpus, mems }, blkioWeight: weights.some((text) => text !== undefined) };
   }
 
   cgroup(path: string): V2Cgroup {
@@ -51,7 +61,8 @@ export class V2Tree implements CgroupTree {
   async #enableControllers(dir: string): Promise<void> {
     const control = join(dir, 'cgroup.subtree_control');
     const enabled = (await readText(control)).split(' ');
-    const wanted = CONTROLLERS.filter((controller) => !enabled.includes(controller));
+    const available = (await readTextIfAny(join(dir, 'cgroup.controllers')))?.split(' ') ?? [];
+    const wanted = [...CONTROLLERS, ...MORE_CONTROLLERS.filter((controller) => available.includes(controller))].filter((controller) => !enabled.includes(controller));
     if (wanted.length === 0) return;
     const line = wanted.map((controller) => `+${controller}`).join(' ');
     try {

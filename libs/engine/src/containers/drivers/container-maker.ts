@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { asError, CodedError, familiarName, isCodedError, parseReference, withDefaultTag, type TenantId } from '#kernel';
 import type { ImageRecord } from '../../images/index.js';
 import type { CreateContainer } from '../containers.js';
-import { containerCapabilities } from './capabilities.js';
+import { checkRequest } from './container-checks.js';
+import { withDefaultSwap } from './container-limits.js';
+import type { ContainerNetwork } from './container-network.js';
 import type { ContainerRecord } from './container-record.js';
 import type { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
@@ -10,8 +12,6 @@ import type { ContainerStorage } from './container-storage.js';
 import { parseVolumesFrom, planMounts, type PlannedMount } from './mount-plan.js';
 import { planProcess } from './process-plan.js';
 import { parseSignal } from './signals.js';
-
-const MAX_CLIENT_CONFIG_BYTES = 256 * 1024;
 
 export interface MakeContainer {
   readonly tenantId: TenantId;
@@ -31,6 +31,7 @@ export class ContainerMaker {
     private readonly services: TenantContainersOptions,
     private readonly records: ContainerRecords,
     private readonly storage: ContainerStorage,
+    private readonly network: Pick<ContainerNetwork, 'plan'>,
   ) {}
 
   /** Everything is undone on failure; a record in the phase `making` names what a crash has left. */
@@ -46,6 +47,7 @@ export class ContainerMaker {
       return { readOnly, mounts: mountsOf(container) };
     });
     const wishes = planMounts({ mounts: request.mounts, volumesFrom, imageVolumes: Object.keys(imageConfig.Volumes ?? {}) });
+    const network = await this.network.plan(tenantId, request);
     let record: ContainerRecord = {
       version: 1,
       phase: 'making',
@@ -57,13 +59,14 @@ export class ContainerMaker {
       chainId: image.config.rootfs.diff_ids.length === 0 ? null : image.chainId,
       imageBytes: image.sizeBytes,
       imageConfig,
-      request,
+      request: { ...request, limits: withDefaultSwap(request.limits) },
       path: plan.path,
       args: plan.args,
       effective: plan.effective,
       stopSignal: plan.stopSignal ?? null,
       mounts: [],
       madeVolumes: [],
+      network,
       status: 'created',
       exitCode: 0,
       oomKilled: false,
@@ -120,18 +123,4 @@ function withTag(text: string): string {
   } catch {
     return text.slice(0, 300);
   }
-}
-
-/** What would only show at the first start. */
-function checkRequest(request: CreateContainer): void {
-  containerCapabilities(request.capabilities);
-  const { hostname, limits, clientConfig } = request;
-  const { env, cmd, entrypoint } = request.process;
-  if (hostname !== undefined && !/^[a-zA-Z0-9._-]{0,63}$/.test(hostname)) throw new CodedError('invalid_argument', `invalid hostname: ${hostname.slice(0, 100)}`);
-  if (Buffer.byteLength(JSON.stringify(clientConfig)) > MAX_CLIENT_CONFIG_BYTES) throw new CodedError('payload_too_large', 'the configuration of the container is larger than 256 KiB');
-  if (env.some((entry) => entry === '' || entry.startsWith('='))) throw new CodedError('invalid_argument', 'invalid environment variable: =');
-  const strings = [...env, ...(cmd ?? []), ...(entrypoint ?? [])];
-  if (strings.some((text) => text.includes('\0'))) throw new CodedError('invalid_argument', 'arguments and environment must not hold NUL');
-  const { memoryBytes } = limits;
-  if (memoryBytes !== undefined && memoryBytes < 6 * 1024 * 1024) throw new CodedError('invalid_argument', 'Minimum memory limit allowed is 6MB');
 }

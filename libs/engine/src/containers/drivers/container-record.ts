@@ -1,6 +1,7 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
 import type { ContainerImageConfig } from './process-plan.js';
-import type { Container, ContainerState, CreateContainer } from '../containers.js';
+import type { Container, ContainerNetwork, ContainerState, CreateContainer, HealthState } from '../containers.js';
+import type { PlannedNetwork } from './network-plan.js';
 import { mountPointOf, type PlannedMount } from './mount-plan.js';
 
 /** What is kept of a container on disk. */
@@ -25,6 +26,11 @@ export interface ContainerRecord {
   readonly mounts: readonly PlannedMount[];
   /** Volumes that were made for it: while it is being made they go with it. */
   readonly madeVolumes: readonly string[];
+  readonly network: PlannedNetwork;
+  /** What its network gives its processes, of its last start. */
+  readonly ambient?: { readonly hostname: string; readonly env: readonly string[] };
+  /** As its last start was told; absent: no. */
+  readonly publishOnNode?: boolean;
   readonly status: ContainerState['status'];
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -34,11 +40,17 @@ export interface ContainerRecord {
   readonly sandboxId: SandboxId | null;
   /** How many times it was started: events of another start's sandbox are told apart by it. */
   readonly starts: number;
+  /** By its policy, since somebody started it. Absent: 0. */
+  readonly restartCount?: number;
+  /** The last who wanted something of it wanted it to stop. Absent: no. */
+  readonly stoppedByHand?: boolean;
+  /** How its health was when that changed last: what a new worker begins with. */
+  readonly healthStatus?: HealthState['status'];
 }
 
 const SHORT = 12;
 
-export function viewOf(record: ContainerRecord, pid: number): Container {
+export function viewOf(record: ContainerRecord, { pid, health, network }: { readonly pid: number; readonly health?: HealthState | undefined; readonly network: ContainerNetwork }): Container {
   const { id, name, tenantId, createdAt, imageId, request, path, args, effective, status, exitCode, oomKilled, error, startedAt, finishedAt } = record;
   return {
     id,
@@ -50,17 +62,30 @@ export function viewOf(record: ContainerRecord, pid: number): Container {
     path,
     args,
     effective,
-    state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined },
+    state: { status, exitCode, oomKilled, error, pid, startedAt: startedAt ?? undefined, finishedAt: finishedAt ?? undefined, ...(health === undefined ? {} : { health }) },
     mounts: record.mounts.map(mountPointOf),
+    network,
     sandboxId: record.sandboxId ?? undefined,
-    restartCount: 0,
+    restartCount: record.restartCount ?? 0,
   };
 }
 
+/** It has a process, or had one when the worker died. */
 export function isRunning({ status }: ContainerRecord): boolean {
   return status === 'running' || status === 'paused';
 }
 
-export function hostnameOf({ id, request }: ContainerRecord): string {
+/** It runs, or will again without anybody's doing. */
+export function isUp(record: ContainerRecord): boolean {
+  return isRunning(record) || record.status === 'restarting';
+}
+
+export function hostnameOf({ id, request }: Pick<ContainerRecord, 'id' | 'request'>): string {
   return request.hostname === undefined || request.hostname === '' ? id.slice(0, SHORT) : request.hostname;
+}
+
+/** With its domain, as `hostname -f` says it. */
+export function domainHostnameOf(record: Pick<ContainerRecord, 'id' | 'request'>): string {
+  const { domainname = '' } = record.request;
+  return domainname === '' ? hostnameOf(record) : `${hostnameOf(record)}.${domainname}`;
 }

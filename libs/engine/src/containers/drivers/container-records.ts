@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isDigest, isId, type Logger, type TenantId } from '#kernel';
 import { removeFile, syncDirectory, writeFileDurably } from '../../linux/index.js';
 import type { ContainerRecord } from './container-record.js';
+import { NO_NETWORK } from './network-plan.js';
 
 const RECORD = /^([0-9a-f]{64})\.json$/;
 const LEFTOVER = /^[0-9a-f]{64}\.(?:json\.[0-9a-f]+\.tmp|log|execs)$/;
@@ -54,7 +55,8 @@ export class ContainerRecords {
       if (id === undefined) continue;
       kept.add(`${id}.log`).add(`${id}.execs`);
       const record = parseRecord(await readFile(join(folder, name), 'utf8'));
-      if (record?.id === id && record.tenantId === tenantId) records.push(record);
+      // Of before there were networks.
+      if (record?.id === id && record.tenantId === tenantId) records.push({ ...record, network: record.network ?? NO_NETWORK });
       else this.logger.error({ tenantId, container: id }, 'containers: the record of a container is damaged; it is passed over');
     }
     for (const name of names) if (LEFTOVER.test(name) && !kept.has(name)) await rm(join(folder, name), { recursive: true, force: true });
@@ -62,7 +64,9 @@ export class ContainerRecords {
   }
 }
 
-function parseRecord(text: string): ContainerRecord | undefined {
+type StoredRecord = Omit<ContainerRecord, 'network'> & Partial<Pick<ContainerRecord, 'network'>>;
+
+function parseRecord(text: string): StoredRecord | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isRecord(value) ? value : undefined;
@@ -72,7 +76,7 @@ function parseRecord(text: string): ContainerRecord | undefined {
   }
 }
 
-function isRecord(value: unknown): value is ContainerRecord {
+function isRecord(value: unknown): value is StoredRecord {
   if (typeof value !== 'object' || value === null) return false;
   const record = value as Partial<ContainerRecord>;
   return (

@@ -1,9 +1,12 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
-import type { GuestAgent, ProcessSpec, SandboxLimits } from '../../runtime/index.js';
+import type { GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
 import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
-import { hostnameOf, type ContainerRecord } from './container-record.js';
+import { sandboxLimits } from './container-limits.js';
+import type { ContainerLog } from './container-log.js';
+import type { ContainerNetwork, OpenNetwork } from './container-network.js';
+import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import type { GuestUser } from './guest-accounts.js';
@@ -13,52 +16,35 @@ import type { ProcessTable } from './process-table.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
+/** The exit code of a start that failed for another reason than its program. */
+const UNKNOWN_FAILURE = 128;
 const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
-/** The agent is one process of the sandbox. */
-const AGENT_PIDS = 1;
-/** Of a sandbox whose writable layer lies on the tenant's disk, no tmpfs is made. */
-const NO_TMPFS_LAYER = 0;
 
 /** Brings a container's main process to life in a sandbox of its own. */
 export class ContainerStarter {
   constructor(
     private readonly services: TenantContainersOptions,
     private readonly storage: ContainerStorage,
+    private readonly network: ContainerNetwork,
   ) {}
 
   /**
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
-    const { runtime, clock, logger } = this.services;
-    const { id, tenantId, chainId, request, starts } = record;
-    const writableLayer = await this.storage.writable(record);
-    const mounts = await this.storage.sandboxMounts(record);
-    const sandbox = await runtime.create({
-      id: newId('sandbox'),
-      tenantId,
-      chainId: chainId ?? undefined,
-      writableLayer,
-      mounts,
-      privileges: {
-        noNewPrivileges: false,
-        capabilities: containerCapabilities(request.capabilities),
-        readOnlyRootfs: request.readOnlyRootfs,
-        shmBytes: request.limits.shmBytes ?? this.services.defaults.shmBytes,
-      },
-      hostname: hostnameOf(record),
-      limits: this.limitsOf(record),
-      network: 'none',
-      annotations: { [CONTAINER_ANNOTATION]: id },
-    });
-    const execution = new ContainerExecution({ sandbox, main: processes.main, start: starts + 1, clock, logger });
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution, ambient: NonNullable<ContainerRecord['ambient']>) => Promise<void>): Promise<ContainerExecution> {
+    const { clock, logger } = this.services;
+    const network = await this.network.open(record);
+    const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
-      await onSandbox(execution);
-      await this.begin(record, execution, processes.firstSize);
+      await onSandbox(execution, { hostname: network.hostname, env: network.env });
+      await this.network.attach(record, sandbox.pid);
+      await this.begin(record, execution, { network, size: processes.firstSize });
     } catch (error) {
       await execution.release();
+      await this.network.detach(record);
       await sandbox.destroy();
       throw error;
     }
@@ -66,19 +52,71 @@ export class ContainerStarter {
     return execution;
   }
 
+  /** What another life of the worker has started. Nothing is asked of it yet: it may be paused. */
+  adopt(record: ContainerRecord, sandbox: Sandbox, processes: ProcessTable): ContainerExecution {
+    const { clock, logger } = this.services;
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts, clock, logger });
+    processes.adopt(execution);
+    processes.begin(execution, record, { fresh: false });
+    return execution;
+  }
+
+  /** Goes on with what was adopted. Never fails: an execution without a connection finds out how it ended. */
+  async takeUp(record: ContainerRecord, execution: ContainerExecution, log: ContainerLog): Promise<void> {
+    // A crash in the middle of a commit leaves it frozen.
+    await execution.sandbox.thaw().catch(() => undefined);
+    try {
+      await execution.connect();
+      if (log.last?.start !== record.starts) await this.resume(record, execution);
+    } catch (error) {
+      this.services.logger.warn({ err: asError(error), container: record.id }, 'containers: a container cannot be taken up again');
+    }
+    execution.follow();
+  }
+
+  /** For what an earlier life of the worker has recorded and not begun. */
+  private async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+    const network = await this.network.open(record);
+    await this.begin(record, execution, { network, size: undefined }).finally(() => network.close());
+  }
+
   /** Starts the process, or finds that an earlier life of the worker has. */
-  async begin(record: ContainerRecord, execution: ContainerExecution, size?: TerminalSize): Promise<void> {
+  private async begin(record: ContainerRecord, execution: ContainerExecution, surroundings: Surroundings): Promise<void> {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
       user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
       await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user, size));
+      await execution.begin(processOf(record, user, surroundings));
     } catch (error) {
       if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
       const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
       throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
     }
+  }
+
+  private async makeSandbox(record: ContainerRecord, network: OpenNetwork): Promise<Sandbox> {
+    const { id, tenantId, chainId, request } = record;
+    const writableLayer = await this.storage.writable(record);
+    const mounts = await this.storage.sandboxMounts(record);
+    return this.services.runtime.create({
+      id: newId('sandbox'),
+      tenantId,
+      chainId: chainId ?? undefined,
+      writableLayer,
+      mounts: [...mounts, ...network.mounts],
+      privileges: {
+        noNewPrivileges: request.noNewPrivileges ?? false,
+        capabilities: containerCapabilities(request.capabilities),
+        readOnlyRootfs: request.readOnlyRootfs,
+        shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
+      },
+      hostname: network.domainHostname,
+      limits: sandboxLimits(request.limits, this.services.defaults),
+      network: network.sandbox,
+      networkFiles: true,
+      annotations: { [CONTAINER_ANNOTATION]: id },
+    });
   }
 
   /** As an image's WORKDIR: made when missing. What cannot be made shows when the process is to be started there. */
@@ -91,26 +129,27 @@ export class ContainerStarter {
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');
     }
   }
-
-  private limitsOf({ request }: ContainerRecord): SandboxLimits {
-    const { limits } = request;
-    const { defaults } = this.services;
-    return {
-      memoryBytes: limits.memoryBytes ?? defaults.memoryBytes,
-      cpuMillis: limits.cpuMillis ?? defaults.cpuMillis,
-      pids: (limits.pids ?? defaults.pids) + AGENT_PIDS,
-      diskBytes: limits.diskBytes ?? NO_TMPFS_LAYER,
-    };
-  }
 }
 
-function processOf(record: ContainerRecord, user: GuestUser, size: TerminalSize | undefined): ProcessSpec {
+/** What the record says of a start that failed: as before, but for the error. What was to start by itself stays down. */
+export function failedStart(before: ContainerRecord, error: unknown): Partial<ContainerRecord> {
+  const exitCode = isCodedError(error) && typeof error.details.exitCode === 'number' ? error.details.exitCode : UNKNOWN_FAILURE;
+  return { status: before.status === 'restarting' ? 'exited' : before.status, sandboxId: null, startedAt: before.startedAt, exitCode, error: asError(error).message };
+}
+
+interface Surroundings {
+  readonly network: Pick<OpenNetwork, 'hostname' | 'env'>;
+  /** Of its terminal. */
+  readonly size: TerminalSize | undefined;
+}
+
+function processOf(record: ContainerRecord, user: GuestUser, { network, size }: Surroundings): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
     id: MAIN_PROCESS,
     argv: [path, ...args],
-    env: processEnv({ env: effective.env, hostname: hostnameOf(record), tty, home: user.home }),
+    env: processEnv({ env: [...network.env, ...effective.env], hostname: network.hostname, tty, home: user.home }),
     cwd: effective.workingDir,
     uid: user.uid,
     gid: user.gid,

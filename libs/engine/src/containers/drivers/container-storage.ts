@@ -73,6 +73,11 @@ export class ContainerStorage {
     for (const name of record.madeVolumes) volumes.hold(tenantId, name, id);
   }
 
+  /** Where files of its network lie: on its tenant's disk, whose size bounds what a guest writes into them, and outside of what is mounted. */
+  async networkFolder({ tenantId, id }: ContainerRecord): Promise<string> {
+    return join((await this.diskOf(tenantId)).path, 'containers', id, 'network');
+  }
+
   /** Everything goes; of the volumes only the anonymous ones, when that is asked for and nobody else holds them. Idempotent. */
   async dispose(record: ContainerRecord, doomedVolumes: readonly string[]): Promise<void> {
     const { images, volumes, trees, disks } = this.services;

@@ -49,6 +49,13 @@ function distinct(gids: readonly number[]): number[] {
   return [...new Set(gids)].slice(0, MAX_GROUPS);
 }
 
+/** The first name of each number. */
+export function userNames(passwd: string): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const { uid, name } of passwdEntries(passwd)) if (!names.has(uid)) names.set(uid, name.replace(/[\p{C}\s]/gu, '?').slice(0, 32));
+  return names;
+}
+
 function* fieldsOf(text: string, least: number): Generator<string[]> {
   for (const line of text.split('\n')) {
     const fields = line.trim().split(':');

@@ -1,6 +1,6 @@
 import { isCodedError } from '#kernel';
 import type { GuestAgent } from '../../runtime/index.js';
-import { resolveUser, type GuestUser } from './guest-accounts.js';
+import { resolveUser, userNames, type GuestUser } from './guest-accounts.js';
 
 const ACCOUNTS_BYTES = 1024 * 1024;
 
@@ -11,6 +11,11 @@ const ACCOUNTS_BYTES = 1024 * 1024;
 export async function lookUpUser(agent: GuestAgent, user: string, groups: readonly string[]): Promise<GuestUser> {
   const [passwd, group] = await Promise.all([readText(agent, '/etc/passwd'), readText(agent, '/etc/group')]);
   return resolveUser(user, { passwd, group }, groups);
+}
+
+/** Names of users by number, as far as the container's file has them. @throws CodedError `unavailable` */
+export async function lookUpNames(agent: GuestAgent): Promise<Map<number, string>> {
+  return userNames(await readText(agent, '/etc/passwd'));
 }
 
 /** Whatever a guest has put there in the place of a file is the same as no file. */

@@ -1,7 +1,9 @@
 import { CodedError } from '#kernel';
 import type { ImageConfig } from '../../images/index.js';
 import type { Container, CreateContainer } from '../containers.js';
+import { exposedPort, isExposedPort } from './network-words.js';
 import type { GuestUser } from './guest-accounts.js';
+import { mergeHealth } from './health-check.js';
 
 export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Descriptors of other processes lie there (CVE-2024-21626). */
@@ -20,6 +22,7 @@ export interface ProcessPlan {
 export function planProcess(request: CreateContainer, image: ContainerImageConfig, anonymousVolumes: readonly string[]): ProcessPlan {
   const asked = request.process;
   const { entrypoint, cmd } = commandOf(asked, image);
+  const health = mergeHealth(request.health, image);
   const [path, ...args] = [...(entrypoint ?? []), ...(cmd ?? [])];
   if (path === undefined) throw new CodedError('invalid_argument', 'no command specified');
   return {
@@ -34,9 +37,17 @@ export function planProcess(request: CreateContainer, image: ContainerImageConfi
       user: asked.user || (image.User ?? ''),
       labels: { ...image.Labels, ...request.labels },
       volumes: [...new Set([...Object.keys(image.Volumes ?? {}), ...anonymousVolumes])].sort(),
-      exposedPorts: Object.keys(image.ExposedPorts ?? {}).sort(),
+      exposedPorts: exposedPortsOf(request, image),
+      ...(health === undefined ? {} : { health }),
     },
   };
+}
+
+/** What is published is exposed. Of an image what is no port is passed over. */
+function exposedPortsOf({ exposedPorts = [], network }: CreateContainer, image: ContainerImageConfig): string[] {
+  const ofImage = Object.keys(image.ExposedPorts ?? {}).filter(isExposedPort);
+  const published = (network?.ports ?? []).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);
+  return [...new Set([...ofImage, ...exposedPorts, ...published].map(exposedPort))].sort();
 }
 
 type Command = Pick<CreateContainer['process'], 'entrypoint' | 'cmd'>;

@@ -1,20 +1,33 @@
+import { availableParallelism } from 'node:os';
 import { asError, canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
+import { KeyedQueue } from '../../linux/index.js';
 import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
-import type { CommitContainer, Container, Containers, CreateContainer, LogChunk, LogOptions } from '../containers.js';
+import type { EndpointRequest } from '../../networks/index.js';
+import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
+import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
+import { checkResources, type NodeResources } from './container-limits.js';
+import { ContainerNetwork } from './container-network.js';
 import { ContainerMaker, newContainerId } from './container-maker.js';
 import { findContainer, nameConflict, parseContainerName, randomContainerName } from './container-names.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerRecords } from './container-records.js';
 import type { TenantContainersOptions } from './container-services.js';
 import { CONTAINER_ANNOTATION, ContainerStarter } from './container-starter.js';
+import type { StopOptions } from './container-stop.js';
 import { ContainerStorage } from './container-storage.js';
+import { ContainerTrees } from './container-trees.js';
+import { containerTop } from './container-top.js';
+import { lookUpNames } from './guest-lookup.js';
 import { HostIndex } from './host-index.js';
+import { networkWarnings } from './network-conflicts.js';
 import { keepsOutput } from './log-shape.js';
+import { reviveInOrder } from './revival.js';
 import { readLog } from './log-reader.js';
+import { TenantContainerFiles } from './tenant-container-files.js';
 import { ProcessTable } from './process-table.js';
 import { TenantProcesses } from './tenant-processes.js';
 import { visibleChanges } from './visible-changes.js';
@@ -25,11 +38,16 @@ const AT_ONCE = 16;
 
 /** The containers of every tenant of a node, their records and logs below one folder. */
 export class TenantContainers implements Containers {
+  /** Their files, running or not. */
+  readonly files: TenantContainerFiles;
   private readonly records: ContainerRecords;
   private readonly storage: ContainerStorage;
   private readonly maker: ContainerMaker;
   private readonly lifeParts: LifeParts;
   private readonly index = new HostIndex();
+  private readonly recovered = Promise.withResolvers<undefined>();
+  /** Creates with an ID that the caller chose, in turn. */
+  private readonly chosen = new KeyedQueue();
   /** Attach and exec. */
   readonly processes = new TenantProcesses({
     find: (tenantId, text) => this.find(tenantId, text),
@@ -39,12 +57,16 @@ export class TenantContainers implements Containers {
   private constructor(private readonly services: TenantContainersOptions) {
     this.records = new ContainerRecords(services.root, services.logger);
     this.storage = new ContainerStorage(services);
-    this.maker = new ContainerMaker(services, this.records, this.storage);
+    const network = new ContainerNetwork(services, this.storage, { find: (tenantId, text) => this.find(tenantId, text), of: (tenantId) => this.index.of(tenantId) });
+    this.maker = new ContainerMaker(services, this.records, this.storage, network);
+    this.files = new TenantContainerFiles(services.guestTrees, new ContainerTrees(services, this.storage), (tenantId, text) => this.find(tenantId, text));
     this.lifeParts = {
       services,
       records: this.records,
       storage: this.storage,
-      starter: new ContainerStarter(services, this.storage),
+      starter: new ContainerStarter(services, this.storage, network),
+      network,
+      recovered: this.recovered.promise,
       onRemoved: (life) => {
         this.index.remove(life);
       },
@@ -78,18 +100,29 @@ export class TenantContainers implements Containers {
       await life.adopt(sandbox);
       if (!life.running && life.record.request.autoRemove && life.record.starts > 0) await this.removeQuietly(life);
     });
+    this.recovered.resolve(undefined);
+    reviveInOrder(lives.map(([life]) => life));
     logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: records.length - whole.length }, 'containers: recovered');
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
-    const id = newContainerId();
+    const { id } = request;
+    if (id === undefined) return this.make(tenantId, newContainerId(), request);
+    return this.chosen.run(id, async () => {
+      const known = [...this.index.of(tenantId)].some((life) => life.id === id);
+      return known ? { id, warnings: [] } : this.make(tenantId, id, request);
+    });
+  }
+
+  private async make(tenantId: TenantId, id: string, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
+    const warnings = checkResources(request.limits, await this.node(), { update: false });
     const name = this.reserve(tenantId, id, request.name ?? '');
     try {
       const record = await this.maker.make(id, { tenantId, name, request, mountsOf: (text) => this.find(tenantId, text).record.mounts });
       const life = new ContainerLife(record, await this.openProcesses(record, { fresh: true }), this.lifeParts);
       this.index.add(life);
       life.publish('create');
-      return { id, warnings: [] };
+      return { id, warnings: [...warnings, ...networkWarnings(request.network)] };
     } finally {
       this.index.unreserve(tenantId, name);
     }
@@ -103,12 +136,29 @@ export class TenantContainers implements Containers {
     return attempt(() => [...this.index.of(tenantId)].map((life) => life.view()).sort((one, other) => other.createdAt - one.createdAt || (one.id < other.id ? -1 : 1)));
   }
 
-  async start(tenantId: TenantId, text: string): Promise<boolean> {
-    return this.find(tenantId, text).start();
+  async start(tenantId: TenantId, text: string, options: StartContainer = {}): Promise<boolean> {
+    return this.find(tenantId, text).start(options);
   }
 
-  async stop(tenantId: TenantId, text: string, options: { readonly signal?: string; readonly timeoutSeconds?: number } = {}): Promise<boolean> {
+  async stop(tenantId: TenantId, text: string, options: StopOptions = {}): Promise<boolean> {
     return this.find(tenantId, text).stop(options);
+  }
+
+  async restart(tenantId: TenantId, text: string, options: StopOptions & StartContainer = {}): Promise<void> {
+    await this.find(tenantId, text).restart(options);
+  }
+
+  async update(tenantId: TenantId, text: string, change: UpdateContainer): Promise<{ readonly warnings: readonly string[] }> {
+    checkRestartPolicy(change.restart, false);
+    const warnings = checkResources(change.limits, await this.node(), { update: true });
+    const life = this.find(tenantId, text);
+    try {
+      await life.update(change);
+    } catch (error) {
+      if (!isCodedError(error) || error.code === 'not_found') throw error;
+      throw new CodedError(error.code, `Cannot update container ${life.id}: ${error.message}`, {}, { cause: error });
+    }
+    return { warnings };
   }
 
   async kill(tenantId: TenantId, text: string, signal = 'KILL'): Promise<void> {
@@ -137,6 +187,14 @@ export class TenantContainers implements Containers {
     }
   }
 
+  async connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void> {
+    await this.find(tenantId, text).connect(endpoint);
+  }
+
+  async disconnect(tenantId: TenantId, text: string, network: string, options: { readonly force: boolean }): Promise<void> {
+    await this.find(tenantId, text).disconnect(network, options);
+  }
+
   async remove(tenantId: TenantId, text: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
     await this.find(tenantId, text).remove(options);
   }
@@ -157,6 +215,20 @@ export class TenantContainers implements Containers {
       }
     }
     return { removed, reclaimedBytes };
+  }
+
+  async top(tenantId: TenantId, text: string, psArgs: string): Promise<ProcessListing> {
+    const life = this.find(tenantId, text);
+    const execution = life.live();
+    // Who is frozen cannot be asked.
+    const names = life.record.status === 'running' && execution.connected ? lookUpNames(execution.agent) : Promise.resolve(new Map<number, string>());
+    const table = await containerTop(execution.sandbox, psArgs, await names);
+    life.publish('top');
+    return table;
+  }
+
+  async *stats(tenantId: TenantId, text: string, options: { readonly once: boolean }, signal: AbortSignal): AsyncGenerator<ContainerStats> {
+    yield* this.find(tenantId, text).stats.follow(options, signal);
   }
 
   async *logs(tenantId: TenantId, text: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
@@ -198,7 +270,7 @@ export class TenantContainers implements Containers {
   async close(): Promise<void> {
     await Promise.all(
       [...this.index.all()].map(async (life) => {
-        await life.stop({ timeoutSeconds: CLOSE_GRACE_SECONDS }).catch((error: unknown) => {
+        await life.close(CLOSE_GRACE_SECONDS).catch((error: unknown) => {
           this.services.logger.error({ err: asError(error), container: life.id }, 'containers: a container could not be stopped');
         });
       }),
@@ -209,6 +281,10 @@ export class TenantContainers implements Containers {
   /** The worker ends; what runs, runs on, and the next one takes it up by `recover`. */
   async release(): Promise<void> {
     await Promise.all([...this.index.all()].map((life) => life.release()));
+  }
+
+  private async node(): Promise<NodeResources> {
+    return { features: await this.services.runtime.features(), cpus: availableParallelism() };
   }
 
   /** `fresh`: nothing of them is on disk. */

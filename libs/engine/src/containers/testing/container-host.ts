@@ -11,10 +11,11 @@ import { FsTenantImages, type ImageConfig } from '../../images/index.js';
 import { HelperSpawner } from '../../linux/index.js';
 import { connectAgent, createSandboxRuntime, crunRuntime, type SandboxRuntime } from '../../runtime/index.js';
 import { OverlaySnapshotter } from '../../snapshots/index.js';
-import { HelperTrees } from '../../tree/index.js';
+import { HelperGuestTrees, HelperTrees } from '../../tree/index.js';
 import { TenantVolumes } from '../../volumes/index.js';
 import { TenantContainers, type TenantContainersOptions } from '../index.js';
 import { Death } from './death.js';
+import { MemoryNetworks } from './memory-networks.js';
 
 const REPOSITORY = join(import.meta.dirname, '../../../../..');
 const MIB = 1024 * 1024;
@@ -28,6 +29,7 @@ export interface ContainerHost {
   readonly events: MemoryHostEvents;
   readonly disks: LoopDisks;
   readonly spawner: HelperSpawner;
+  readonly networks: MemoryNetworks;
   /** The living objects: `restart` replaces them. */
   readonly images: FsTenantImages;
   readonly volumes: TenantVolumes;
@@ -54,10 +56,12 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
   const cgroupRoot = `containers-${name}-${process.pid}`;
   const cgroups = await createCgroupManager({ root: cgroupRoot });
   const trees = new HelperTrees({ program: join(base, 'sandbar-tree'), logger });
+  const guestTrees = new HelperGuestTrees({ program: join(base, 'sandbar-tree'), logger });
   const events = new MemoryHostEvents();
   const content = await FsContentStore.open(join(base, 'content'));
   const snapshots = await OverlaySnapshotter.open(join(base, 'snapshots'), { trees });
   const containersRoot = join(base, 'containers');
+  const networks = new MemoryNetworks();
   const open = async () => {
     const images = await FsTenantImages.open({ root: join(base, 'images'), content, snapshots, events, logger });
     const volumes = await TenantVolumes.open({ root: join(base, 'volumes'), disks, trees, events, logger });
@@ -65,7 +69,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
     const runtime = createSandboxRuntime({ root: join(base, 'engine'), snapshots, cgroups, spawner, ociRuntime: crunRuntime(), agentBinary: join(base, 'sandbar-init'), connectAgent, logger });
     await runtime.recover();
     const defaults = { memoryBytes: 64 * MIB, cpuMillis: 1000, pids: 64, shmBytes: MIB };
-    const services: TenantContainersOptions = { root: containersRoot, images, snapshots, volumes, disks, trees, runtime, events, defaults, clock: systemClock, logger };
+    const services: TenantContainersOptions = { root: containersRoot, images, snapshots, volumes, disks, trees, guestTrees, networks, runtime, events, defaults, clock: systemClock, logger };
     const containers = TenantContainers.open(services);
     await containers.recover();
     return { images, volumes, runtime, containers, services };
@@ -78,6 +82,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
     events,
     disks,
     spawner,
+    networks,
     ...(await open()),
     newTenant: async (diskBytes = 64 * MIB) => {
       const tenantId = newId('tenant');
@@ -96,8 +101,8 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
     },
     dying: async (calls: number, when: 'before' | 'after') => {
       const death = new Death(calls, when);
-      const { images, volumes, disks: disk, trees: tree, runtime } = host.services;
-      const services = { ...host.services, images: death.wrap(images), volumes: death.wrap(volumes), disks: death.wrap(disk), trees: death.wrap(tree), runtime: death.wrap(runtime) };
+      const { images, volumes, disks: disk, trees: tree, networks: network, runtime } = host.services;
+      const services = { ...host.services, images: death.wrap(images), volumes: death.wrap(volumes), disks: death.wrap(disk), trees: death.wrap(tree), networks: death.wrap(network), runtime: death.wrap(runtime) };
       const containers = TenantContainers.open(services);
       await containers.recover();
       death.arm();
@@ -107,6 +112,7 @@ export async function openContainerHost(name: string, logger: Logger = silentLog
       await host.containers.release();
       for (const { tenantId, sandboxId } of await cgroups.list()) await cgroups.sandbox(tenantId, sandboxId).kill();
       await cgroups.removeAll();
+      networks.close();
       await disks.close();
       await spawner.close();
       await rm(base, { recursive: true, force: true });

@@ -46,6 +46,7 @@ export async function describeLeftovers(host: ContainerHost, tenants: readonly T
     for (const image of await host.images.list(tenant)) left.push(...image.containers.map((id) => `image hold ${id}`));
     for (const volume of await host.volumes.list(tenant)) left.push(...host.volumes.holders(tenant, volume.name).map((id) => `volume hold ${id}`));
   }
+  left.push(...[...host.networks.attached.keys()].map((key) => `attached ${key}`));
   for (const { sandboxId } of await host.cgroups.list()) left.push(`cgroup ${sandboxId}`);
   left.push(...readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(join(host.base, 'engine'))));
   return left;

@@ -75,6 +75,18 @@ describe('MemoryHostEvents', () => {
     expect(await reading).toHaveLength(1_100);
   });
 
+  it('says how far back it knows everything', async () => {
+    const beginning = events.position(a);
+    expect(events.covers(a, beginning - 1n)).toBe(false);
+    for (let count = 0; count < 256; count += 1) events.publish(a, event(String(count)));
+    expect(events.covers(a, beginning)).toBe(true);
+    const all = await read(events.follow(a, beginning, stop.signal), 256);
+    events.publish(a, event('256'));
+    expect([events.covers(a, beginning), events.covers(a, all[0]!.timeNs), events.covers(b, beginning)]).toEqual([false, true, true]);
+    expect(ids(await read(events.follow(a, all[0]!.timeNs, stop.signal), 256)).at(0)).toBe('1');
+    expect(events.position(a)).toBe(all.at(-1)!.timeNs + 1n);
+  });
+
   it('forgets a tenant and ends its readers', async () => {
     events.publish(a, event('1'));
     const reading = read(events.follow(a, undefined, stop.signal), 1);

@@ -7,6 +7,8 @@ const KEPT = 256;
 interface TenantEvents {
   /** Oldest first. */
   readonly kept: HostEvent[];
+  /** The newest that is not kept any more. */
+  droppedNs: bigint;
   readonly followers: Set<Follower>;
 }
 
@@ -14,19 +16,24 @@ interface TenantEvents {
 export class MemoryHostEvents implements HostEvents {
   readonly #tenants = new Map<TenantId, TenantEvents>();
   readonly #clock: Clock;
-  #lastNs = 0n;
+  /** What happened before this process began is not known. */
+  readonly #beginNs: bigint;
+  #lastNs: bigint;
 
   constructor({ clock = systemClock }: { readonly clock?: Clock } = {}) {
     this.#clock = clock;
+    this.#beginNs = BigInt(Math.floor(clock.now())) * 1_000_000n - 1n;
+    this.#lastNs = this.#beginNs;
   }
 
   publish(tenantId: TenantId, event: Omit<HostEvent, 'timeNs'>): void {
     const nowNs = BigInt(Math.floor(this.#clock.now())) * 1_000_000n;
     this.#lastNs = nowNs > this.#lastNs ? nowNs : this.#lastNs + 1n;
     const dated: HostEvent = { ...event, attributes: { ...event.attributes }, timeNs: this.#lastNs };
-    const { kept, followers } = this.#of(tenantId);
+    const tenant = this.#of(tenantId);
+    const { kept, followers } = tenant;
     kept.push(dated);
-    if (kept.length > KEPT) kept.shift();
+    if (kept.length > KEPT) tenant.droppedNs = kept.shift()?.timeNs ?? tenant.droppedNs;
     for (const follower of [...followers]) follower.push(dated);
   }
 
@@ -47,6 +54,15 @@ export class MemoryHostEvents implements HostEvents {
     return follower;
   }
 
+  position(tenantId: TenantId): bigint {
+    const tenant = this.#tenants.get(tenantId);
+    return tenant?.kept.at(-1)?.timeNs ?? tenant?.droppedNs ?? this.#beginNs;
+  }
+
+  covers(tenantId: TenantId, sinceNs: bigint): boolean {
+    return sinceNs >= (this.#tenants.get(tenantId)?.droppedNs ?? this.#beginNs);
+  }
+
   forget(tenantId: TenantId): void {
     const events = this.#tenants.get(tenantId);
     this.#tenants.delete(tenantId);
@@ -56,7 +72,7 @@ export class MemoryHostEvents implements HostEvents {
   #of(tenantId: TenantId): TenantEvents {
     let events = this.#tenants.get(tenantId);
     if (events === undefined) {
-      events = { kept: [], followers: new Set() };
+      events = { kept: [], droppedNs: this.#beginNs, followers: new Set() };
       this.#tenants.set(tenantId, events);
     }
     return events;

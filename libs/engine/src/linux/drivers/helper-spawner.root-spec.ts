@@ -164,7 +164,7 @@ describe('HelperSpawner', () => {
       const left = (): string[] => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n').filter((args) => args.startsWith(join(base, 'sandbar-spawner')) || args.includes('sleep 30.75'));
       for (let wait = 0; wait < 20 && left().length > 0; wait += 1) await sleep(20);
       expect(left()).toEqual([]);
-    }, 20_000);
+    }, 120_000);
 
     // A machine that gets its programs made has no compiler to build this one of its own with.
     const withCompiler = process.env.SANDBAR_TEST_PROGRAMS === undefined ? it : it.skip;

@@ -1,11 +1,12 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf, isCodedError, isId, type SandboxId } from '#kernel';
-import type { Cgroup } from '../../cgroups/index.js';
+import type { Cgroup, CgroupFeatures } from '../../cgroups/index.js';
 import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type RootfsMount, type SpawnResult } from '../../linux/index.js';
 import { ociConfig } from '../bundle.js';
 import { sandboxMounts } from '../bundle-mounts.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
+import { assertKernelTreesAreTheKernels } from '../kernel-trees.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
 import type { SandboxRuntimeOptions } from '../sandbox-runtime-options.js';
@@ -102,6 +103,10 @@ export class OciSandboxRuntime implements SandboxRuntime {
     return Promise.resolve();
   }
 
+  features(): Promise<CgroupFeatures> {
+    return this.#options.cgroups.features();
+  }
+
   /** The folder comes first: by its name the next start finds whatever was made until there is a state in it. */
   async #make(spec: SandboxSpec, slot: number, paths: SandboxPaths): Promise<SandboxState> {
     const { spawner, ociRuntime } = this.#options;
@@ -120,6 +125,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       agentPath: this.#layout.agentProgram,
       idRange,
       coreLimit: this.#coreLimit,
+      ...(spec.network === 'none' ? {} : { sysPath: join(paths.mountPoint, 'sys') }),
       mounts: sandboxMounts(mounts, paths.mountPoint, { setId }),
       ...(privileges === undefined ? {} : { privileges }),
       ...(ociRuntime.joinsCgroup === 'itself' ? { cgroupsPath: cgroup.path } : {}),
@@ -137,20 +143,24 @@ export class OciSandboxRuntime implements SandboxRuntime {
       bindsSetId: setId,
       cgroupJoinFiles: ociRuntime.joinsCgroup === 'before' ? cgroup.joinFiles : [],
       agentSocketPath: paths.agentSocket,
+      ...(spec.network === 'none' ? {} : { networkNamespace: spec.network.join }),
       timeoutMs: LAUNCH_TIMEOUT_MS,
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);
     this.#seccompFilter ??= await ociRuntime.compiledSeccomp(paths.ociState);
-    const state: SandboxState = { version: 3, spec, slot, createdAt, bootId: this.#bootId, init: await this.#initOf(paths) };
+    const init = await this.#initOf(paths);
+    if (mounts.length > 0) await assertKernelTreesAreTheKernels(init.pid);
+    const state: SandboxState = { version: 3, spec, slot, createdAt, bootId: this.#bootId, init };
     await writeState(paths.dir, state);
     return state;
   }
 
   /** A writable layer that the caller keeps, or a tmpfs that goes with the sandbox. */
-  async #rootfsOf({ chainId, writableLayer, limits }: SandboxSpec): Promise<RootfsMount> {
+  async #rootfsOf({ chainId, writableLayer, limits, networkFiles }: SandboxSpec): Promise<RootfsMount> {
     const size = { sizeBytes: limits.diskBytes, inodes: Math.max(MIN_INODES, Math.floor(limits.diskBytes / BYTES_PER_INODE)) };
     const fresh: RootfsMount = chainId === undefined ? { kind: 'overlay', lowerDirs: [], upper: { kind: 'tmpfs', ...size } } : await this.#options.snapshots.rootfs(chainId, size);
-    return writableLayer === undefined ? fresh : { ...fresh, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
+    const rootfs = networkFiles === true ? { ...fresh, lowerDirs: [this.#layout.networkFiles, ...fresh.lowerDirs] } : fresh;
+    return writableLayer === undefined ? rootfs : { ...rootfs, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {
@@ -172,8 +182,8 @@ export class OciSandboxRuntime implements SandboxRuntime {
   /** A tenant's parent that nobody has made yet gets no limits of its own. */
   async #ensureCgroup(spec: SandboxSpec): Promise<Cgroup> {
     const { cgroups } = this.#options;
-    const { memoryBytes, pids, cpuMillis } = spec.limits;
-    const limits = { memoryBytes, pids, cpuMillis };
+    const { memoryBytes, pids, cpuMillis, more } = spec.limits;
+    const limits = { memoryBytes, pids, cpuMillis, ...more };
     try {
       return await cgroups.ensureSandbox(spec.tenantId, spec.id, limits);
     } catch (error) {
@@ -256,6 +266,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
       await mkdir(dir, { recursive: true, mode });
       await chmod(dir, mode);
     }
+    await prepareNetworkFiles(this.#layout.networkFiles);
     // Renamed into place: the old program may be running in sandboxes, and a file that is executed cannot be written.
     const temporary = `${agentProgram}.new`;
     await copyFile(this.#options.agentBinary, temporary);
@@ -266,6 +277,17 @@ export class OciSandboxRuntime implements SandboxRuntime {
   #rangesOrFail(): IdRanges {
     if (this.#ranges === undefined) throw new CodedError('failed_precondition', 'the runtime is closed');
     return this.#ranges;
+  }
+}
+
+/** As an image's layer has them. */
+async function prepareNetworkFiles(root: string): Promise<void> {
+  const etc = join(root, 'etc');
+  await mkdir(etc, { recursive: true, mode: 0o755 });
+  for (const dir of [root, etc]) await chmod(dir, 0o755);
+  for (const name of ['hosts', 'hostname', 'resolv.conf']) {
+    await writeFile(join(etc, name), '', { mode: 0o644 });
+    await chmod(join(etc, name), 0o644);
   }
 }
 

@@ -1,8 +1,9 @@
+import { open } from 'node:fs/promises';
 import { CodedError, type SandboxId, type TenantId } from '#kernel';
-import type { Cgroup, CgroupUsage } from '../../cgroups/index.js';
-import { bootId, isRunning } from '../../linux/index.js';
+import type { Cgroup, CgroupFigures, CgroupUsage } from '../../cgroups/index.js';
+import { bootId, isRunning, type ProcessIdentity } from '../../linux/index.js';
 import type { ConnectOptions, GuestAgent } from '../agent/agent.js';
-import type { Sandbox, SandboxLimits } from '../runtime.js';
+import type { NetworkPin, Sandbox, SandboxLimits } from '../runtime.js';
 import type { SandboxState } from '../sandbox-state.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -35,8 +36,30 @@ export class OciSandbox implements Sandbox {
     return this.#parts.state.createdAt;
   }
 
+  get init(): ProcessIdentity {
+    return this.#parts.state.init;
+  }
+
+  get cgroupJoinFiles(): readonly string[] {
+    return this.#parts.cgroup.joinFiles;
+  }
+
+  get pid(): number {
+    return this.#parts.state.init.pid;
+  }
+
   get annotations(): Readonly<Record<string, string>> {
     return this.#parts.state.spec.annotations;
+  }
+
+  /** Open first, look then: what was opened is the sandbox's if its process is there afterwards. */
+  async pinNetwork(): Promise<NetworkPin> {
+    const handle = await open(`/proc/${this.pid}/ns/net`, 'r').catch((error: unknown) => {
+      throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id }, { cause: error });
+    });
+    if (await this.#isAlive()) return { path: `/proc/${process.pid}/fd/${handle.fd}`, release: () => handle.close() };
+    await handle.close();
+    throw new CodedError('unavailable', 'the sandbox is dead', { id: this.id });
   }
 
   async connect(after: number | 'kept'): Promise<GuestAgent> {
@@ -57,8 +80,17 @@ export class OciSandbox implements Sandbox {
   }
 
   /** They live in the cgroup alone: a restart of the worker finds them there. */
-  updateLimits(limits: Partial<Pick<SandboxLimits, 'memoryBytes' | 'pids' | 'cpuMillis'>>): Promise<void> {
-    return this.#parts.cgroup.setLimits(limits);
+  updateLimits({ more, memoryBytes, pids, cpuMillis }: Partial<SandboxLimits>): Promise<void> {
+    const basic = { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(pids === undefined ? {} : { pids }), ...(cpuMillis === undefined ? {} : { cpuMillis }) };
+    return this.#parts.cgroup.setLimits({ ...basic, ...more });
+  }
+
+  figures(): Promise<CgroupFigures> {
+    return this.#parts.cgroup.figures();
+  }
+
+  pids(): Promise<number[]> {
+    return this.#parts.cgroup.pids();
   }
 
   freeze(): Promise<void> {

@@ -3,7 +3,7 @@ import { decodeName } from '../../tar/index.js';
 import { NODE_TYPES, type TreeNode } from './frames.js';
 
 /** The fields of one frame, in order. */
-class Fields {
+export class Fields {
   #at = 0;
 
   constructor(private readonly body: Buffer) {}

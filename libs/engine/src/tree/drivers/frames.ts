@@ -1,8 +1,23 @@
 import { encodeName, type TarEntryType } from '../../tar/index.js';
 
 /** The frames of docs/engine/tree-protocol.md: `u32` length of what follows, `u8` kind, fields. Little-endian. */
-export const FRAME = { result: 0, entry: 1, data: 2, end: 3, change: 4 } as const;
-export const OPERATION = { write: 16, read: 17, changes: 18, usage: 19, remove: 20, sync: 21 } as const;
+export const FRAME = { result: 0, entry: 1, data: 2, end: 3, change: 4, found: 5, event: 6 } as const;
+export const OPERATION = {
+  write: 16,
+  read: 17,
+  changes: 18,
+  usage: 19,
+  remove: 20,
+  sync: 21,
+  stat: 22,
+  list: 23,
+  range: 24,
+  store: 25,
+  mkdir: 26,
+  move: 27,
+  delete: 28,
+  watch: 29,
+} as const;
 
 /** What the helper can make and find: a tar's types, and overlayfs' two marks. */
 export const NODE_TYPES = ['file', 'directory', 'symlink', 'hardlink', 'char', 'block', 'fifo', 'whiteout', 'opaque'] as const satisfies readonly (TarEntryType | 'whiteout' | 'opaque')[];
@@ -29,10 +44,17 @@ export interface TreeRequest {
   readonly layer?: boolean;
   /** Of `write`: only into an empty directory. Of `read`: only a directory. */
   readonly strict?: boolean;
+  /** `root` is a running sandbox's first process, `dirs` are the files by which its cgroup is joined. */
+  readonly sandbox?: boolean;
+  /** Of `write`: directories and other things do not take each other's place. */
+  readonly sameKinds?: boolean;
+  readonly recursive?: boolean;
   /** '' for the overlay of `dirs`. */
   readonly root: string;
   readonly path?: string;
   readonly dirs?: readonly string[];
+  /** What only this operation is told, encoded. */
+  readonly fields?: Buffer;
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
@@ -59,16 +81,17 @@ function framed(kind: number, parts: readonly Uint8Array[]): Buffer {
 }
 
 /** A string ends with its only NUL, which the length counts. */
-function text(bytes: Buffer): [Buffer, Buffer] {
+export function text(bytes: Buffer): [Buffer, Buffer] {
   const whole = Buffer.allocUnsafe(bytes.length + 1);
   bytes.copy(whole);
   whole[bytes.length] = 0;
   return [u32(whole.length), whole];
 }
 
-export function encodeRequest({ operation, layer = false, strict = false, root, path = '', dirs = [] }: TreeRequest): Buffer {
+export function encodeRequest({ operation, root, path = '', dirs = [], fields = Buffer.alloc(0), ...options }: TreeRequest): Buffer {
+  const flags = [options.layer, options.strict, options.sandbox, options.sameKinds, options.recursive].reduce((sum, flag, bit) => sum | (Number(flag ?? false) << bit), 0);
   const strings = [root, path].flatMap((name) => text(encodeName(name)));
-  return framed(OPERATION[operation], [Buffer.of(Number(layer) | (Number(strict) << 1)), ...strings, u32(dirs.length), ...dirs.flatMap((dir) => text(encodeName(dir)))]);
+  return framed(OPERATION[operation], [Buffer.of(flags), ...strings, u32(dirs.length), ...dirs.flatMap((dir) => text(encodeName(dir))), fields]);
 }
 
 export function encodeNode(node: TreeNode): Buffer {

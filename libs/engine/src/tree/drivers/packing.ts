@@ -1,20 +1,39 @@
 import { CodedError } from '#kernel';
 import { opaquePathOf, whiteoutPathOf, type TarEntryInput } from '../../tar/index.js';
 import { FRAME, type TreeNode } from './frames.js';
-import { decodeData, decodeNode } from './frame-fields.js';
+import { decodeData, decodeNode, type TreeResult } from './frame-fields.js';
 import { treeError } from './tree-errors.js';
 import type { TreeHelper } from './tree-helper.js';
 
 const ZEROS = Buffer.alloc(65_536);
 
+export interface PackedNames {
+  /** What a directory is called, and stands before each of its paths. */
+  readonly name: string;
+  /** It is no directory that is packed: the one entry has this name and no other. */
+  readonly own: boolean;
+  /** Its failure, as the caller's callers are to know it. */
+  readonly error: (result: TreeResult, archive: boolean) => CodedError;
+}
+
+const AS_FOUND: PackedNames = { name: '', own: false, error: treeError };
+
 /** What a helper that reads finds, as entries of an archive. @throws CodedError as `Trees.pack` */
-export async function* packedEntries(helper: TreeHelper): AsyncGenerator<TarEntryInput, void, void> {
+export async function* packedEntries(helper: TreeHelper, names: PackedNames = AS_FOUND): AsyncGenerator<TarEntryInput, void, void> {
   for (let frame = await helper.next(); frame !== undefined; frame = await helper.next()) {
     if (frame.kind !== FRAME.entry) throw new CodedError('internal', 'the tree helper sent data of no file');
-    yield entryOf(decodeNode(frame.body), helper);
+    yield entryOf(named(decodeNode(frame.body), names), helper);
   }
   const result = await helper.result();
-  if (result.errno !== 0) throw treeError(result, false);
+  if (result.errno !== 0) throw names.error(result, false);
+}
+
+function named(node: TreeNode, { name, own }: PackedNames): TreeNode {
+  if (name === '') return node;
+  if (own) return { ...node, path: name };
+  const before = name.endsWith('/') ? name : `${name}/`;
+  const path = node.path === '' ? name : before + node.path;
+  return node.type === 'hardlink' ? { ...node, path, linkname: before + node.linkname } : { ...node, path };
 }
 
 function entryOf(node: TreeNode, helper: TreeHelper): TarEntryInput {

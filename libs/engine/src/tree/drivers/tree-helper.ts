@@ -1,4 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, asError, errnoOf, type Logger } from '#kernel';
 import { FRAME, encodeRequest, type TreeRequest } from './frames.js';
 import { decodeResult, type TreeResult } from './frame-fields.js';
@@ -99,6 +100,13 @@ export class TreeHelper {
     while ((await this.next()) !== undefined);
     if (this.#result === undefined) throw new CodedError('internal', 'the tree helper gave no result');
     return this.#result;
+  }
+
+  /** Waits for its end, as long as that. */
+  async ended(graceMs: number): Promise<void> {
+    const quit = new AbortController();
+    await Promise.race([this.#exited, sleep(graceMs, undefined, { signal: quit.signal }).catch(() => undefined)]);
+    quit.abort();
   }
 
   /** Ends it, finished or not, and waits for its end. Idempotent. */

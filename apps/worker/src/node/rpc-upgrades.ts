@@ -1,0 +1,117 @@
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { TUNNEL_PROTOCOL } from '#contracts';
+import { asError, CodedError, newId, type Logger } from '#kernel';
+import { rpcError } from './rpc-errors.js';
+
+/** A request for an upgraded connection. It has no body: what it asks for stands in its path and query. */
+export interface RpcUpgradeRequest {
+  readonly groups: readonly string[];
+  readonly query: URLSearchParams;
+  /** Fires when the caller goes away before it has its answer. */
+  readonly signal: AbortSignal;
+}
+
+export interface RpcUpgradeRoute {
+  /** Matched against the whole path, without the query string; its groups are handed on. */
+  readonly path: RegExp;
+  /** What it throws is an answer with a status, as of every route; when it resolves the caller is told 101. */
+  readonly open: (request: RpcUpgradeRequest) => Promise<RpcTunnel>;
+}
+
+/** Bytes both ways behind a 101. */
+export interface RpcTunnel {
+  /** Told with the 101. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Has the connection until it resolves, with all that it wrote gone out; then it is closed. To be called once, unless `abandon` is. */
+  run(socket: Duplex): Promise<void>;
+  /** The caller went away before the 101. */
+  abandon(): void;
+}
+
+/** What was written has left; the other side has this time to hand it on and to close. It takes a connection that is closed before for one that was cut. */
+const LEAVE_MS = 120_000;
+
+/** Upgraded connections of the node's private interface: `POST` with `Upgrade: sandbar-stream`. Half-open: either side may end its half first. */
+export class RpcUpgrades {
+  private readonly open = new Set<Duplex>();
+
+  constructor(
+    private readonly routes: readonly RpcUpgradeRoute[],
+    /** @throws CodedError `unauthenticated` */
+    private readonly authenticate: (message: IncomingMessage) => void,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Never throws. `head`: what came behind the request. */
+  async accept(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const gone = new AbortController();
+    this.open.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      this.open.delete(socket);
+      gone.abort(new CodedError('cancelled', 'the caller went away'));
+    });
+    if (head.length > 0) socket.unshift(head);
+    let tunnel: RpcTunnel;
+    try {
+      this.authenticate(message);
+      tunnel = await this.find(message, gone.signal);
+    } catch (error) {
+      this.refuse(socket, error);
+      return;
+    }
+    if (socket.destroyed) {
+      tunnel.abandon();
+      return;
+    }
+    socket.write(headOf('101 Switching Protocols', { connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, ...tunnel.headers }));
+    try {
+      await tunnel.run(socket);
+      leave(socket);
+    } catch (error) {
+      this.logger.error({ err: asError(error) }, 'a tunnel of node RPC failed');
+      socket.destroy();
+    }
+  }
+
+  /** Cuts them all: the server waits for none of its own. */
+  closeAll(): void {
+    for (const socket of this.open) socket.destroy();
+  }
+
+  private find(message: IncomingMessage, signal: AbortSignal): Promise<RpcTunnel> {
+    const [path = '', query = ''] = (message.url ?? '').split('?', 2);
+    if (message.headers.upgrade?.toLowerCase() !== TUNNEL_PROTOCOL || message.method !== 'POST') throw new CodedError('invalid_argument', `upgrades are POST, to ${TUNNEL_PROTOCOL}`);
+    for (const route of this.routes) {
+      const match = route.path.exec(path);
+      if (match?.[0] === path) return route.open({ groups: match.slice(1), query: new URLSearchParams(query), signal });
+    }
+    throw new CodedError('not_found', 'no such node RPC');
+  }
+
+  private refuse(socket: Duplex, error: unknown): void {
+    const { status, body } = rpcError(error, newId('request'), this.logger);
+    const text = JSON.stringify(body);
+    if (socket.writable) {
+      socket.end(headOf(`${status} ${STATUS_CODES[status] ?? 'Error'}`, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)), connection: 'close' }) + text);
+    }
+    leave(socket);
+  }
+}
+
+function headOf(status: string, headers: Readonly<Record<string, string>>): string {
+  return `HTTP/1.1 ${status}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+}
+
+/** Our half is ended; what still comes is thrown away. */
+function leave(socket: Duplex): void {
+  if (socket.destroyed) return;
+  const cut = setTimeout(() => socket.destroy(), LEAVE_MS);
+  cut.unref();
+  socket.once('close', () => {
+    clearTimeout(cut);
+  });
+  if (!socket.writableEnded) socket.end();
+  socket.resume();
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { CodedError, finishDigest, type Digest } from '#kernel';
+import { writeTar, type TarEntryInput } from '../../tar/index.js';
+import { PathPattern } from './path-pattern.js';
+import type { FoundSource, ImpliedDirectory, SourcePaths } from './source-paths.js';
+import type { SpooledArchive, SpooledEntry } from './spooled-archive.js';
+
+export interface CopyRequest {
+  readonly sources: readonly string[];
+  /** Absolute. */
+  readonly destination: string;
+  /** It ends in a slash, or a directory stands there: files go into it. */
+  readonly intoDirectory: boolean;
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  readonly mode: number | undefined;
+  readonly parents: boolean;
+  readonly exclude: readonly string[];
+}
+
+/** A file of the layer that a COPY makes. */
+interface CopiedEntry {
+  /** In the layer, relative to its root. */
+  readonly path: string;
+  readonly entry: SpooledEntry | ImpliedDirectory;
+}
+
+/**
+ * What a COPY takes from an archive and where it goes. Its `key` says all that makes the layer what it is, but for times: touching a file changes nothing.
+ */
+export class CopyPlan {
+  readonly key: Digest;
+  private readonly copied: readonly CopiedEntry[];
+
+  /** @throws CodedError `not_found` (a source), `invalid_argument` */
+  constructor(
+    private readonly archive: SpooledArchive,
+    paths: SourcePaths,
+    private readonly request: CopyRequest,
+  ) {
+    const excluded = request.exclude.map((text) => new PathPattern(text.replace(/^\/+/, '')));
+    const found = request.sources.flatMap((source) => paths.find(source, { followLast: true }));
+    const many = found.length > 1 && found.some(({ entry }) => entry.type !== 'directory');
+    if (many && !request.intoDirectory) throw new CodedError('invalid_argument', 'When using COPY with more than one source file, the destination must be a directory and end with a /');
+    this.copied = found.flatMap((source) => this.entriesOf(source, paths, excluded));
+    this.key = this.keyOf();
+  }
+
+  /** An uncompressed layer. */
+  layer(): AsyncGenerator<Buffer, void, void> {
+    return writeTar(this.tarEntries());
+  }
+
+  /** How many files, for a report. */
+  get size(): number {
+    return this.copied.length;
+  }
+
+  private entriesOf(source: FoundSource, paths: SourcePaths, excluded: readonly PathPattern[]): CopiedEntry[] {
+    const { entry } = source;
+    const base = this.placeOf(source);
+    if (entry.type !== 'directory') return excluded.some((pattern) => pattern.matchesOrParent(nameOf(source.asked))) ? [] : [{ path: base, entry }];
+    const below = [...paths.below(source.path)]
+      .filter(({ relative }) => !excluded.some((pattern) => pattern.matchesOrParent(relative)))
+      .map(({ relative, entry: each }) => ({ path: base === '' ? relative : `${base}/${relative}`, entry: each }));
+    // The destination itself is made when it is missing, and keeps its owner and mode when it is there: the layer does not name it unless it is new.
+    return base === '' || this.request.intoDirectory ? below : [{ path: base, entry }, ...below];
+  }
+
+  private placeOf({ asked, entry }: FoundSource): string {
+    const { destination, intoDirectory, parents } = this.request;
+    const root = destination.split('/').filter((name) => name !== '').join('/');
+    const below = (name: string): string => [root, name].filter((each) => each !== '').join('/');
+    if (parents) return below(asked);
+    if (entry.type === 'directory') return root;
+    return intoDirectory ? below(nameOf(asked)) : root;
+  }
+
+  private *tarEntries(): Generator<TarEntryInput, void, undefined> {
+    const { owner, mode } = this.request;
+    for (const { path, entry } of this.copied) {
+      const common = { path: entry.type === 'directory' ? `${path}/` : path, ...ownerOf(entry, owner), mode: mode ?? entry.mode };
+      if (!('offset' in entry)) yield { type: 'directory', mtimeNs: 0n, ...common };
+      else yield { ...entry, ...common, mode: entry.type === 'symlink' ? entry.mode : common.mode, ...(entry.type === 'file' ? { content: this.archive.content(entry) } : {}) };
+    }
+  }
+
+  private keyOf(): Digest {
+    const hash = createHash('sha256');
+    const { owner, mode } = this.request;
+    for (const { path, entry } of this.copied) {
+      const { uid, gid } = ownerOf(entry, owner);
+      const words = [path, entry.type, mode ?? entry.mode, uid, gid];
+      const more = 'offset' in entry ? [entry.size, entry.linkname, entry.digest ?? '', entry.devmajor ?? 0, entry.devminor ?? 0, [...(entry.xattrs ?? [])].map(([name, value]) => [name, Buffer.from(value).toString('hex')])] : [];
+      hash.update(`${JSON.stringify([...words, ...more])}\n`);
+    }
+    return finishDigest(hash);
+  }
+}
+
+function ownerOf(entry: { readonly uid: number; readonly gid: number }, owner: CopyRequest['owner']): { readonly uid: number; readonly gid: number } {
+  return owner ?? { uid: entry.uid, gid: entry.gid };
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,5 @@
+export * from './dockerfile/dockerfile.js';
+export type { Instruction } from './dockerfile/instructions.js';
+export type { Directives } from './dockerfile/directives.js';
+export type { Heredoc } from './dockerfile/heredocs.js';
+export type { Place } from './dockerfile/place.js';

@@ -1,0 +1,56 @@
+import type { KeyValue } from '../dockerfile/instructions.js';
+import type { BuildConfig } from './steps.js';
+
+export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+
+/** A variable takes the place of one of its name, else it comes last. */
+export function withEnv(config: BuildConfig, pairs: readonly KeyValue[]): BuildConfig {
+  const env = [...(config.Env ?? [])];
+  for (const { key, value } of pairs) {
+    const at = env.findIndex((entry) => entry.startsWith(`${key}=`));
+    if (at < 0) env.push(`${key}=${value}`);
+    else env[at] = `${key}=${value}`;
+  }
+  return { ...config, Env: env };
+}
+
+export function withLabels(config: BuildConfig, pairs: readonly KeyValue[]): BuildConfig {
+  return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs.map(({ key, value }) => [key, value])) } };
+}
+
+const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i;
+
+/** `80`, `53/udp`, `8000-8010`. undefined: one of them is none. */
+export function withPorts(config: BuildConfig, ports: readonly string[]): BuildConfig | undefined {
+  const exposed: Record<string, object> = { ...config.ExposedPorts };
+  for (const text of ports) {
+    const [, low, high = low, protocol = 'tcp'] = PORT.exec(text) ?? [];
+    const [from, to] = [Number(low), Number(high)];
+    if (low === undefined || from > to || to > 65_535) return undefined;
+    for (let port = from; port <= to; port += 1) exposed[`${port}/${protocol.toLowerCase()}`] = {};
+  }
+  return { ...config, ExposedPorts: exposed };
+}
+
+export function withVolumes(config: BuildConfig, paths: readonly string[]): BuildConfig {
+  return { ...config, Volumes: { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) } };
+}
+
+/** Without the triggers of the base, which were carried out; what is not there is not named. */
+export function withoutTriggers(config: BuildConfig): BuildConfig {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => name !== 'OnBuild'));
+}
+
+export function withoutCommand(config: BuildConfig): BuildConfig {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => name !== 'Cmd'));
+}
+
+/** Relative ones go on from the last; `..` at the root stays there. */
+export function resolvedPath(from: string, path: string): string {
+  const names: string[] = [];
+  for (const name of `${path.startsWith('/') ? '' : from}/${path}`.split('/')) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  return `/${names.join('/')}`;
+}
