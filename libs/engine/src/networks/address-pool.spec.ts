@@ -47,7 +47,10 @@ describe('AddressPool', () => {
           const free = held.size < lastOf(all) - all.base + 1;
           const wanted = all.base + number;
           if (step === 'take' ? !free : held.has(wanted) || !holds(all, wanted)) {
-            expect(() => (step === 'take' ? pool.take() : pool.claim(wanted))).toThrow();
+            expect(() => {
+              if (step === 'take') pool.take();
+              else pool.claim(wanted);
+            }).toThrow();
             continue;
           }
           if (step === 'claim') pool.claim(wanted);

@@ -26,6 +26,7 @@ const SETS: readonly [family: string, text: string][] = [
   ['inet', 'set inet T allowed { type ipv4_addr . ipv4_addr; flags interval; }'],
   ['inet', 'set inet T pinned { type ipv4_addr . ipv4_addr; flags timeout; size 65535; }'],
   ['inet', 'map inet T ports { type inet_proto . inet_service : ipv4_addr . inet_service; }'],
+  ['inet', 'map inet T ports_node { type inet_proto . inet_service : ipv4_addr . inet_service; }'],
   ['inet', 'map inet T ports_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }'],
 ];
 
@@ -37,7 +38,7 @@ const CHAINS: readonly Chain[] = [
     rules: ['iifname != "lo" meta nfproto ipv6 drop', 'iifname != "lo" ip daddr 127.0.0.0/8 drop', 'iifname != "lo" ip saddr 127.0.0.0/8 drop'],
   },
   { name: 'published', rules: ['dnat ip to ip daddr . meta l4proto . th dport map @ports_at', 'dnat ip to meta l4proto . th dport map @ports'] },
-  { name: 'to_ports', hook: 'type nat hook prerouting priority -100; policy accept;', rules: ['iifname @internal accept', 'meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
+  { name: 'to_ports', hook: 'type nat hook prerouting priority -100; policy accept;', rules: ['iifname @internal accept', `iifname "${UPLINK}" dnat ip to meta l4proto . th dport map @ports_node`, 'meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
   { name: 'own_to_ports', hook: 'type nat hook output priority -100; policy accept;', rules: ['meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
   {
     name: 'outward',

@@ -1,4 +1,5 @@
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { errnoOf } from '#kernel';
 import { encodeLogHead, FRAME_HEADER_BYTES, type FrameHead, type LogFrame } from './log-frames.js';
 import { openSegment, removeSegment, scanSegment, segmentBytes, segmentPath, segmentsIn } from './log-segments.js';
 
@@ -37,6 +38,8 @@ export class ContainerLog {
   #segment = 1;
   #last: FrameHead | undefined;
   #started: FrameHead | undefined;
+  /** An earlier life of the worker has written to the newest segment. */
+  #torn = false;
 
   private constructor(
     private readonly folder: string,
@@ -50,6 +53,7 @@ export class ContainerLog {
     const log = new ContainerLog(folder, shape);
     const segments = await segmentsIn(folder);
     if (segments.length > 0) log.#sizes.clear();
+    log.#torn = segments.length > 0;
     for (const segment of segments) log.#sizes.set(segment, await segmentBytes(folder, segment));
     log.#segment = segments.at(-1) ?? 1;
     // The newest may not hold a whole frame yet.
@@ -201,14 +205,10 @@ export class ContainerLog {
   }
 
   async #openSegment(): Promise<FileHandle> {
-    const path = segmentPath(this.folder, this.#segment);
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const handle = await open(path, 'a', 0o600).then(async (made) => {
-      await made.close();
-      return open(path, 'r+');
-    });
+    const handle = await createOrOpen(segmentPath(this.folder, this.#segment), this.folder);
     // What a crash has torn behind the last whole frame must not be taken for one again.
-    await handle.truncate(this.#size);
+    if (this.#torn) await handle.truncate(this.#size);
+    this.#torn = false;
     return handle;
   }
 
@@ -219,6 +219,17 @@ export class ContainerLog {
 
 function sizeOf({ payload }: LogFrame): number {
   return FRAME_HEADER_BYTES + payload.length;
+}
+
+async function createOrOpen(path: string, folder: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return open(path, flags, 0o600);
+  }
 }
 
 async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {

@@ -2,7 +2,7 @@ import { CodedError } from '#kernel';
 import { HOST_TABLE } from '../host-rules.js';
 import { formatIpv4, parseSubnet } from '../ipv4.js';
 import { macOf } from '../net-helper.js';
-import { addElements, allowedElement, memberElement, pinnedElement, policedElement, portElement, removeElements, type RuleElement } from '../rule-elements.js';
+import { addElements, allowedElement, memberElement, nodePortElement, pinnedElement, policedElement, portElement, removeElements, type RuleElement } from '../rule-elements.js';
 import { gatewayPlace, portTargets, type Attached, type Place } from './tenant-attachments.js';
 import { gatewayText } from './tenant-networks.js';
 
@@ -21,8 +21,13 @@ export function placeElements({ egress, pins }: Pick<Attached, 'egress' | 'pins'
   return [member, policedElement(address), ...pinned, ...cidrs.flatMap((text) => parseSubnet(text) ?? []).map((subnet) => allowedElement(address, subnet))];
 }
 
+export function portElements(attached: Attached): RuleElement[] {
+  const targets = portTargets(attached);
+  return [...targets.map(portElement), ...(attached.publishOnNode ? targets.map(nodePortElement) : [])];
+}
+
 export function attachedElements(attached: Attached, now = Date.now()): RuleElement[] {
-  return [...attached.places.flatMap((place) => placeElements(attached, place, now)), ...portTargets(attached).map(portElement)];
+  return [...attached.places.flatMap((place) => placeElements(attached, place, now)), ...portElements(attached)];
 }
 
 /**
@@ -48,7 +53,7 @@ export function routeLines(attached: Attached): string[] {
 }
 
 export function portLines(attached: Attached): string[] {
-  return addElements('host', HOST_TABLE, portTargets(attached).map(portElement));
+  return addElements('host', HOST_TABLE, portElements(attached));
 }
 
 /** @throws CodedError `invalid_argument` */

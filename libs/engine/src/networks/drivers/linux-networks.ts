@@ -5,6 +5,7 @@ import { bootId, KeyedQueue, type Spawner } from '../../linux/index.js';
 import { holds, parseSubnet } from '../ipv4.js';
 import { NameResolver } from '../names/name-resolver.js';
 import { Upstream } from '../names/upstream.js';
+import { NodePublisher, type NodePublisherOptions } from '../publish/node-publisher.js';
 import { NetHelper } from '../net-helper.js';
 import { NetworkRecords } from '../network-records.js';
 import type { Attachment, AttachRequest, CreateNetwork, Endpoint, EndpointRequest, Network, Networks } from '../networks.js';
@@ -25,6 +26,8 @@ export interface LinuxNetworksOptions {
   readonly spawner: Spawner;
   /** Private ranges (`10.1.0.0/16`) that the operator opens to all tenants. */
   readonly allowPrivateCidrs: readonly string[];
+  /** Where ports of containers that are published on the node are opened. */
+  readonly publish: NodePublisherOptions;
   /** Resolvers to ask for other names than containers': `address` or `address:port`. None: those of the node's /etc/resolv.conf. */
   readonly dnsServers?: readonly string[];
   readonly logger: Logger;
@@ -39,6 +42,7 @@ export class LinuxNetworks implements Networks {
   readonly #gate: NodeGate;
   readonly #records: NetworkRecords;
   readonly #resolver: NameResolver;
+  readonly #publisher: NodePublisher;
   readonly #sides = new Map<TenantId, TenantSide>();
   readonly #turns = new KeyedQueue();
   #files: AttachmentFiles | undefined;
@@ -49,6 +53,7 @@ export class LinuxNetworks implements Networks {
     this.#helper = new NetHelper(spawner, program);
     this.#holders = new Holders(root, instance, this.#helper);
     const allowed = allowedSubnets(options.allowPrivateCidrs);
+    this.#publisher = new NodePublisher(options.publish);
     this.#gate = new NodeGate({ instance, helper: this.#helper, allowed, logger });
     this.#resolver = new NameResolver({ upstream: new Upstream({ servers: options.dnsServers }), isAllowed: (address) => allowed.some((subnet) => holds(subnet, address)), logger });
     this.#records = new NetworkRecords(root, logger);
@@ -178,11 +183,10 @@ export class LinuxNetworks implements Networks {
     await this.#gate.close();
   }
 
-  release(): Promise<void> {
-    for (const side of this.#sides.values()) side.release();
+  async release(): Promise<void> {
+    for (const side of this.#sides.values()) await side.release();
     this.#sides.clear();
     this.#files = undefined;
-    return Promise.resolve();
   }
 
   async #side(tenantId: TenantId): Promise<TenantSide> {
@@ -200,6 +204,7 @@ export class LinuxNetworks implements Networks {
       helper: this.#helper,
       logger: this.#options.logger,
       resolver: this.#resolver,
+      publisher: this.#publisher,
       // One at a time: each writes the same table.
       openGate: () => this.#turns.run('', () => this.#gate.open()),
     });

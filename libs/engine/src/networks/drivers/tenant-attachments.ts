@@ -5,7 +5,7 @@ import type { AttachmentState } from '../attachment-state.js';
 import { formatIpv4, holds, parseIpv4, subnetsOf, type Ipv4 } from '../ipv4.js';
 import { macOf } from '../net-helper.js';
 import type { Attachment, AttachRequest, EgressPolicy, Endpoint, EndpointRequest, PortRequest } from '../networks.js';
-import { PortTable } from '../port-table.js';
+import { PortTable, type PortRange } from '../port-table.js';
 import type { PortTarget } from '../rule-elements.js';
 import { gatewayText, type BridgeNetwork, type Member, type TenantNetworks } from './tenant-networks.js';
 
@@ -27,6 +27,13 @@ export interface Place {
 }
 
 export type BoundPort = Omit<PortTarget, 'address'>;
+
+export interface HostFacts {
+  /** Whether an address is one of the tenant's host. */
+  readonly isLocal: (address: Ipv4) => boolean;
+  /** What free ports are chosen from. */
+  readonly dynamicPorts?: PortRange | undefined;
+}
 
 /** A container that is attached. */
 export interface Attached {
@@ -61,15 +68,15 @@ export class TenantAttachments {
     return this.#byAddress.get(address);
   }
 
-  /** All or nothing. @param isLocal whether an address is the tenant's host's */
-  reserve(request: AttachRequest, process: ProcessIdentity, isLocal: (address: Ipv4) => boolean): Attached {
+  /** All or nothing. */
+  reserve(request: AttachRequest, process: ProcessIdentity, { isLocal, dynamicPorts }: HostFacts): Attached {
     const { containerId, containerName, endpoints, ports, publishOnNode, egress } = request;
     if (endpoints.length === 0 || endpoints.length > MOST_ENDPOINTS) throw new CodedError('invalid_argument', `a container has 1 to ${MOST_ENDPOINTS} networks`, { endpoints: endpoints.length });
     const bound: BoundPort[] = [];
     const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress, pins: new Map() };
     try {
       for (const endpoint of endpoints) this.place(attached, endpoint);
-      for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, isLocal));
+      for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, { isLocal, dynamicPorts }));
     } catch (error) {
       const failure = failedProgramming(error, attached);
       this.release(attached);
@@ -148,14 +155,14 @@ export class TenantAttachments {
     this.#byAddress.set(place.address, attached);
   }
 
-  #bind({ containerPort, protocol, hostIp, hostPort }: PortRequest, isLocal: (address: Ipv4) => boolean): BoundPort {
+  #bind({ containerPort, protocol, hostIp, hostPort }: PortRequest, { isLocal, dynamicPorts }: HostFacts): BoundPort {
     for (const [port, lowest] of [[containerPort, 1], [hostPort, 0]] as const) if (!Number.isInteger(port) || port < lowest || port > 65_535) throw new CodedError('invalid_argument', `invalid port: ${port}`, { port });
     const any = hostIp === '' || hostIp === '0.0.0.0';
     const address = any ? undefined : parseIpv4(hostIp);
     if (!any && (address === undefined || !(isLocal(address) || (LOOPBACK !== undefined && holds(LOOPBACK, address))))) {
       throw new CodedError('conflict', `failed to bind host port for ${hostIp.slice(0, 64)}:${hostPort}: cannot assign requested address`, { hostIp: hostIp.slice(0, 64) });
     }
-    return { containerPort, protocol, hostIp: address, hostPort: this.#ports.take(protocol, address, hostPort) };
+    return { containerPort, protocol, hostIp: address, hostPort: this.#ports.take(protocol, address, hostPort, dynamicPorts) };
   }
 }
 
@@ -226,7 +233,7 @@ function freeInterface(places: readonly Place[]): string {
   return `eth${index}`;
 }
 
-function failedProgramming(error: unknown, { containerName, places }: Attached): unknown {
+export function failedProgramming(error: unknown, { containerName, places }: Attached): unknown {
   if (!(error instanceof CodedError) || error.code !== 'conflict' || error.details.port === undefined) return error;
   const [place] = places;
   return new CodedError('conflict', `driver failed programming external connectivity on endpoint ${containerName} (${place?.endpointId ?? ''}): ${error.message}`, error.details);
