@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '#kernel';
-import { makeNetWorld, run, type Guest, type NetWorld } from './testing/world.js';
+import { makeNetWorld, type Guest, type NetWorld } from './testing/world.js';
 
 describe('Networks that outlive a worker', () => {
   const tenant = newId('tenant');
@@ -113,8 +113,9 @@ describe('Networks that outlive a worker', () => {
     await world.networks.drop(other);
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
     expect((await world.networks.list(other)).map(({ name }) => name)).toEqual(['bridge', 'host', 'none']);
+    expect((await world.leaks()).map(({ kind }) => kind)).toEqual(['holder', 'uplink', 'rules']);
     await world.networks.close();
-    expect((await run('sh', ['-c', 'nft list tables; ip -o link'])).output).not.toMatch(new RegExp(`sandbar-${world.instance}`));
+    expect(await world.leaks()).toEqual([]);
     await world.networks.recover();
   });
 });
