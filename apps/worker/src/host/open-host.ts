@@ -63,6 +63,8 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     volumes,
     networks,
     containers,
+    processes: containers.processes,
+    deadlines: new ExecDeadlines(containers.processes, logger),
     files: containers.files,
     disks,
     events,
