@@ -28,7 +28,9 @@ export class TerminalSession {
 
   /** What comes on the screen behind what was seen already. @throws Error with the screen when it does not come */
   async see(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
-    for (const end = performance.now() + timeoutMs; performance.now() < end; await sleep(20)) {
+    const end = performance.now() + timeoutMs;
+    while (performance.now() < end) {
+      await sleep(20);
       const found = pattern.exec(this.heard.slice(this.seen));
       if (found === null) continue;
       this.seen += found.index + found[0].length;
