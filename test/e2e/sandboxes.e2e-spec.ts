@@ -59,6 +59,57 @@ describe('sandboxes that stay', () => {
     await anna.networks.remove('back');
   });
 
+  it('run programs: to their end, in the background, and attached to', async () => {
+    const result = await anna.execs.run('box', { command: ['sh', '-c', 'echo out; echo err >&2; cat; exit 3'], stdin: 'in' });
+    expect(result).toMatchObject({ stdout: 'out\nin', stderr: 'err\n', exitCode: 3, state: 'ended' });
+    await expect(anna.execs.run('box', { command: ['/no/such'] })).rejects.toMatchObject({ code: 'invalid_argument', details: { exitCode: 127 } });
+    const { exec, session } = await anna.execs.open('box', { command: ['sh'], tty: true, columns: 91, rows: 17, stdinOpen: true });
+    let screen = '';
+    await session.write(Buffer.from('stty size; exit 5\n'));
+    for await (const { bytes } of session) screen += bytes.toString();
+    expect(screen).toContain('17 91');
+    expect(session.exit).toEqual({ type: 'exit', exitCode: 5, signal: null });
+    const again = anna.execs.attach('box', exec.id, { stdin: false });
+    let seen = '';
+    for await (const { bytes } of again) seen += bytes.toString();
+    expect(seen).toBe(screen);
+    await expect(bert.execs.list('box')).rejects.toMatchObject({ code: 'not_found' });
+    const background = await anna.execs.start('box', { id: 'waiting', command: ['sleep', '1000'] });
+    expect((await anna.execs.list('box')).map(({ id }) => id)).toContain(background.id);
+    await anna.execs.signal('box', 'waiting', 'SIGKILL');
+    expect((await anna.execs.run('box', { id: 'waiting', command: ['sleep', '1000'] })).signal).toBe('SIGKILL');
+  });
+
+  it('show what their main program wrote, and what they take', async () => {
+    let log = '';
+    for await (const frame of anna.sandboxes.logs('box')) if (frame.type === 'output') log += frame.data;
+    expect(log).toBe('begun\n');
+    expect(await anna.sandboxes.stats('box')).toMatchObject({ running: true, memory: { usedBytes: expect.any(Number) as number } });
+    const changed = await anna.sandboxes.update('box', { limits: { pids: 33 } });
+    expect(changed.limits.pids).toBe(33);
+    expect((await anna.sandboxes.stats('box')).pids.limit).toBeGreaterThanOrEqual(33);
+  });
+
+  it('have files, which are read, written, listed and packed', async () => {
+    const { files } = anna;
+    await files.write('box', '/work/deep/a.txt', 'hello', { mode: 0o640 });
+    expect(await files.readText('box', '/work/deep/a.txt')).toBe('hello');
+    expect(await files.stat('box', '/work/deep/a.txt')).toMatchObject({ kind: 'file', sizeBytes: 5, mode: 0o640 });
+    expect((await anna.execs.run('box', { command: ['cat', '/work/deep/a.txt'] })).stdout).toBe('hello');
+    await files.mkdir('box', '/copy');
+    await files.upload('box', '/copy', await files.download('box', '/work', { contents: true }));
+    await files.move('box', '/copy/deep/a.txt', '/copy/b.txt');
+    expect((await files.list('box', '/copy')).map(({ name, kind }) => `${name} ${kind}`)).toEqual(['b.txt file', 'deep directory']);
+    await files.remove('box', '/copy', { recursive: true });
+    await expect(files.stat('box', '/copy')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(bert.files.readText('box', '/work/deep/a.txt')).rejects.toMatchObject({ code: 'not_found' });
+    const events = files.watch('box', '/work', { recursive: true });
+    expect((await events.next()).value).toMatchObject({ kind: 'ready' });
+    await anna.execs.run('box', { command: ['touch', '/work/new'] });
+    expect((await events.next()).value).toMatchObject({ kind: 'created', path: '/work/new' });
+    await events.return(undefined);
+  });
+
   it('tell what happens to them', async () => {
     const heard: HostEventFrame[] = [];
     let begun = false;

@@ -61,7 +61,7 @@ function anEngine() {
   const asked: unknown[] = [];
   const engine = {
     disks: { ensure: (id: string, bytes: number) => Promise.resolve(asked.push(['disk', id, bytes])), remove: () => Promise.resolve(asked.push('disks.remove')) },
-    cgroups: { ensure: () => Promise.resolve(asked.push('cgroup')) },
+    cgroups: { ensure: () => Promise.resolve(asked.push('cgroup')), forget: () => Promise.resolve(asked.push('cgroups.forget')) },
     images: { list: () => Promise.resolve([image]), resolve: (_: string, ref: string) => (ref === 'busybox' ? Promise.resolve(image) : Promise.reject(new CodedError('not_found', `No such image: ${ref}`))), drop: () => Promise.resolve(asked.push('images.drop')) },
     volumes: { list: () => Promise.resolve([volume]), get: () => Promise.resolve(volume), holders: () => ['c'], drop: () => Promise.resolve(asked.push('volumes.drop')) },
     networks: { drop: () => Promise.resolve(asked.push('networks.drop')) },
@@ -409,7 +409,7 @@ describe("a tenant's host over node RPC", () => {
 
   it('drops everything of a tenant', async () => {
     await host().drop();
-    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'events.forget', 'quotas.forget']);
+    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
   });
 });
 

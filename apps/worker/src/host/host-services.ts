@@ -19,7 +19,7 @@ export interface HostServices {
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */
-  readonly cgroups: Pick<TenantCgroups, 'ensure'>;
+  readonly cgroups: Pick<TenantCgroups, 'ensure' | 'forget'>;
   readonly quotas: Pick<ImageQuotas, 'remember' | 'forget'>;
   /** What is behind an URL, under the registry policy (private addresses are refused). Absent: this node fetches none. */
   readonly fetchUrl?: (url: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
@@ -32,12 +32,13 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, networks, volumes, disks, images, events, quotas } = services;
+  const { containers, networks, volumes, disks, images, events, quotas, cgroups } = services;
   await containers.drop(tenantId);
   await networks.drop(tenantId);
   await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);
+  await cgroups.forget(tenantId);
   events.forget(tenantId);
   quotas.forget(tenantId);
 }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
 import { LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
-import { systemClock, type Logger } from '#kernel';
+import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
@@ -54,19 +54,21 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     dnsServers: config.dnsServers,
     logger,
   });
-  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, defaults: DEFAULTS, clock: systemClock, logger });
+  const cgroups = new TenantCgroups(engine.cgroups, join(root, 'tenant-limits'));
+  const prepareTenant = (tenantId: TenantId): Promise<void> => cgroups.ensureAgain(tenantId);
+  const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, prepareTenant, defaults: DEFAULTS, clock: systemClock, logger });
   const fetcher = new UrlFetcher(config.registries);
   const services: HostServices = {
     images,
     volumes,
     networks,
     containers,
-    files: containers.files,
     processes: containers.processes,
     deadlines: new ExecDeadlines(containers.processes, logger),
+    files: containers.files,
     disks,
     events,
-    cgroups: new TenantCgroups(engine.cgroups),
+    cgroups,
     quotas,
     archives: new TarImageArchives({ content, images, quotaBytesOf: (namespace) => quotas.of(namespace) }),
     transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) }),

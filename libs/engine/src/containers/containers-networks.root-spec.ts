@@ -118,6 +118,18 @@ describe('containers in networks', () => {
     await expect(host.containers.start(tenant, web)).rejects.toMatchObject({ message: 'Cannot link to a non running container: /db AS /web/my-db' });
   });
 
+  it('come back with their node, each after those that it needs', async () => {
+    const restart = { kind: 'always', maxRetries: 0 } as const;
+    const first = await run(net('bridge'), FOREVER, { name: 'zero', restart });
+    const second = await run(net('bridge', { links: ['zero'] }), FOREVER, { name: 'one', restart });
+    const third = await run(net('container:one'), FOREVER, { name: 'two', restart });
+    await host.containers.close();
+    await host.restart();
+    const states = async () => Promise.all([first, second, third].map(async (id) => (await host.containers.get(tenant, id)).state.status));
+    for (let waited = 0; (await states()).some((status) => status !== 'running') && waited < 5000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await states()).toEqual(['running', 'running', 'running']);
+  });
+
   it('share the network of another, while that runs, or the host\'s', async () => {
     const first = await run(net('bridge'), FOREVER, { name: 'first' });
     const inside = 'readlink /proc/self/ns/net; echo $(ls -A /sys); cat /proc/net/dev | wc -l';

@@ -150,9 +150,10 @@ export class ContainerNetwork {
   }
 
   private async openShared(record: ContainerRecord, text: string): Promise<OpenNetwork> {
-    const { record: other, running, sandbox } = this.peers.find(record.tenantId, text);
+    const { record: other, sandbox } = this.peers.find(record.tenantId, text);
     if (other.id === record.id) throw new CodedError('invalid_argument', 'cannot join own network namespace');
-    if (!running || sandbox === undefined) throw new CodedError('conflict', `cannot join network of a non running container: ${other.id}`);
+    if (other.status === 'restarting') throw new CodedError('conflict', `Container ${other.id} is restarting, wait until the container is running`);
+    if (!isRunning(other) || sandbox === undefined) throw new CodedError('conflict', `cannot join network of a non running container: ${other.id}`);
     const pin: NetworkPin = await sandbox.pinNetwork();
     const owner = this.ownerOf(other);
     return { sandbox: { join: pin.path }, mounts: this.mounts(record, await this.storage.networkFolder(owner)), hostname: hostnameOf(owner), domainHostname: domainHostnameOf(owner), env: [], close: () => pin.release() };

@@ -4,17 +4,21 @@ import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
 import { sandboxLimits } from './container-limits.js';
+import type { ContainerLog } from './container-log.js';
 import type { ContainerNetwork, OpenNetwork } from './container-network.js';
 import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import type { GuestUser } from './guest-accounts.js';
 import { lookUpUser } from './guest-lookup.js';
+import { isAttached } from './network-mode.js';
 import { processEnv, startFailure } from './process-plan.js';
 import type { ProcessTable } from './process-table.js';
 
 /** Of a sandbox: the container that it belongs to. Runs' sandboxes have none. */
 export const CONTAINER_ANNOTATION = 'sandbar.container';
+/** The exit code of a start that failed for another reason than its program. */
+const UNKNOWN_FAILURE = 128;
 const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
 /** Brings a container's main process to life in a sandbox of its own. */
@@ -29,14 +33,14 @@ export class ContainerStarter {
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution, ambient: NonNullable<ContainerRecord['ambient']>) => Promise<void>): Promise<ContainerExecution> {
     const { clock, logger } = this.services;
     const network = await this.network.open(record);
     const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
     const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
-      await onSandbox(execution);
+      await onSandbox(execution, { hostname: network.hostname, env: network.env });
       await this.network.attach(record, sandbox.pid);
       await this.begin(record, execution, { network, size: processes.firstSize });
     } catch (error) {
@@ -49,8 +53,30 @@ export class ContainerStarter {
     return execution;
   }
 
+  /** What another life of the worker has started. Nothing is asked of it yet: it may be paused. */
+  adopt(record: ContainerRecord, sandbox: Sandbox, processes: ProcessTable): ContainerExecution {
+    const { clock, logger } = this.services;
+    const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts, clock, logger });
+    processes.adopt(execution);
+    processes.begin(execution, record, { fresh: false });
+    return execution;
+  }
+
+  /** Goes on with what was adopted. Never fails: an execution without a connection finds out how it ended. */
+  async takeUp(record: ContainerRecord, execution: ContainerExecution, log: ContainerLog): Promise<void> {
+    // A crash in the middle of a commit leaves it frozen.
+    await execution.sandbox.thaw().catch(() => undefined);
+    try {
+      await execution.connect();
+      if (log.last?.start !== record.starts) await this.resume(record, execution);
+    } catch (error) {
+      this.services.logger.warn({ err: asError(error), container: record.id }, 'containers: a container cannot be taken up again');
+    }
+    execution.follow();
+  }
+
   /** For what an earlier life of the worker has recorded and not begun. */
-  async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
+  private async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
     const network = await this.network.open(record);
     await this.begin(record, execution, { network, size: undefined }).finally(() => network.close());
   }
@@ -84,6 +110,8 @@ export class ContainerStarter {
         noNewPrivileges: request.noNewPrivileges ?? false,
         capabilities: containerCapabilities(request.capabilities),
         readOnlyRootfs: request.readOnlyRootfs,
+        ...(request.limits.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.limits.oomScoreAdj }),
+        sysctls: ownSysctls(record),
         shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
       },
       hostname: network.domainHostname,
@@ -104,6 +132,17 @@ export class ContainerStarter {
       this.services.logger.debug({ err: error }, 'containers: the working directory was not made');
     }
   }
+}
+
+/** What the record says of a start that failed: as before, but for the error. What was to start by itself stays down. */
+export function failedStart(before: ContainerRecord, error: unknown): Partial<ContainerRecord> {
+  const exitCode = isCodedError(error) && typeof error.details.exitCode === 'number' ? error.details.exitCode : UNKNOWN_FAILURE;
+  return { status: before.status === 'restarting' ? 'exited' : before.status, sandboxId: null, startedAt: before.startedAt, exitCode, error: asError(error).message };
+}
+
+/** Those of networks are given by what attaches it to them, when anything does. */
+function ownSysctls({ request: { sysctls = {} }, network }: ContainerRecord): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(sysctls).filter(([name]) => !name.startsWith('net.') || !isAttached(network)));
 }
 
 interface Surroundings {

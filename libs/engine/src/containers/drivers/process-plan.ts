@@ -3,6 +3,7 @@ import type { ImageConfig } from '../../images/index.js';
 import type { Container, CreateContainer } from '../containers.js';
 import { exposedPort, isExposedPort } from './network-words.js';
 import type { GuestUser } from './guest-accounts.js';
+import { mergeHealth } from './health-check.js';
 
 export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Descriptors of other processes lie there (CVE-2024-21626). */
@@ -21,6 +22,7 @@ export interface ProcessPlan {
 export function planProcess(request: CreateContainer, image: ContainerImageConfig, anonymousVolumes: readonly string[]): ProcessPlan {
   const asked = request.process;
   const { entrypoint, cmd } = commandOf(asked, image);
+  const health = mergeHealth(request.health, image);
   const [path, ...args] = [...(entrypoint ?? []), ...(cmd ?? [])];
   if (path === undefined) throw new CodedError('invalid_argument', 'no command specified');
   return {
@@ -36,6 +38,7 @@ export function planProcess(request: CreateContainer, image: ContainerImageConfi
       labels: { ...image.Labels, ...request.labels },
       volumes: [...new Set([...Object.keys(image.Volumes ?? {}), ...anonymousVolumes])].sort(),
       exposedPorts: exposedPortsOf(request, image),
+      ...(health === undefined ? {} : { health }),
     },
   };
 }

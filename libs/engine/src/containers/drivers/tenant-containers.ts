@@ -25,6 +25,7 @@ import { lookUpNames } from './guest-lookup.js';
 import { HostIndex } from './host-index.js';
 import { networkWarnings } from './network-conflicts.js';
 import { keepsOutput } from './log-shape.js';
+import { reviveInOrder } from './revival.js';
 import { readLog } from './log-reader.js';
 import { TenantContainerFiles } from './tenant-container-files.js';
 import { ProcessTable } from './process-table.js';
@@ -99,8 +100,8 @@ export class TenantContainers implements Containers {
       await life.adopt(sandbox);
       if (!life.running && life.record.request.autoRemove && life.record.starts > 0) await this.removeQuietly(life);
     });
-    for (const [life] of lives) life.revive();
     this.recovered.resolve(undefined);
+    reviveInOrder(lives.map(([life]) => life));
     logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: records.length - whole.length }, 'containers: recovered');
   }
 
@@ -267,6 +268,7 @@ export class TenantContainers implements Containers {
   }
 
   async close(): Promise<void> {
+    await this.files.close();
     await Promise.all(
       [...this.index.all()].map(async (life) => {
         await life.close(CLOSE_GRACE_SECONDS).catch((error: unknown) => {
