@@ -31,6 +31,14 @@ export class SandbarInstance {
     return { DOCKER_CUSTOM_HEADERS: `"Authorization=Bearer ${this.#credentials.apiKey}"` };
   }
 
+  get headers(): Readonly<Record<string, string>> {
+    return { authorization: `Bearer ${this.#credentials.apiKey}` };
+  }
+
+  socketUrl(path: string): string {
+    return `${this.#credentials.url.replace('http', 'ws')}${path}`;
+  }
+
   /** Of an instance on this machine. */
   pidOf(service: 'gateway' | 'worker'): number {
     const { SANDBAR_DATA_DIR: dataDir = '/var/lib/sandbar' } = process.env;

@@ -12,7 +12,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const PROGRAMS = { 'sandbar-init': 'init', 'sandbar-spawner': 'spawner', 'sandbar-tree': 'tree', 'sandbar-net': 'net' };
+const PROGRAMS = { 'sandbar-init': 'init', 'sandbar-spawner': 'spawner', 'sandbar-tree': 'tree', 'sandbar-net': 'net', 'sandbar-dial': 'dial' };
 const FLAGS = [
   '-O2', '-static', '-std=gnu11', '-D_GNU_SOURCE=', '-D_FORTIFY_SOURCE=2', '-fstack-protector-strong',
   '-Wall', '-Wextra', '-Werror', '-Wshadow', '-Wconversion', '-Wsign-conversion', '-Wl,-z,relro,-z,now,-z,noexecstack',

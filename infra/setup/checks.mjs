@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { arch, platform, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lockHolder } from './lock.mjs';
+import { checkNetworks } from './network-check.mjs';
 import { findProgram } from './packages.mjs';
 import { dataPaths } from './settings.mjs';
 
@@ -34,6 +35,7 @@ const CHECKS = [
   ['data folder', (settings) => checkDataDir(settings)],
   ['disk', (settings) => checkDisk(settings)],
   ['tenants’ disks', () => checkTenantDisks()],
+  ['networks', () => checkNetworks()],
   ['port', (settings) => checkPort(settings)],
 ];
 

@@ -18,6 +18,9 @@ interface LogFiles {
   LogWatcher: new (name: string, file: string, tell: (name: string, warnings: { count: number; newest: string }) => void) => { poll(): void; close(): void };
 }
 
+interface NetworkCheck {
+  droppingChains(json: string): string[];
+}
 interface Checks {
   mapsIds(fileSystem: string | undefined, kernel: string): boolean | undefined;
 }
@@ -40,6 +43,16 @@ async function retake<T extends { holder?: object }>(take: () => Promise<T>): Pr
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+describe('the check of networks', () => {
+  it('names others’ rules that would drop what sandboxes send, and not our own', async () => {
+    const chain = (more: object): object => ({ chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook: 'forward', policy: 'drop', ...more } });
+    const chains = [chain({}), chain({ policy: 'accept' }), chain({ hook: 'input' }), chain({ family: 'bridge' }), chain({ family: 'inet', table: 'sandbar-x' }), chain({ family: 'inet', table: 'firewalld', name: 'filter_FORWARD' })];
+    const { droppingChains } = await load<NetworkCheck>('network-check.mjs');
+    expect(droppingChains(JSON.stringify({ nftables: [{ metainfo: {} }, ...chains] }))).toEqual(['ip filter FORWARD', 'inet firewalld filter_FORWARD']);
+    expect(droppingChains('')).toEqual([]);
+  });
+});
 
 describe('the check of the data folder’s file system', () => {
   it.each([

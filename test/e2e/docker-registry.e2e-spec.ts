@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import type { OperationProgress, OperationView } from '#contracts';
 import { REGISTRY_PASSWORD, REGISTRY_USER, RegistryServer, startPlatform, type DockerCli, type Platform } from '#testing';
+import { ApiClient } from './api-client.js';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
 const MiB = 1024 * 1024;
@@ -90,8 +92,38 @@ describe('docker: a registry with authentication', () => {
     // The names of the second tenant, and nothing else.
     expect(bytes() - before).toBeLessThan(MiB);
     for (const docker of [anna, bert]) expect(await docker.ok('images', '--format', '{{.Size}}', `${name}:big`)).toMatch(/^2\d(\.\d+)?MB$/);
+    // Each is told of what it has, whoever else has it.
+    const container = await bert.ok('create', `${name}:big`);
+    const usage = (docker: DockerCli): Promise<string> => docker.ok('system', 'df', '--format', '{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}').then((text) => text.split('\n')[0] ?? '');
+    expect(await usage(anna)).toMatch(/^Images\|2\|0\|2\d(\.\d+)?MB$/);
+    expect(await usage(bert)).toMatch(/^Images\|2\|1\|2\d(\.\d+)?MB$/);
+    await bert.ok('rm', container);
     await bert.ok('rmi', `${name}:big`);
+    expect(await usage(bert)).toMatch(/^Images\|1\|0\|\d(\.\d+)?MB$/);
+    expect(await usage(anna)).toMatch(/^Images\|2\|0\|2\d(\.\d+)?MB$/);
     expect(await anna.ok('images', '-q', `${name}:big`)).not.toBe('');
+  });
+
+  it('is pushed to and pulled from over REST as well', async () => {
+    const api = new ApiClient(platform.url, platform.apiKey);
+    const container = await anna.ok('create', 'busybox', 'touch', '/over-rest');
+    await anna.ok('start', container);
+    await anna.ok('wait', container);
+    const made = await api.call<{ id: string }>('POST', '/v1/images/commit', { container, name: `${name}:rest`, changes: ['CMD ["ls", "/over-rest"]'] });
+    expect(made.status).toBe(201);
+    await anna.ok('rm', container);
+    const auth = { username: REGISTRY_USER, password: REGISTRY_PASSWORD };
+    const end = async (path: string, body: object): Promise<OperationProgress | undefined> => {
+      const { status, body: operation } = await api.call<OperationView>('POST', path, body);
+      expect(status).toBe(202);
+      const progress = await fetch(`${platform.url}/v1/operations/${operation.id}/progress`, { headers: api.authorization });
+      return (await progress.text()).trimEnd().split('\n').map((line) => JSON.parse(line) as OperationProgress).at(-1);
+    };
+    expect(await end('/v1/images/push', { reference: `${name}:rest` })).toMatchObject({ end: true, error: { code: expect.stringMatching(/unauthenticated|permission_denied/) as string } });
+    expect(await end('/v1/images/push', { reference: `${name}:rest`, auth })).toMatchObject({ end: true });
+    await api.call('DELETE', `/v1/images/${encodeURIComponent(`${name}:rest`)}`);
+    expect(await end('/v1/images/pull', { reference: `${name}:rest`, auth })).toMatchObject({ end: true });
+    expect(await anna.ok('images', '-q', '--no-trunc', `${name}:rest`)).toBe(made.body.id);
   });
 
   it('does not speak to private addresses that the operator has not named', async () => {

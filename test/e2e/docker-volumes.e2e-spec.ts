@@ -72,6 +72,29 @@ describe('docker: volumes', () => {
     expect((await anna.ok('volume', 'ls', '-q')).split('\n').sort()).toEqual(['bare', 'data', 'etc']);
   });
 
+  it('gives each container of an image with a volume one of its own, filled with what the image has there', async () => {
+    const maker = await anna.ok('create', 'busybox', 'sh', '-c', 'mkdir /store && echo from the image > /store/f');
+    await anna.ok('start', maker);
+    await anna.ok('wait', maker);
+    await anna.ok('commit', '-c', 'VOLUME /store', '-c', 'CMD ["sh", "-c", "cat /store/f; echo written >> /store/f"]', maker, 'with-volume');
+    await anna.ok('rm', maker);
+    const [first, second] = [await anna.ok('create', 'with-volume'), await anna.ok('create', 'with-volume')];
+    for (const id of [first, first, second]) {
+      await anna.ok('start', id);
+      expect(await anna.ok('wait', id)).toBe('0');
+    }
+    expect(await anna.ok('logs', first)).toBe('from the image\nfrom the image\nwritten');
+    expect(await anna.ok('logs', second)).toBe('from the image');
+    const mounts = await Promise.all([first, second].map((id) => anna.json<[{ Mounts: { Type: string; Name: string; Destination: string }[] }]>('inspect', id)));
+    expect(new Set(mounts.map(([{ Mounts }]) => Mounts[0]?.Name)).size).toBe(2);
+    for (const [{ Mounts }] of mounts) expect(Mounts).toMatchObject([{ Type: 'volume', Destination: '/store' }]);
+    // What another container mounts there comes in its place.
+    expect(await ran(anna, '-v', 'data:/store', 'with-volume', 'sh', '-c', 'cat /store/file')).toEqual({ exitCode: '0', output: 'kept' });
+    await anna.ok('rm', '-v', first, second);
+    expect(await anna.ok('volume', 'ls', '-q', '--filter', 'dangling=false')).toBe('');
+    await anna.ok('rmi', 'with-volume');
+  });
+
   it("binds folders of the tenant's own host tree", async () => {
     expect((await ran(anna, '-v', '/srv/shared:/shared', 'busybox', 'sh', '-c', 'echo one > /shared/f')).exitCode).toBe('0');
     expect(await ran(anna, '-v', '/srv:/all:ro', 'busybox', 'cat', '/all/shared/f')).toEqual({ exitCode: '0', output: 'one' });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -109,4 +110,28 @@ describe('a tree that holds every kind of entry', () => {
     expect(before.size).toBeGreaterThan(25);
     expect(await contentOf(join(folder, 'exported.tar'))).toEqual(before);
   }, 120_000);
+
+  it('goes through the layer of a commit as it was, where a container has only moved it', async () => {
+    // A rename copies the whole entry up, and changes nothing of it but its place; what has several names would lose them.
+    const moved = ['dir/soft', 'absolute', 'dangling', 'null', 'disk', 'pipe', 'setgid', 'sparse', 'new\nline', 'ünïcode ☃', 'dir/empty'];
+    const move = moved.map((name) => `/bin/mv '/${name}' '/${name}.x' && /bin/mv '/${name}.x' '/${name}'`).join(' && ');
+    const made = await anna.ok('create', 'tree:1', '/bin/sh', '-c', `/bin/busybox ln -s busybox /bin/mv && ${move}`);
+    await anna.ok('start', made);
+    expect(await anna.ok('wait', made)).toBe('0');
+    await anna.ok('commit', made, 'tree:3');
+    await anna.ok('save', '-o', join(folder, 'moved.tar'), 'tree:3');
+    const layer = await lastLayerOf(join(folder, 'moved.tar'));
+    const before = await contentOf(join(folder, 'tree.tar'));
+    const inLayer = await contentOf(layer);
+    for (const name of moved) expect([name, inLayer.get(name)]).toEqual([name, before.get(name)]);
+  }, 120_000);
+
+  /** The uppermost layer of an archive with one image. */
+  async function lastLayerOf(archive: string): Promise<string> {
+    const inside = join(folder, 'inside');
+    execFileSync('mkdir', [inside]);
+    execFileSync('tar', ['-C', inside, '-xf', archive]);
+    const [{ Layers: layers }] = JSON.parse(await readFile(join(inside, 'manifest.json'), 'utf8')) as [{ Layers: string[] }];
+    return join(inside, layers.at(-1) ?? '');
+  }
 });

@@ -87,6 +87,27 @@ describe('images and volumes over REST', () => {
     }
   });
 
+  it('prunes what nothing uses, and shows operations to their tenant alone', async () => {
+    const { items } = (await anna.call<{ items: OperationView[] }>('GET', '/v1/operations')).body;
+    expect(items.map(({ kind }) => kind)).toContain('image.pull');
+    expect((await bert.call<{ items: OperationView[] }>('GET', '/v1/operations')).body.items).toEqual([]);
+    const [own] = items;
+    for (const [method, path] of [['GET', ''], ['GET', '/progress'], ['POST', '/cancel']] as const) {
+      const foreign = await bert.expectError(method, `/v1/operations/${own?.id ?? ''}${path}`);
+      const unknown = await bert.expectError(method, `/v1/operations/op_01234567890123456789012345${path}`);
+      expect({ status: foreign.status, ...foreign.error, requestId: '' }).toEqual({ status: 404, ...unknown.error, requestId: '' });
+    }
+    await anna.call('POST', '/v1/images/busybox/tags', { name: 'kept:1' });
+    await anna.call('POST', '/v1/volumes', { name: 'unused' });
+    const kept = (await bert.call<{ items: ImageSummary[] }>('GET', '/v1/images')).body.items.length;
+    const pruned = await anna.call<{ removals: { kind: string }[] }>('POST', '/v1/images/prune', { all: true });
+    expect(pruned.body.removals.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['untagged', 'deleted']));
+    expect((await anna.call<{ items: unknown[] }>('GET', '/v1/images')).body.items).toEqual([]);
+    expect((await bert.call<{ items: ImageSummary[] }>('GET', '/v1/images')).body.items).toHaveLength(kept);
+    await anna.call('POST', '/v1/volumes/prune', { all: true });
+    expect((await anna.call<{ items: unknown[] }>('GET', '/v1/volumes')).body.items).toEqual([]);
+  });
+
   it('keeps volumes, and backs them up and restores them as tars', async () => {
     const made = await anna.call<VolumeView>('POST', '/v1/volumes', { name: 'data', labels: { a: 'b' } });
     expect(made).toMatchObject({ status: 201, body: { name: 'data', labels: { a: 'b' }, anonymous: false, usedBy: [] } });

@@ -72,15 +72,15 @@ describe('what containers can reach', () => {
     }
     // Bert's addresses are Anna's too; what is only Bert's does not answer: his published ports, wherever they are.
     const published = await bert.shell("docker port web-bridge 7777 | sed 's/.*://'");
-    const { exitCode } = await anna.run(['run', '--rm', 'busybox', 'sh', '-c', `for a in 172.17.0.1 127.0.0.1 100.96.0.0 100.96.0.1 100.96.0.2 100.96.0.3 ${nodeAddresses.filter((one) => !one.includes(':')).join(' ')}; do wget -T 1 -qO- http://$a:${published}/who | grep -q bert && exit 42; done; exit 0`], { timeoutMs: 60_000 });
+    const { exitCode } = await anna.run(['run', '--rm', 'busybox', 'sh', '-c', `for a in 172.17.0.1 127.0.0.1 100.96.0.0 100.96.0.1 100.96.0.2 100.96.0.3 ${nodeAddresses.filter((one) => !one.includes(':')).join(' ')}; do timeout 1 wget -qO- http://$a:${published}/who | grep -q bert && exit 42; done; exit 0`], { timeoutMs: 60_000 });
     expect(exitCode).toBe(0);
   }, 120_000);
 
   it('no container of another network of the same tenant, but by published ports', async () => {
     const own = await anna.ok('inspect', '-f', '{{.NetworkSettings.Networks.own.IPAddress}}', 'web-own');
-    expect((await anna.run(['run', '--rm', 'busybox', 'wget', '-T', '2', '-qO-', `http://${own}:7777/who`])).exitCode).not.toBe(0);
+    expect((await anna.run(['run', '--rm', 'busybox', 'timeout', '2', 'wget', '-qO-', `http://${own}:7777/who`])).exitCode).not.toBe(0);
     const published = await anna.shell("docker port web-own 7777 | head -1 | sed 's/.*://'");
-    expect(await anna.ok('run', '--rm', 'busybox', 'wget', '-T', '5', '-qO-', `http://172.17.0.1:${published}/who`)).toBe('anna');
+    expect(await anna.ok('run', '--rm', 'busybox', 'timeout', '5', 'wget', '-qO-', `http://172.17.0.1:${published}/who`)).toBe('anna');
   }, 60_000);
 
   it('privileged containers do not change the host network that they share', async () => {

@@ -47,21 +47,84 @@ describe('sandboxes that stay', () => {
     expect((await anna.sandboxes.get('box')).state).toBe('running');
   });
 
+  it('stand in the network that they ask for, and in none unless they ask', async () => {
+    await anna.networks.create({ name: 'back' });
+    const inside = await anna.sandboxes.create({ image: 'busybox', name: 'inside', command: ['sleep', '1000'], network: { mode: 'back', aliases: ['db'], ports: [{ port: 80, hostPort: 8080 }] } });
+    expect(inside.network).toMatchObject({ mode: 'back', addresses: [{ network: 'back', ipv4: expect.stringMatching(/^172\./) as string }], ports: [{ port: 80, hostPort: 8080, protocol: 'tcp' }] });
+    expect((await anna.sandboxes.get('box')).network).toMatchObject({ mode: 'none', addresses: [], ports: [] });
+    await expect(anna.sandboxes.create({ image: 'busybox', network: { mode: 'nowhere' } })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(anna.sandboxes.create({ image: 'busybox', name: 'second', command: ['sleep', '9'], network: { mode: 'back', ports: [{ port: 80, hostPort: 8080 }] } })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(anna.sandboxes.get('second')).rejects.toMatchObject({ code: 'not_found' });
+    await anna.sandboxes.remove('inside', { force: true });
+    await anna.networks.remove('back');
+  });
+
+  it('run programs: to their end, in the background, and attached to', async () => {
+    const result = await anna.execs.run('box', { command: ['sh', '-c', 'echo out; echo err >&2; cat; exit 3'], stdin: 'in' });
+    expect(result).toMatchObject({ stdout: 'out\nin', stderr: 'err\n', exitCode: 3, state: 'ended' });
+    await expect(anna.execs.run('box', { command: ['/no/such'] })).rejects.toMatchObject({ code: 'invalid_argument', details: { exitCode: 127 } });
+    const { exec, session } = await anna.execs.open('box', { command: ['sh'], tty: true, columns: 91, rows: 17, stdinOpen: true });
+    let screen = '';
+    await session.write(Buffer.from('stty size; exit 5\n'));
+    for await (const { bytes } of session) screen += bytes.toString();
+    expect(screen).toContain('17 91');
+    expect(session.exit).toEqual({ type: 'exit', exitCode: 5, signal: null });
+    const again = anna.execs.attach('box', exec.id, { stdin: false });
+    let seen = '';
+    for await (const { bytes } of again) seen += bytes.toString();
+    expect(seen).toBe(screen);
+    await expect(bert.execs.list('box')).rejects.toMatchObject({ code: 'not_found' });
+    const background = await anna.execs.start('box', { id: 'waiting', command: ['sleep', '1000'] });
+    expect((await anna.execs.list('box')).map(({ id }) => id)).toContain(background.id);
+    await anna.execs.signal('box', 'waiting', 'SIGKILL');
+    expect((await anna.execs.run('box', { id: 'waiting', command: ['sleep', '1000'] })).signal).toBe('SIGKILL');
+  });
+
+  it('show what their main program wrote, and what they take', async () => {
+    let log = '';
+    for await (const frame of anna.sandboxes.logs('box')) if (frame.type === 'output') log += frame.data;
+    expect(log).toBe('begun\n');
+    expect(await anna.sandboxes.stats('box')).toMatchObject({ running: true, memory: { usedBytes: expect.any(Number) as number } });
+    const changed = await anna.sandboxes.update('box', { limits: { pids: 33 } });
+    expect(changed.limits.pids).toBe(33);
+    expect((await anna.sandboxes.stats('box')).pids.limit).toBeGreaterThanOrEqual(33);
+  });
+
+  it('have files, which are read, written, listed and packed', async () => {
+    const { files } = anna;
+    await files.write('box', '/work/deep/a.txt', 'hello', { mode: 0o640 });
+    expect(await files.readText('box', '/work/deep/a.txt')).toBe('hello');
+    expect(await files.stat('box', '/work/deep/a.txt')).toMatchObject({ kind: 'file', sizeBytes: 5, mode: 0o640 });
+    expect((await anna.execs.run('box', { command: ['cat', '/work/deep/a.txt'] })).stdout).toBe('hello');
+    await files.mkdir('box', '/copy');
+    await files.upload('box', '/copy', await files.download('box', '/work', { contents: true }));
+    await files.move('box', '/copy/deep/a.txt', '/copy/b.txt');
+    expect((await files.list('box', '/copy')).map(({ name, kind }) => `${name} ${kind}`)).toEqual(['b.txt file', 'deep directory']);
+    await files.remove('box', '/copy', { recursive: true });
+    await expect(files.stat('box', '/copy')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(bert.files.readText('box', '/work/deep/a.txt')).rejects.toMatchObject({ code: 'not_found' });
+    const events = files.watch('box', '/work', { recursive: true });
+    expect((await events.next()).value).toMatchObject({ kind: 'ready' });
+    await anna.execs.run('box', { command: ['touch', '/work/new'] });
+    expect((await events.next()).value).toMatchObject({ kind: 'created', path: '/work/new' });
+    await events.return(undefined);
+  });
+
   it('tell what happens to them', async () => {
     const heard: HostEventFrame[] = [];
-    const over = new AbortController();
+    let begun = false;
     const live = (async () => {
-      for await (const event of anna.events.follow({ types: ['sandbox'], subjects: ['told'], signal: over.signal })) {
-        heard.push(event);
-        if (event.action === 'remove') break;
+      for await (const event of anna.events.follow({ types: ['sandbox', 'volume'] })) {
+        if (event.type === 'volume') begun = true;
+        else if (heard.push(event) > 0 && event.action === 'remove') return;
       }
     })();
-    // The stream says nothing of when it begins: a first sandbox is made again until it is heard of.
-    while (heard.length === 0) {
-      await anna.sandboxes.create({ image: 'busybox', name: 'told', start: false });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      if (heard.length === 0) await anna.sandboxes.remove('told');
+    // The stream does not say when it begins: something else happens until it is heard of.
+    for (let count = 0; !begun; count += 1) {
+      await anna.volumes.create({ name: `until-heard-${String(count)}` });
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    await anna.sandboxes.create({ image: 'busybox', name: 'told', start: false });
     await anna.sandboxes.start('told');
     await anna.sandboxes.wait('told', 'stopped', { timeoutMs: 10_000 });
     await anna.sandboxes.remove('told');

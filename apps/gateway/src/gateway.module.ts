@@ -15,6 +15,7 @@ import { RouteTable } from './protocols/rest/route-table.js';
 import { ReconcilerModule } from './reconciler/reconciler.module.js';
 import { RunsModule } from './runs/runs.module.js';
 import { SandboxExecModule } from './sandbox-exec/sandbox-exec.module.js';
+import { SandboxFilesModule } from './sandbox-files/sandbox-files.module.js';
 import { SandboxesModule } from './sandboxes/sandboxes.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
@@ -33,6 +34,7 @@ const FEATURES = [
   ReconcilerModule,
   RunsModule,
   SandboxExecModule,
+  SandboxFilesModule,
   SandboxesModule,
   StreamsModule,
   TenantsModule,

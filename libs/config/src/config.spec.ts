@@ -78,6 +78,17 @@ describe('configuration', () => {
     expect(faultsOf(() => loadWorkerConfig({ ...worker, SANDBAR_NODE_RPC_LISTEN: listen })).faults).toEqual(['SANDBAR_NODE_RPC_LISTEN must be unix:/path or host:port']);
   });
 
+  it.each([
+    [{ SANDBAR_PUBLISH_ADDRESS: '0.0.0.0', SANDBAR_PUBLISH_PORTS: '20000-20010', SANDBAR_EGRESS_ALLOW: '10.1.0.0/16, 192.168.0.0/16', SANDBAR_DNS_SERVERS: '10.0.0.1,[fd00::1]:5353' }, { publish: { address: '0.0.0.0', ports: { first: 20_000, last: 20_010 } }, egressAllow: ['10.1.0.0/16', '192.168.0.0/16'], dnsServers: ['10.0.0.1', '[fd00::1]:5353'] }],
+    [{}, { publish: { address: '127.0.0.1', ports: { first: 1024, last: 65_535 } }, egressAllow: [], dnsServers: [] }],
+  ])('tells the worker of networks: %j', (variables, expected) => {
+    expect(loadWorkerConfig({ ...worker, ...variables })).toMatchObject(expected);
+  });
+
+  it.each([['SANDBAR_PUBLISH_ADDRESS', 'localhost'], ['SANDBAR_PUBLISH_PORTS', '80'], ['SANDBAR_PUBLISH_PORTS', '90-80'], ['SANDBAR_EGRESS_ALLOW', '10.0.0.1/8'], ['SANDBAR_EGRESS_ALLOW', '10.0.0.0'], ['SANDBAR_DNS_SERVERS', 'example.org']])('refuses %s=%s', (name, value) => {
+    expect(faultsOf(() => loadWorkerConfig({ ...worker, [name]: value })).faults).toEqual([expect.stringMatching(new RegExp(`^${name} must be `))]);
+  });
+
   it('stands in infra/.env.example as the schemas have it', () => {
     expect(readFileSync(join(import.meta.dirname, '..', '..', '..', 'infra', '.env.example'), 'utf8')).toBe(renderEnvExample());
   });

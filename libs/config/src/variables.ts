@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { isId, type NodeId } from '#kernel';
@@ -100,8 +101,41 @@ export const workerVariables = {
       .prefault(''),
     { description: "URLs of registries that are asked first for Docker Hub's images, with commas between.", initial: '' },
   ),
-  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init, sandbar-spawner and sandbar-tree are. Default: dist/native of this installation.', initial: '' }),
+  SANDBAR_PUBLISH_ADDRESS: describe(z.string().refine((text) => isIP(text) !== 0, 'must be an IP address').default('127.0.0.1'), {
+    description: "Address of this node on which containers' ports are opened for tenants that may publish on it.",
+  }),
+  SANDBAR_PUBLISH_PORTS: describe(
+    z.string().transform((text, context): { readonly first: number; readonly last: number } => {
+      const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
+      const [first, last] = [Number(match?.[1]), Number(match?.[2])];
+      if (match !== null && first >= 1 && first <= last && last <= 65_535) return { first, last };
+      context.issues.push({ code: 'custom', input: text, message: 'must be two ports, first-last' });
+      return z.NEVER;
+    }).prefault('1024-65535'),
+    { description: 'Ports that may be opened there: first-last.' },
+  ),
+  SANDBAR_EGRESS_ALLOW: describe(
+    list().refine((entries) => entries.every(isIpv4Network), 'must be IPv4 networks such as 10.1.0.0/16, with commas between').prefault(''),
+    { description: 'Private networks that containers of all tenants may reach, with commas between. All others are closed, whatever a tenant asks for.', initial: '' },
+  ),
+  SANDBAR_DNS_SERVERS: describe(
+    list().refine((entries) => entries.every((text) => isIP(text) !== 0 || /^(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):\d{1,5}$/.test(text)), 'must be addresses, or address:port, with commas between').prefault(''),
+    { description: "Resolvers that are asked for containers, with commas between. Default: those of /etc/resolv.conf.", initial: '' },
+  ),
+  SANDBAR_NATIVE_DIR: describe(absolutePath.optional(), { description: 'Where sandbar-init, sandbar-spawner, sandbar-tree and sandbar-net are. Default: dist/native of this installation.', initial: '' }),
 };
+
+function list() {
+  return z.string().transform((text) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''));
+}
+
+/** No bits behind the prefix: who writes some means something else. */
+function isIpv4Network(text: string): boolean {
+  const [address = '', prefix = ''] = text.split('/');
+  if (isIP(address) !== 4 || !/^([0-9]|[12][0-9]|3[0-2])$/.test(prefix)) return false;
+  const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  return value % 2 ** (32 - Number(prefix)) === 0;
+}
 
 /** `host[:port]`, several with commas between. */
 function hosts(description: string) {

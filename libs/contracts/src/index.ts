@@ -15,5 +15,6 @@ export * from './run-limits.js';
 export * from './runs.js';
 export * from './runtimes.js';
 export * from './sandbox-execs.js';
+export * from './sandbox-stats.js';
 export * from './sandboxes.js';
 export * from './tenants.js';

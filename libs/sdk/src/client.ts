@@ -1,7 +1,10 @@
 import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema, type CertificateView, type TicketView } from '#contracts';
 import { z } from 'zod';
 import { EventsApi } from './events.js';
+import { ExecsApi } from './execs.js';
+import { FilesApi } from './files.js';
 import { ImagesApi } from './images.js';
+import { NetworksApi } from './networks.js';
 import { OperationsApi } from './operations.js';
 import { RunsApi, RuntimesApi } from './runs.js';
 import { SandboxesApi } from './sandboxes.js';
@@ -22,6 +25,9 @@ export class SandbarClient {
   readonly images: ImagesApi;
   readonly operations: OperationsApi;
   readonly volumes: VolumesApi;
+  readonly execs: ExecsApi;
+  readonly files: FilesApi;
+  readonly networks: NetworksApi;
   readonly sandboxes: SandboxesApi;
   readonly events: EventsApi;
   readonly #transport: Transport;
@@ -35,6 +41,9 @@ export class SandbarClient {
     this.images = new ImagesApi(this.#transport);
     this.operations = new OperationsApi(this.#transport);
     this.volumes = new VolumesApi(this.#transport);
+    this.execs = new ExecsApi(this.#transport);
+    this.files = new FilesApi(this.#transport);
+    this.networks = new NetworksApi(this.#transport);
     this.sandboxes = new SandboxesApi(this.#transport);
     this.events = new EventsApi(this.#transport);
   }

@@ -32,6 +32,8 @@ export class JsonSocket<T> {
       this.#socket.resume();
     },
   });
+  /** Closed as complete. */
+  complete = false;
   readonly #socket: WebSocket;
   readonly #unlisten: () => void;
 
@@ -57,6 +59,7 @@ export class JsonSocket<T> {
     });
     this.#socket.on('close', (code, reason) => {
       const final = FINAL_CLOSE_CODES[code];
+      this.complete = code === LOG_CLOSE_CODES.complete;
       if (final === undefined) this.frames.end();
       else this.frames.fail(new SandbarApiError(final, reason.toString('utf8') || `${path} was closed (${code})`, 0, undefined));
     });

@@ -11,14 +11,25 @@ export interface ResumeOptions {
 
 interface Connection<T> {
   readonly frames: AsyncIterable<T>;
+  /** The server has said that there is nothing more to come. */
+  readonly complete: boolean;
   close(): void;
 }
 
+export interface ResumedSource<T> {
+  /** Asks for what comes after the last frame that `isNew` has accepted. */
+  readonly connect: () => Connection<T>;
+  /** False: known already. */
+  readonly isNew: (frame: T) => boolean;
+  /** Whether its reader has closed it. */
+  readonly over?: () => boolean;
+}
+
 /**
- * Frames over one connection after another, for as long as they are read. `connect` asks for what comes after the last frame that `isNew` has seen and accepted.
+ * Frames over one connection after another, until one says that it is complete, or nobody reads on.
  * @throws SandbarApiError when they cannot be had, or the connection stays broken
  */
-export async function* resumed<T>(what: string, { signal, attempts = 8 }: ResumeOptions, { connect, isNew }: { readonly connect: () => Connection<T>; readonly isNew: (frame: T) => boolean }): AsyncGenerator<T> {
+export async function* resumed<T>(what: string, { signal, attempts = 8 }: ResumeOptions, { connect, isNew, over = () => false }: ResumedSource<T>): AsyncGenerator<T> {
   let failures = 0;
   for (;;) {
     const connection = connect();
@@ -28,6 +39,7 @@ export async function* resumed<T>(what: string, { signal, attempts = 8 }: Resume
         failures = 0;
         yield frame;
       }
+      if (connection.complete || over()) return;
     } catch (error) {
       if (!(error instanceof SandbarApiError && error.retryable) || failures >= attempts) throw error;
     } finally {

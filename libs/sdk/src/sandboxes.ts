@@ -1,4 +1,7 @@
-import { pageSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
+import { pageSchema, processFrameSchema, sandboxStatsSchema, sandboxViewSchema, type CreateSandboxInput, type Page, type ProcessExit, type ProcessOutput, type SandboxStats, type UpdateSandbox, type SandboxCondition, type SandboxState, type SandboxView } from '#contracts';
+import { JsonSocket } from './json-socket.js';
+import { processFrameOf } from './process-frames.js';
+import { resumed, type ResumeOptions } from './resumed.js';
 import type { Transport } from './transport.js';
 
 export interface ListSandboxes {
@@ -15,6 +18,16 @@ export interface StopOptions {
   readonly signal?: string;
   /** Until SIGKILL; -1: for ever. */
   readonly timeoutSeconds?: number;
+}
+
+export interface SandboxLogOptions extends ResumeOptions {
+  /** Output up to this `seq` is known; default 0: from the start. */
+  readonly after?: number;
+  readonly follow?: boolean;
+  /** Only what was written then or later: milliseconds since the epoch. */
+  readonly since?: number;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
 }
 
 /** The longest that one call waits. */
@@ -46,6 +59,21 @@ export class SandboxesApi {
       yield* page.items;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
+  }
+
+  /** In force at once, while it runs too. What is not given stays. */
+  update(ref: string, change: UpdateSandbox): Promise<SandboxView> {
+    return this.transport.call({ method: 'PATCH', path: sandboxPath(ref), body: change }, sandboxViewSchema);
+  }
+
+  /** What it takes at this moment. */
+  stats(ref: string): Promise<SandboxStats> {
+    return this.transport.call({ method: 'GET', path: `${sandboxPath(ref)}/stats` }, sandboxStatsSchema);
+  }
+
+  /** Each second, until it stops: `running` is false in the last one. */
+  async *followStats(ref: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SandboxStats> {
+    for await (const line of this.transport.lines({ method: 'GET', path: `${sandboxPath(ref)}/stats`, query: { stream: true }, signal })) yield sandboxStatsSchema.parse(JSON.parse(line));
   }
 
   async remove(ref: string, options: { force?: boolean; volumes?: boolean } = {}): Promise<void> {
@@ -87,6 +115,26 @@ export class SandboxesApi {
       const { status, value } = await this.transport.answer({ method: 'GET', path: `${sandboxPath(ref)}/wait`, query: { state, timeoutMs: Math.max(1, Math.floor(Math.min(left, WAIT_MS))) }, signal }, sandboxViewSchema);
       if (status === 200) return value;
     }
+  }
+
+  /** What its main program has written, in all its runs; with `follow` also what it writes, until it ends. A connection that breaks is made anew behind the last frame. */
+  async *logs(ref: string, options: SandboxLogOptions = {}): AsyncGenerator<ProcessOutput | ProcessExit> {
+    const { follow = false, since = 0, stdout = true, stderr = true, signal } = options;
+    let after = options.after ?? 0;
+    const path = `${sandboxPath(ref)}/logs`;
+    if (!follow) {
+      for await (const line of this.transport.lines({ method: 'GET', path, query: { after, since, stdout, stderr }, signal })) yield processFrameOf(line);
+      return;
+    }
+    yield* resumed<ProcessOutput | ProcessExit>('the log', options, {
+      connect: () => new JsonSocket(this.transport, { path, query: { after: String(after), since: String(since), stdout: String(stdout), stderr: String(stderr) }, schema: processFrameSchema, signal }),
+      isNew: (frame) => {
+        if (frame.type === 'exit') return true;
+        if (frame.seq <= after) return false;
+        after = frame.seq;
+        return true;
+      },
+    });
   }
 
   #verb(ref: string, name: string, body?: object): Promise<SandboxView> {

@@ -11,6 +11,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   410: 'It was there and is gone.',
   413: 'The body is too large.',
   415: 'The body is not application/json.',
+  416: 'Nothing of it is in the range that was asked for.',
   429: 'Too many requests (`Retry-After`), or the quota is used up.',
   503: 'Try again.',
 };

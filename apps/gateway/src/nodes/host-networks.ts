@@ -1,5 +1,5 @@
 import type { ConnectNetworkBody, CreateNetworkBody, DisconnectNetworkBody, NetworkView } from '#contracts';
-import type { LabelFilter } from './tenant-host.js';
+import type { LabelFilter } from './label-filter.js';
 
 /** The networks of a tenant's virtual host. A network is named by its name, its ID or a unique prefix of that. Failures are the engine's, in Docker's words. */
 export interface HostNetworks {

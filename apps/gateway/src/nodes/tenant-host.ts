@@ -22,20 +22,13 @@ import type {
 import type { TenantId } from '#kernel';
 import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
+import type { LabelFilter } from './label-filter.js';
 import type { HostProcesses } from './host-processes.js';
 
 /** Whose host: limits go along with each call, the node keeps none. */
 export interface HostTenant {
   readonly id: TenantId;
   readonly limits: TenantLimits;
-}
-
-export interface LabelFilter {
-  /** `key` or `key=value`; all of them. */
-  readonly labels?: readonly string[];
-  readonly labelsNot?: readonly string[];
-  /** Only what is older: milliseconds. */
-  readonly untilMs?: number;
 }
 
 /** A byte stream from the node. Destroy it when the reader goes away: the node then stops. */

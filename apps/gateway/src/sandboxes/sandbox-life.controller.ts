@@ -1,7 +1,7 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { sandboxViewSchema, type SandboxView } from '#contracts';
+import { sandboxViewSchema, updateSandboxSchema, type SandboxView, type UpdateSandbox } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
@@ -16,6 +16,16 @@ const VIEW = { status: 200, description: 'The sandbox as it is now.', standardSc
 @Controller('v1/sandboxes/:id')
 export class SandboxLifeController {
   constructor(private readonly life: SandboxLife) {}
+
+  @Patch()
+  @RequirePermission('host:write')
+  @ApiOperation({ summary: 'Change limits, restart policy or name', description: 'In force at once, while it runs too. What is not given stays.' })
+  @ApiParam(SANDBOX_ID)
+  @ApiResponse(VIEW)
+  @Keyed(404, 409, 413, 415)
+  update(@TenantCaller() caller: TenantCaller, @Param('id') id: string, @Body({ schema: updateSandboxSchema }) change: UpdateSandbox): Promise<SandboxView> {
+    return this.life.update(caller, id, change);
+  }
 
   @Post('start')
   @HttpCode(200)

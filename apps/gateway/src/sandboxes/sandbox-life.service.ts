@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { SandboxView } from '#contracts';
+import type { SandboxView, UpdateSandbox } from '#contracts';
 import type { TenantCaller } from '../auth/caller.js';
 import type { TenantHost, TenantHosts } from '../nodes/tenant-host.js';
 import { Lifecycle } from '../platform/lifecycle.js';
 import { TENANT_HOSTS } from '../platform/platform.js';
+import { checkLimits } from './sandbox-limits.js';
 import type { KillSandbox, StopSandbox, WaitSandboxQuery } from './sandbox-requests.schema.js';
 import { toSandboxView } from './sandbox-view.js';
 import { inSandboxWords } from './sandbox-words.js';
@@ -27,9 +28,18 @@ export class SandboxLife {
   }
 
   restart(caller: TenantCaller, ref: string, options: StopSandbox): Promise<SandboxView> {
+    return this.verb(caller, ref, (host, id) => host.restartContainer(id, stopOptions(options)));
+  }
+
+  /**
+   * Limits are in force at once, a new name is what it is found by from now on.
+   * @throws CodedError `not_found`, `conflict` (the name is taken; more memory is in use), `invalid_argument`
+   */
+  update(caller: TenantCaller, ref: string, { name, limits, restart }: UpdateSandbox): Promise<SandboxView> {
+    if (limits !== undefined) checkLimits(limits, caller.tenant.limits);
     return this.verb(caller, ref, async (host, id) => {
-      await host.stopContainer(id, stopOptions(options));
-      await host.startContainer(id);
+      if (limits !== undefined || restart !== undefined) await host.updateContainer(id, { limits: limits ?? {}, ...(restart === undefined ? {} : { restart }) });
+      if (name !== undefined && (await host.container(id)).name !== name) await host.renameContainer(id, name);
     });
   }
 

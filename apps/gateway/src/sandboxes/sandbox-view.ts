@@ -27,7 +27,7 @@ export function toSandboxView(container: ContainerView): SandboxView {
     exitCode: over ? state.exitCode : null,
     memoryExceeded: state.oomKilled,
     error: state.error === '' ? null : state.error,
-    health: null,
+    health: state.health?.status ?? null,
     command: [container.path, ...container.args],
     workingDir: effective.workingDir,
     user: effective.user,
@@ -62,8 +62,13 @@ function limitsOf({ request: { limits } }: ContainerView): SandboxView['limits']
   };
 }
 
-function networkOf({ request: { network } }: ContainerView): SandboxView['network'] {
-  return { mode: network?.mode ?? 'none', egress: network?.egress ?? { kind: 'all' }, addresses: [], ports: [] };
+function networkOf({ request, network }: ContainerView): SandboxView['network'] {
+  return {
+    mode: network.mode,
+    egress: request.network?.egress ?? { kind: 'all' },
+    addresses: network.endpoints.flatMap(({ networkName, ipv4Address, macAddress, gateway }) => (ipv4Address === '' ? [] : [{ network: networkName, ipv4: ipv4Address, mac: macAddress, gateway }])),
+    ports: network.ports.map(({ containerPort, protocol, hostIp, hostPort }) => ({ port: containerPort, protocol, hostAddress: hostIp, hostPort })),
+  };
 }
 
 function iso(milliseconds: number): string {

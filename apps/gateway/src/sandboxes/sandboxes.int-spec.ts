@@ -1,4 +1,5 @@
-import type { ErrorBody, Page, SandboxView } from '#contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ErrorBody, Page, SandboxStats, SandboxView } from '#contracts';
 import { startDockerFixture, type DockerFixture } from '../protocols/docker/docker-fixture.contract.js';
 import type { Answer } from '../testing/gateway-fixture.contract.js';
 
@@ -88,14 +89,43 @@ describe('sandboxes over REST', () => {
     expect(fixture.host.calls.at(-1)).toEqual({ name: 'remove', given: { force: true, volumes: true } });
   });
 
+  it('changes limits, policy and name', async () => {
+    const { id } = await made({ image: 'busybox', name: 'small', command: ['sleep', '9'], limits: { memoryBytes: 64 * 1024 * 1024 } });
+    const { status, body } = await call('PATCH', '/small', { name: 'large', limits: { memoryBytes: 128 * 1024 * 1024 }, restart: { kind: 'always', maxRetries: 0 } });
+    expect({ status, name: body.name, limits: body.limits.memoryBytes }).toEqual({ status: 200, name: 'large', limits: 128 * 1024 * 1024 });
+    expect(fixture.host.calls.findLast(({ name }) => name === 'update')?.given).toEqual({ limits: { memoryBytes: 128 * 1024 * 1024 }, restart: { kind: 'always', maxRetries: 0 } });
+    expect((await call('PATCH', `/${id}`, { name: 'large' })).status).toBe(200);
+    expect((await refused('PATCH', '/large', {})).status).toBe(400);
+    expect((await refused('PATCH', '/large', { limits: { memoryBytes: 2 ** 50 } })).paths).toEqual(['limits.memoryBytes']);
+    expect((await refused('PATCH', '/large', { limits: { diskBytes: 2 ** 30 } })).status).toBe(400);
+  });
+
+  it('tells what it takes, once and each second until it stops', async () => {
+    const { id } = await made({ image: 'busybox', name: 'taking', command: ['sleep', '9'] });
+    expect((await call<SandboxStats>('GET', `/${id}/stats`)).body).toMatchObject({ running: true, cpu: { timeMs: 0.0005 }, memory: { usedBytes: 4000, peakBytes: 8192, limitBytes: 65_536 }, pids: { current: 1 }, disk: { readBytes: 1, writtenBytes: 2 }, network: { receivedBytes: 1, sentBytes: 5 } });
+    await call('POST', `/${id}/kill`);
+    const stopped = await call<string>('GET', `/${id}/stats?stream=true`);
+    expect(stopped.headers.get('content-type')).toBe('application/x-ndjson');
+    expect(stopped.body.trimEnd().split('\n').map((line) => (JSON.parse(line) as SandboxStats).running)).toEqual([false]);
+    expect((await refused('GET', '/nobody/stats')).status).toBe(404);
+    expect((await refused('GET', '/nobody/stats?stream=true')).status).toBe(404);
+  });
+
   it('waits for a state, for as long as it is told', async () => {
     const { id } = await made({ image: 'busybox', name: 'waited', command: ['sleep', '9'] });
     expect((await call('GET', `/${id}/wait?state=running`)).status).toBe(200);
     const late = await call('GET', `/${id}/wait?state=stopped&timeoutMs=50`);
     expect({ status: late.status, state: late.body.state }).toEqual({ status: 202, state: 'running' });
-    const [stopped] = await Promise.all([call('GET', `/${id}/wait`), call('POST', `/${id}/kill`)]);
+    // The one that waits asks first.
+    const whileWaiting = async (path: string, act: () => Promise<unknown>): Promise<Answer<SandboxView>> => {
+      const waiting = call('GET', path);
+      await sleep(100);
+      await act();
+      return waiting;
+    };
+    const stopped = await whileWaiting(`/${id}/wait`, () => call('POST', `/${id}/kill`));
     expect({ status: stopped.status, state: stopped.body.state }).toEqual({ status: 200, state: 'stopped' });
-    const [removed] = await Promise.all([call('GET', `/${id}/wait?state=removed`), call('DELETE', `/${id}`)]);
+    const removed = await whileWaiting(`/${id}/wait?state=removed`, () => call('DELETE', `/${id}`));
     expect({ status: removed.status, state: removed.body.state }).toEqual({ status: 200, state: 'removed' });
     expect((await refused('GET', `/${id}/wait`)).status).toBe(404);
     expect(await refused('GET', `/${id}/wait?state=gone`)).toMatchObject({ status: 400, paths: ['state'] });
@@ -121,7 +151,7 @@ describe('sandboxes over REST', () => {
   it("is nobody else's", async () => {
     const { id } = await made({ image: 'busybox', name: 'mine', command: ['sleep', '9'] });
     const unknown = await refused('GET', `/${'0'.repeat(64)}`, undefined, stranger);
-    for (const [method, path, body] of [['GET', ''], ['DELETE', '?force=true'], ['POST', '/start'], ['POST', '/stop', {}], ['POST', '/kill', {}], ['POST', '/pause'], ['POST', '/resume'], ['POST', '/restart', {}], ['GET', '/wait']] as const) {
+    for (const [method, path, body] of [['GET', ''], ['DELETE', '?force=true'], ['POST', '/start'], ['POST', '/stop', {}], ['POST', '/kill', {}], ['POST', '/pause'], ['POST', '/resume'], ['POST', '/restart', {}], ['GET', '/wait'], ['GET', '/stats'], ['PATCH', '', { name: 'theirs' }]] as const) {
       const answer = await refused(method, `/${id}${path}`, body, stranger);
       expect({ method, path, ...answer }).toEqual({ method, path, ...unknown, message: `no such sandbox: ${id}` });
     }

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { CreateSandbox, Page, SandboxView, TenantLimits } from '#contracts';
+import type { CreateSandbox, Page, SandboxView } from '#contracts';
 import { CodedError, isCodedError } from '#kernel';
 import type { TenantCaller } from '../auth/caller.js';
 import type { TenantHost, TenantHosts } from '../nodes/tenant-host.js';
 import { TENANT_HOSTS } from '../platform/platform.js';
+import { checkLimits } from './sandbox-limits.js';
 import { pageOfSandboxes } from './sandbox-list.js';
 import { isAnswerTo, toContainerRequest, type SandboxBase } from './sandbox-request.js';
 import type { ListSandboxesQuery, RemoveSandboxQuery } from './sandbox-requests.schema.js';
@@ -20,7 +21,7 @@ export class SandboxesService {
    * @throws CodedError `invalid_argument`, `not_found` (the image), `conflict` (the name, or the key was used for another request), `quota_exceeded`, `resource_exhausted`
    */
   create(caller: TenantCaller, sandbox: CreateSandbox, key: string | undefined): Promise<SandboxView> {
-    checkLimits(sandbox, caller.tenant.limits);
+    checkLimits(sandbox.limits, caller.tenant.limits);
     return inSandboxWords(this.make(caller, sandbox, key));
   }
 
@@ -78,16 +79,4 @@ async function startOrUndo(host: TenantHost, id: string): Promise<void> {
     await host.removeContainer(id, { force: true, volumes: true }).catch(() => undefined);
     throw error;
   }
-}
-
-/** @throws CodedError `invalid_argument`: what is more than the tenant has cannot be given */
-function checkLimits({ limits }: CreateSandbox, most: TenantLimits): void {
-  const issues = [
-    { field: 'memoryBytes', asked: limits.memoryBytes, most: most.memoryBytes },
-    { field: 'cpuMillis', asked: limits.cpuMillis, most: most.cpuMillis },
-    { field: 'pids', asked: limits.pids, most: most.pids },
-    { field: 'diskBytes', asked: limits.diskBytes, most: most.storageBytes },
-  ].flatMap(({ field, asked, most: maximum }) => (asked !== undefined && asked > maximum ? [{ path: `limits.${field}`, message: `is more than the tenant's ${maximum}` }] : []));
-  const [first] = issues;
-  if (first !== undefined) throw new CodedError('invalid_argument', `${first.path}: ${first.message}`, { issues });
 }

@@ -1,18 +1,24 @@
 import { createHash } from 'node:crypto';
-import type { ContainerView, CreateContainerBody, NetworkView } from '#contracts';
+import type { ContainerView, CreateContainerBody, HostEventView, NetworkView } from '#contracts';
 import { CodedError } from '#kernel';
 import type { HostNetworks } from '../nodes/host-networks.js';
-import type { MemoryHost } from './virtual-hosts.contract.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
 const PREDEFINED = { bridge: 'bridge', host: 'host', none: 'null' } as const;
+
+interface Host {
+  readonly containers: readonly ContainerView[];
+  readonly calls: { readonly name: string; readonly given: unknown }[];
+  container(ref: string): ContainerView;
+  publish(type: HostEventView['type'], action: string, id: string, attributes: Record<string, string>): void;
+}
 
 /** A tenant's networks in memory, with the engine's words. Addresses are counted, nothing is connected. */
 export class MemoryNetworks implements HostNetworks {
   private readonly networks: NetworkView[] = Object.entries(PREDEFINED).map(([name, driver]) => networkOf(name, { driver, ...(driver === 'bridge' ? { subnet: '172.17.0.0/16', gateway: '172.17.0.1' } : {}) }));
   private free = 32_768;
 
-  constructor(private readonly host: MemoryHost) {}
+  constructor(private readonly host: Host) {}
 
   list = (): Promise<NetworkView[]> => Promise.resolve(this.networks.map((network) => this.seen(network)));
   get = (ref: string): Promise<NetworkView> => attempt(() => this.seen(this.find(ref)));

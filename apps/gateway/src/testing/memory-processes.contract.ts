@@ -1,11 +1,18 @@
 import { EventEmitter, once } from 'node:events';
 import { createHash } from 'node:crypto';
 import { duplexPair, type Duplex } from 'node:stream';
-import { inputFramesOf, outputFrameHead, type ContainerView, type CreateExecBody, type ExecView, type OutputKind, type TerminalSizeBody } from '#contracts';
+import { inputFramesOf, outputFrameHead, type ContainerView, type CreateExecBody, type ExecView, type HostEventView, type OutputKind, type TerminalSizeBody } from '#contracts';
 import { CodedError } from '#kernel';
 import type { AttachExecRequest, AttachRequest, ExecName, HostProcesses, ProcessConnection } from '../nodes/host-processes.js';
 import { stdcopyFrame } from '../protocols/docker/stdcopy.js';
-import type { MemoryHost } from './virtual-hosts.contract.js';
+
+/** What it needs of the host in memory. */
+interface Surroundings {
+  readonly bell: EventEmitter<{ event: [HostEventView]; ended: [string] }>;
+  readonly calls: { readonly name: string; readonly given: unknown }[];
+  container(ref: string): ContainerView;
+  end(container: ContainerView, exitCode: number): void;
+}
 
 /** What a program says, to each who looks on in the form that it asked for. */
 class MemoryProcess {
@@ -66,7 +73,7 @@ class MemoryProcess {
       else if (!request.stdin) continue;
       await this.running.promise;
       if (kind !== 'stdin' && kind !== 'end') continue;
-      if (kind === 'end') this.bell.emit('eof');
+      if (kind === 'end' || (this.tty && bytes.equals(Buffer.from([4])))) this.bell.emit('eof');
       else {
         this.input.push(bytes);
         this.bell.emit('input', bytes);
@@ -84,7 +91,7 @@ export class MemoryProcesses implements HostProcesses {
   readonly execsById = new Map<string, { view: ExecView; readonly process: MemoryProcess }>();
   private readonly mains = new Map<string, MemoryProcess>();
 
-  constructor(private readonly host: MemoryHost) {}
+  constructor(private readonly host: Surroundings) {}
 
   main(id: string): MemoryProcess {
     const one = this.host.container(id);

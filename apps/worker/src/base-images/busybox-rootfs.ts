@@ -59,6 +59,8 @@ export async function* busyboxRootfs(program = PROGRAM): AsyncGenerator<Buffer, 
       text('./etc/group', GROUP),
       text('./etc/hostname', 'localhost\n'),
       text('./etc/hosts', '127.0.0.1 localhost\n::1 localhost\n'),
+      // Without it a C library of this kind asks no file for a host's name when a server answers.
+      text('./etc/nsswitch.conf', 'hosts: files dns\n'),
       text('./etc/passwd', PASSWD),
       text('./etc/resolv.conf', ''),
       text('./etc/shadow', SHADOW, 0o640),

@@ -15,7 +15,7 @@ const GiB = 1024 ** 3;
 const DEFAULTS = { memoryBytes: 4 * GiB, cpuMillis: availableParallelism() * 1000, pids: 4096, shmBytes: 64 * 1024 * 1024 };
 
 export interface HostOptions {
-  readonly config: Pick<WorkerConfig, 'dataDir' | 'registries' | 'cgroupRoot' | 'nativeDir'>;
+  readonly config: Pick<WorkerConfig, 'dataDir' | 'registries' | 'cgroupRoot' | 'nativeDir' | 'publish' | 'egressAllow' | 'dnsServers'>;
   readonly stores: EngineStores;
   readonly engine: Pick<Engine, 'runtime' | 'cgroups' | 'spawner'>;
   readonly events: HostEvents;
@@ -44,7 +44,16 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   const { content, snapshots, trees, guestTrees, tenantImages: images } = stores;
   const disks = await LoopDisks.open(join(root, 'disks'), { logger });
   const volumes = await TenantVolumes.open({ root: join(root, 'volumes'), disks, trees, events, logger });
-  const networks = LinuxNetworks.open({ root: join(root, 'networks'), instance: config.cgroupRoot, program: join(config.nativeDir, 'sandbar-net'), spawner: engine.spawner, allowPrivateCidrs: [], logger });
+  const networks = LinuxNetworks.open({
+    root: join(root, 'networks'),
+    instance: config.cgroupRoot,
+    program: join(config.nativeDir, 'sandbar-net'),
+    spawner: engine.spawner,
+    allowPrivateCidrs: config.egressAllow,
+    publish: config.publish,
+    dnsServers: config.dnsServers,
+    logger,
+  });
   const cgroups = new TenantCgroups(engine.cgroups, join(root, 'tenant-limits'));
   const prepareTenant = (tenantId: TenantId): Promise<void> => cgroups.ensureAgain(tenantId);
   const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, prepareTenant, defaults: DEFAULTS, clock: systemClock, logger });

@@ -27,7 +27,8 @@
 
 #define MAX_WORDS 12
 #define MAX_SPACES 8
-#define MAX_ELEMENTS 2048
+/* As many acknowledgements as a socket's queue holds for sure. */
+#define MAX_ELEMENTS 512
 
 struct space {
   char name[16];

@@ -55,6 +55,7 @@ int netlink_open(int protocol) {
   /* Without the message that an error is about: each answer is small, so as many as a batch may have fit the socket's queue. */
   setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &(int){1}, sizeof(int));
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
   if (bind(fd, (const struct sockaddr *)&any, sizeof any) == 0) return fd;
   close(fd);
   return -1;

@@ -118,6 +118,18 @@ describe('containers in networks', () => {
     await expect(host.containers.start(tenant, web)).rejects.toMatchObject({ message: 'Cannot link to a non running container: /db AS /web/my-db' });
   });
 
+  it('come back with their node, each after those that it needs', async () => {
+    const restart = { kind: 'always', maxRetries: 0 } as const;
+    const first = await run(net('bridge'), FOREVER, { name: 'zero', restart });
+    const second = await run(net('bridge', { links: ['zero'] }), FOREVER, { name: 'one', restart });
+    const third = await run(net('container:one'), FOREVER, { name: 'two', restart });
+    await host.containers.close();
+    await host.restart();
+    const states = async () => Promise.all([first, second, third].map(async (id) => (await host.containers.get(tenant, id)).state.status));
+    for (let waited = 0; (await states()).some((status) => status !== 'running') && waited < 5000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await states()).toEqual(['running', 'running', 'running']);
+  });
+
   it('share the network of another, while that runs, or the host\'s', async () => {
     const first = await run(net('bridge'), FOREVER, { name: 'first' });
     const inside = 'readlink /proc/self/ns/net; echo $(ls -A /sys); cat /proc/net/dev | wc -l';
@@ -128,6 +140,7 @@ describe('containers in networks', () => {
     const hosts = (await said(net('host'), inside)).split('\n')[0];
     expect(hosts).toMatch(/^net:\[\d+\]$/);
     expect(hosts).not.toBe(own);
+    expect(await said(net('host', { extraHosts: ['gw:host-gateway'] }), 'cat /etc/resolv.conf; tail -n 1 /etc/hosts')).toBe('nameserver 172.17.0.1\n172.17.0.1\tgw\n');
     const joined = await create(net('container:first'));
     expect((await networkOf(joined)).mode).toBe(`container:${first}`);
     await host.containers.kill(tenant, first);
@@ -136,6 +149,34 @@ describe('containers in networks', () => {
     await expect(create(net('container:first'), FOREVER, { hostname: 'x' })).rejects.toMatchObject({ message: 'conflicting options: hostname and the network mode' });
     await expect(run(net('nosuch'))).rejects.toMatchObject({ code: 'not_found', message: 'failed to set up container networking: network nosuch not found' });
   });
+
+  it('leave nothing attached that does not run, whatever step of a start, a connect or an end a worker dies at', async () => {
+    const db = await run(net('bridge'), FOREVER, { name: 'db' });
+    const id = await create(net('bridge', { links: ['db'] }), FOREVER, { name: 'begun' });
+    const operations: ((containers: ContainerHost['containers']) => Promise<unknown>)[] = [
+      (containers) => containers.start(tenant, id),
+      (containers) => containers.connect(tenant, id, { network: 'front', aliases: [] }),
+      (containers) => containers.disconnect(tenant, id, 'front', { force: false }),
+      (containers) => containers.kill(tenant, id),
+    ];
+    let calls = 1;
+    for (let finished = false; !finished; calls += 1) {
+      const { containers, died } = await host.dying(calls, 'after');
+      finished = await Promise.race([
+        operations.reduce<Promise<unknown>>((before, next) => before.then(() => next(containers)), Promise.resolve()).then(() => true, () => false),
+        died.then(() => false),
+      ]);
+      await containers.release();
+      await host.restart();
+      const { state } = await host.containers.get(tenant, id);
+      const attached = [...host.networks.attached.values()].map(({ request }) => request.containerId).sort();
+      expect([calls, attached]).toEqual([calls, (state.status === 'running' ? [db, id] : [db]).sort()]);
+      if (state.status === 'running') await host.containers.kill(tenant, id);
+      await host.containers.disconnect(tenant, id, 'front', { force: false }).catch(() => undefined);
+      expect([...host.networks.attached.keys()]).toHaveLength(1);
+    }
+    expect(calls).toBeGreaterThan(12);
+  }, 120_000);
 
   it('are connected and disconnected, running or not', async () => {
     const id = await run(net('front'), FOREVER, { name: 'one' });

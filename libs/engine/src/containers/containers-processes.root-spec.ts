@@ -98,6 +98,14 @@ describe('the processes of containers', () => {
       expect(await stream.ended).toEqual({ exitCode: 0 });
     }, 60_000);
 
+    it('has every capability when it is privileged, and the container\u2019s otherwise', async () => {
+      const id = await run(IDLE);
+      const caps = async (more: Partial<ExecSpec>) => (await outputOf((await exec(id, ['sed', '-n', 's/^CapEff:.//p', '/proc/self/status'], more)).stream)).stdout.trim();
+      expect(await caps({ privileged: true })).toMatch(/^000001ffffffffff$/);
+      expect(await caps({})).toBe('00000000a80425fb');
+      expect(await caps({ user: 'app' })).toBe('0000000000000000');
+    });
+
     it('refuses in the words by which clients know what was wrong', async () => {
       const id = await run(IDLE);
       const tell = async (argv: readonly string[], more: Partial<ExecSpec> = {}) => {
@@ -133,6 +141,19 @@ describe('the processes of containers', () => {
       await stream.end();
       expect(await outputOf(stream)).toEqual({ stdout: 'before after\n', stderr: '', exitCode: 0 });
     });
+  });
+
+  it('probes: a command, the beginning of its output, and its end in time or by force', async () => {
+    const id = await run(IDLE, { user: 'app' });
+    const probe = (argv: readonly string[], timeoutMs = 5000) => processes().probe(tenant, id, { argv, timeoutMs, maxBytes: 10 });
+    expect(await probe(['sh', '-c', 'id -u; echo 0123456789; exit 1'])).toEqual({ exitCode: 1, output: Buffer.from('1000\n01234'), timedOut: false });
+    expect(await probe(['sh', '-c', 'echo here; sleep 30 & sleep 30'], 200)).toEqual({ exitCode: 137, output: Buffer.from('here\n'), timedOut: true });
+    await expect(probe(['nothing'])).rejects.toMatchObject({ code: 'invalid_argument', details: { exitCode: 127 } });
+    const dying = expect(probe(['sh', '-c', 'touch /dev/shm/runs; sleep 30'])).resolves.toMatchObject({ exitCode: 137, timedOut: false });
+    while ((await probe(['test', '-e', '/dev/shm/runs'])).exitCode !== 0) continue;
+    await host.containers.kill(tenant, id);
+    await dying;
+    await expect(probe(['true'])).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('kill -9 style loss of the worker loses and doubles nothing of a running exec', async () => {

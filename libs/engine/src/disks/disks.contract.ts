@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, open, readFile, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, newId, type TenantId } from '#kernel';
 import type { TenantDisk, TenantDisks } from './disks.js';
@@ -145,6 +145,9 @@ export function describeTenantDisks(name: string, factory: () => Promise<DisksUn
     it('has folders that only root sees', async () => {
       const disk = await disks.ensure(tenant, 8 * MiB);
       expect((await readdir(disk.path)).filter((entry) => entry !== 'lost+found' && !entry.startsWith('.')).sort()).toEqual(['containers', 'host', 'partitions', 'volumes']);
+      // What everybody expects of a host; made once, since guests may change it.
+      expect(await readdir(join(disk.path, 'host'))).toEqual(expect.arrayContaining(['etc', 'home', 'tmp', 'var']));
+      expect((await stat(join(disk.path, 'host', 'tmp'))).mode & 0o7777).toBe(0o1777);
     });
 
     it('finds none that was never made, and no id that is none', async () => {

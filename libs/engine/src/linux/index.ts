@@ -5,6 +5,8 @@ export * from './proc.js';
 export * from './remove-folder.js';
 export * from './mountinfo.js';
 export { HelperSpawner, type HelperSpawnerOptions } from './drivers/helper-spawner.js';
+export * from './dialer.js';
+export { HelperDialer, type HelperDialerOptions } from './drivers/helper-dialer.js';
 export * from './staging-area.js';
 export * from './keyed-queue.js';
 export { DoubleBuffer } from './double-buffer.js';

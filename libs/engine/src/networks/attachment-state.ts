@@ -27,6 +27,8 @@ export interface AttachmentState {
   readonly ports: readonly PortState[];
   readonly publishOnNode: boolean;
   readonly egress: EgressPolicy;
+  /** Addresses that answers have opened, and until when (milliseconds since the epoch). */
+  readonly pins: readonly (readonly [address: number, until: number])[];
   /** False while it is being changed. */
   readonly whole: boolean;
 }
@@ -41,6 +43,7 @@ export function isAttachmentState(value: object): value is AttachmentState {
     Number.isInteger(state.process?.pid) &&
     Array.isArray(state.endpoints) &&
     Array.isArray(state.ports) &&
+    Array.isArray(state.pins) &&
     typeof state.egress === 'object' &&
     typeof state.whole === 'boolean'
   );

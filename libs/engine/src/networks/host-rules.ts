@@ -26,11 +26,9 @@ const SETS: readonly [family: string, text: string][] = [
   ['inet', 'set inet T allowed { type ipv4_addr . ipv4_addr; flags interval; }'],
   ['inet', 'set inet T pinned { type ipv4_addr . ipv4_addr; flags timeout; size 65535; }'],
   ['inet', 'map inet T ports { type inet_proto . inet_service : ipv4_addr . inet_service; }'],
+  ['inet', 'map inet T ports_node { type inet_proto . inet_service : ipv4_addr . inet_service; }'],
   ['inet', 'map inet T ports_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }'],
 ];
-
-/** Of what is there, all but the pinned answers, which are not written down anywhere else. */
-const KEPT = 'pinned';
 
 const CHAINS: readonly Chain[] = [
   {
@@ -40,7 +38,7 @@ const CHAINS: readonly Chain[] = [
     rules: ['iifname != "lo" meta nfproto ipv6 drop', 'iifname != "lo" ip daddr 127.0.0.0/8 drop', 'iifname != "lo" ip saddr 127.0.0.0/8 drop'],
   },
   { name: 'published', rules: ['dnat ip to ip daddr . meta l4proto . th dport map @ports_at', 'dnat ip to meta l4proto . th dport map @ports'] },
-  { name: 'to_ports', hook: 'type nat hook prerouting priority -100; policy accept;', rules: ['iifname @internal accept', 'meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
+  { name: 'to_ports', hook: 'type nat hook prerouting priority -100; policy accept;', rules: ['iifname @internal accept', `iifname "${UPLINK}" dnat ip to meta l4proto . th dport map @ports_node`, 'meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
   { name: 'own_to_ports', hook: 'type nat hook output priority -100; policy accept;', rules: ['meta nfproto ipv4 fib daddr type local meta l4proto { tcp, udp } jump published'] },
   {
     name: 'outward',
@@ -94,8 +92,7 @@ export function tableText(table: string, sets: readonly [family: string, text: s
   const lines = chains.map(([family]) => `add table ${family} ${table}`);
   for (const [, text] of sets) {
     const [kind = '', family = '', , name = ''] = text.split(' ');
-    lines.push(`add ${text.replace(' T ', ` ${table} `)}`);
-    if (name !== KEPT) lines.push(`flush ${kind} ${family} ${table} ${name}`);
+    lines.push(`add ${text.replace(' T ', ` ${table} `)}`, `flush ${kind} ${family} ${table} ${name}`);
   }
   for (const [family, list] of chains) {
     // All of them first: rules may name any.

@@ -29,7 +29,7 @@ export function subnetAround(text: string): Subnet | undefined {
   const [address = '', length = '', ...more] = text.split('/');
   const base = parseIpv4(address);
   const prefix = Number(length);
-  if (base === undefined || more.length > 0 || !/^\d{1,2}$/.test(length) || prefix > 32) return undefined;
+  if (base === undefined || more.length > 0 || !/^(0|[1-9]\d?)$/.test(length) || prefix > 32) return undefined;
   return { base: base - (base % sizeOf({ base, prefix })), prefix };
 }
 

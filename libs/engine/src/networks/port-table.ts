@@ -2,25 +2,29 @@ import { CodedError } from '#kernel';
 import { formatIpv4, type Ipv4 } from './ipv4.js';
 import type { Protocol } from './rule-elements.js';
 
-/** Where Linux, and Docker after it, begins to choose ports by itself. */
-const FIRST_DYNAMIC = 32_768;
-const LAST_DYNAMIC = 60_999;
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Where Linux, and Docker after it, chooses ports by itself. */
+export const DYNAMIC_PORTS: PortRange = { first: 32_768, last: 60_999 };
 
 /** Ports of one host that are published. A port on every address (undefined) leaves none on a single one. */
 export class PortTable {
   readonly #taken = new Map<string, (Ipv4 | undefined)[]>();
-  #next = FIRST_DYNAMIC;
+  #next = DYNAMIC_PORTS.first;
 
-  /** @param port 0: the next free one from 32768 up. @throws CodedError `conflict` (Docker's words without what stands before `Bind for`), `resource_exhausted` */
-  take(protocol: Protocol, hostIp: Ipv4 | undefined, port: number): number {
+  /** @param port 0: the next free one of `dynamic`. @throws CodedError `conflict` (Docker's words without what stands before `Bind for`), `resource_exhausted` */
+  take(protocol: Protocol, hostIp: Ipv4 | undefined, port: number, dynamic: PortRange = DYNAMIC_PORTS): number {
     if (port !== 0) {
       if (!this.#isFree(protocol, hostIp, port)) throw alreadyAllocated(hostIp, port);
       this.#add(protocol, hostIp, port);
       return port;
     }
-    for (let tries = 0; tries <= LAST_DYNAMIC - FIRST_DYNAMIC; tries += 1) {
-      const candidate = this.#next;
-      this.#next = candidate === LAST_DYNAMIC ? FIRST_DYNAMIC : candidate + 1;
+    for (let tries = 0; tries <= dynamic.last - dynamic.first; tries += 1) {
+      const candidate = this.#next >= dynamic.first && this.#next <= dynamic.last ? this.#next : dynamic.first;
+      this.#next = candidate + 1;
       if (!this.#isFree(protocol, hostIp, candidate)) continue;
       this.#add(protocol, hostIp, candidate);
       return candidate;

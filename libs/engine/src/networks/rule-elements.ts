@@ -72,6 +72,11 @@ export function portElement(target: PortTarget): RuleElement {
   return { family: 'inet', set: 'ports_at', key: Buffer.concat([address(target.hostIp), ...from]), data };
 }
 
+/** A port that is open on an address of the node, from where it is handed on over the uplink whatever address it has in the tenant's host. */
+export function nodePortElement(target: PortTarget): RuleElement {
+  return { ...portElement({ ...target, hostIp: undefined }), set: 'ports_node' };
+}
+
 /** An address for which not all is open. */
 export function policedElement(ipv4: Ipv4): RuleElement {
   return { family: 'inet', set: 'policed', key: address(ipv4) };

@@ -1,6 +1,6 @@
 import type { IdRange } from '../linux/index.js';
 import { SHM, type OciMount } from './bundle-mounts.js';
-import { AGENT_CAPABILITIES, capabilityMask } from './capabilities.js';
+import { AGENT_CAPABILITIES, ALL_CAPABILITIES, capabilityMask } from './capabilities.js';
 import type { SandboxPrivileges } from './runtime.js';
 import { seccompProfile } from './seccomp.js';
 
@@ -71,6 +71,12 @@ function agentArguments(privileges: SandboxPrivileges | undefined): string[] {
   return [`--capabilities=${capabilityMask(privileges.capabilities)}`, ...(privileges.noNewPrivileges ? [] : ['--new-privileges']), ...(privileges.oomScoreAdj === undefined ? [] : [`--oom-score-adj=${privileges.oomScoreAdj}`])];
 }
 
+/** A container may be asked for a privileged process at any time; what others get the agent sees to. All of it counts in the sandbox's own user name space alone. */
+function agentCapabilities(privileges: SandboxPrivileges | undefined): readonly string[] {
+  if (privileges?.noNewPrivileges === false) return ALL_CAPABILITIES;
+  return [...new Set<string>([...AGENT_CAPABILITIES, ...(privileges?.capabilities ?? [])])];
+}
+
 function allMounts(spec: BundleSpec): OciMount[] {
   const more = spec.mounts ?? [];
   const own = ownMounts(spec);
@@ -81,7 +87,7 @@ function allMounts(spec: BundleSpec): OciMount[] {
 /** config.json of the OCI runtime-spec, 1.0. Its one process is the guest agent, PID 1, root of its own user name space. */
 export function ociConfig(spec: BundleSpec): object {
   const { privileges } = spec;
-  const capabilities = [...new Set<string>([...AGENT_CAPABILITIES, ...(privileges?.capabilities ?? [])])];
+  const capabilities = agentCapabilities(privileges);
   const mapping = { containerID: 0, hostID: spec.idRange.hostStart, size: spec.idRange.size };
   return {
     ociVersion: '1.0.2',

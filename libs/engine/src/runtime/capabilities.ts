@@ -1,7 +1,7 @@
 import { CodedError } from '#kernel';
 
 /** In the order of their bits (linux/capability.h). */
-const NAMES = `
+export const ALL_CAPABILITIES = `
   CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW
   IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD
   LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
@@ -14,7 +14,7 @@ const NAMES = `
 export function capabilityMask(names: readonly string[]): string {
   let mask = 0n;
   for (const name of names) {
-    const bit = NAMES.indexOf(name);
+    const bit = ALL_CAPABILITIES.indexOf(name);
     if (bit < 0) throw new CodedError('invalid_argument', `invalid CapAdd: unknown capability: "${name}"`, { name });
     mask |= 1n << BigInt(bit);
   }

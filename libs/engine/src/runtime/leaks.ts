@@ -1,10 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '#kernel';
 import { cgroupTreeDirs } from '../cgroups/index.js';
 import { listLoopDevices } from '../disks/index.js';
 import { cgroupPathsOf, listPids, readMounts } from '../linux/index.js';
 import { runtimeLayout } from './layout.js';
+
+/** Of a tenant's disk, on a busy machine. */
+const WRITE_BACK_MS = 10_000;
 
 /** Something that a node that has ended, or that holds no sandbox, must not leave behind. */
 export interface Leak {
@@ -46,9 +50,16 @@ async function mounts(root: string): Promise<Leak[]> {
   return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(below) || mount.source.startsWith('sandbar-')).map((mount) => ({ kind: 'mount', what: mount.mountPoint }));
 }
 
+/** One that is mounted nowhere goes by itself when the kernel has written back what was on it: only what stays is left. */
 async function devices(root: string): Promise<Leak[]> {
   const below = join(root, '/');
-  return (await listLoopDevices()).filter(({ image }) => image.startsWith(below)).map(({ device, image }) => ({ kind: 'device', what: `${device} ${image}` }));
+  const until = Date.now() + WRITE_BACK_MS;
+  for (;;) {
+    const attached = (await listLoopDevices()).filter(({ image }) => image.startsWith(below));
+    const mounted = new Set((await readMounts()).map(({ source }) => source));
+    if (Date.now() > until || attached.every(({ device }) => mounted.has(device))) return attached.map(({ device, image }) => ({ kind: 'device', what: `${device} ${image}` }));
+    await sleep(100);
+  }
 }
 
 async function folders(root: string): Promise<Leak[]> {

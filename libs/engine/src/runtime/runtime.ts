@@ -72,7 +72,7 @@ export interface Sandbox {
   readonly annotations: Readonly<Record<string, string>>;
   /** Its first process, as the node sees it. Of a sandbox that is dead, the pid may be another process's, with another start. */
   readonly init: ProcessIdentity;
-  /** Of its first process, as the node sees it. Another process's when the sandbox is dead. */
+  /** Of its first process, as the node sees it: `/proc/<pid>/ns/net` is its network. Another process may have it when the sandbox is dead. */
   readonly pid: number;
   /** A process of one thread joins the sandbox's cgroup by writing "0" to each. Not while it is frozen. */
   readonly cgroupJoinFiles: readonly string[];

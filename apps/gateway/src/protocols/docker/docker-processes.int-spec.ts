@@ -63,7 +63,7 @@ describe("Docker's streams of processes", () => {
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     const parts: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => parts.push(chunk)).on('error', () => undefined);
-    const lines = Object.entries({ host: 'x', authorization: `Bearer ${fixture.key}`, 'content-length': String(Buffer.byteLength(body)), ...headers }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]));
+    const lines = Object.entries({ host: 'x', authorization: `Bearer ${fixture.key}`, 'content-length': String(Buffer.byteLength(body)), ...headers } as Record<string, string | undefined>).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]));
     socket.write(`POST ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
     await once(socket, 'connect');
     return { socket, heard: () => Buffer.concat(parts).toString('latin1') };

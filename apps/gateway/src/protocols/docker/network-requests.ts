@@ -31,25 +31,31 @@ const disconnectSchema = goStruct({ Container: text, Force: flag });
 /** @throws CodedError `invalid_argument`, `unsupported` */
 export function translateNetwork(json: Readonly<Record<string, unknown>>): CreateNetworkBody {
   const body = parseDocker(createSchema, json);
-  const { IPAM: ipam } = body;
-  if (body.Name.trim() === '') throw badParameter('invalid network name: name is empty');
-  if (body.Scope !== '' && body.Scope !== 'local') throw unsupported(`the scope "${body.Scope.slice(0, 100)}"`);
-  if (body.Ingress || body.ConfigOnly || body.ConfigFrom.Network !== '') throw unsupported('a network of a swarm');
-  if (body.EnableIPv6 || !body.EnableIPv4) throw unsupported('a network with IPv6, or without IPv4');
-  if (ipam.Driver !== '' && ipam.Driver !== 'default') throw badParameter(`could not find plugin ${ipam.Driver.slice(0, 100)} in v1 plugin registry: plugin "${ipam.Driver.slice(0, 100)}" not found`);
-  if (ipam.Config.length > 1) throw unsupported('a network with more than one subnet');
-  const [pool] = ipam.Config;
-  if (pool !== undefined && Object.keys(pool.AuxiliaryAddresses).length > 0) throw unsupported('an auxiliary address');
+  refuse(body);
+  const [pool] = body.IPAM.Config;
   return parseDocker(createNetworkSchema, {
     name: body.Name,
     internal: body.Internal,
     labels: body.Labels,
     options: body.Options,
     ...(body.Driver === '' ? {} : { driver: body.Driver }),
-    ...(pool === undefined || pool.Subnet === '' ? {} : { subnet: pool.Subnet }),
-    ...(pool === undefined || pool.Gateway === '' ? {} : { gateway: pool.Gateway }),
-    ...(pool === undefined || pool.IPRange === '' ? {} : { ipRange: pool.IPRange }),
+    ...(pool === undefined ? {} : addressesOf(pool)),
   });
+}
+
+function refuse({ Name: name, Scope: scope, Ingress: ingress, ConfigOnly: configOnly, ConfigFrom: from, EnableIPv4: v4, EnableIPv6: v6, IPAM: ipam }: z.output<typeof createSchema>): void {
+  if (name.trim() === '') throw badParameter('invalid network name: name is empty');
+  if (scope !== '' && scope !== 'local') throw unsupported(`the scope "${scope.slice(0, 100)}"`);
+  if (ingress || configOnly || from.Network !== '') throw unsupported('a network of a swarm');
+  if (v6 || !v4) throw unsupported('a network with IPv6, or without IPv4');
+  const driver = ipam.Driver.slice(0, 100);
+  if (driver !== '' && driver !== 'default') throw badParameter(`could not find plugin ${driver} in v1 plugin registry: plugin "${driver}" not found`);
+  if (ipam.Config.length > 1) throw unsupported('a network with more than one subnet');
+  if (ipam.Config.some(({ AuxiliaryAddresses: others }) => Object.keys(others).length > 0)) throw unsupported('an auxiliary address');
+}
+
+function addressesOf({ Subnet: subnet, Gateway: gateway, IPRange: ipRange }: z.output<typeof poolSchema>): Pick<CreateNetworkBody, 'subnet' | 'gateway' | 'ipRange'> {
+  return { ...(subnet === '' ? {} : { subnet }), ...(gateway === '' ? {} : { gateway }), ...(ipRange === '' ? {} : { ipRange }) };
 }
 
 export function translateConnect(json: Readonly<Record<string, unknown>>): ConnectNetworkBody {

@@ -6,9 +6,14 @@ import { readAway } from './read-away.js';
 
 const TYPES = ['application/x-tar', 'application/tar', 'application/gzip', 'application/zstd', 'application/octet-stream'];
 const MARK = 'takesTar';
+const ANY_MARK = 'takesAnyBytes';
+const ANY = 'application/octet-stream';
 
 /** For routes whose body is an archive: it is not read into memory, has no limit to its length, and as much time as it keeps moving. */
 export const TakesTar = (): MethodDecorator => RouteConfig({ [MARK]: true });
+
+/** As `TakesTar`, for bodies of any type: what they say they are is not looked at. */
+export const TakesBytes = (): MethodDecorator => RouteConfig({ [MARK]: true, [ANY_MARK]: true });
 
 /** `drainMs`: how long the rest of a body that nobody wants is read away, so that its sender gets the answer and not a reset. */
 export function acceptTarBodies(instance: FastifyInstance, drainMs: number): void {
@@ -18,12 +23,17 @@ export function acceptTarBodies(instance: FastifyInstance, drainMs: number): voi
   });
   instance.addHook('onRequest', (request, reply, done) => {
     if (takesTar(request)) readAway(request.raw, reply.raw, drainMs);
+    if (isMarked(request, ANY_MARK)) request.headers['content-type'] = ANY;
     done();
   });
 }
 
 export function takesTar(request: FastifyRequest): boolean {
-  return (request.routeOptions.config as FastifyContextConfig & { [MARK]?: true })[MARK] === true;
+  return isMarked(request, MARK);
+}
+
+function isMarked(request: FastifyRequest, mark: typeof MARK | typeof ANY_MARK): boolean {
+  return (request.routeOptions.config as FastifyContextConfig & { [MARK]?: true; [ANY_MARK]?: true })[mark] === true;
 }
 
 /** @throws CodedError `invalid_argument` */

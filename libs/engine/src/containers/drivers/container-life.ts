@@ -196,15 +196,11 @@ export class ContainerLife {
   }
 
   connect(endpoint: EndpointRequest): Promise<void> {
-    return this.turn(async () => {
-      await this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) });
-    });
+    return this.turn(async () => this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) }));
   }
 
   disconnect(network: string, options: { readonly force: boolean }): Promise<void> {
-    return this.turn(async () => {
-      await this.save({ network: await this.parts.network.disconnect(this.record, network, options) });
-    });
+    return this.turn(async () => this.save({ network: await this.parts.network.disconnect(this.record, network, options) }));
   }
 
   /** Who asks while it is being removed waits for that. */
@@ -244,8 +240,8 @@ export class ContainerLife {
   }
 
   /** After a restart of the worker, when all is known: what its policy wants up starts. */
-  revive(): void {
-    if (this.supervision.isDue(this.record)) this.startAgainIn(0);
+  async revive(): Promise<void> {
+    if (this.supervision.isDue(this.record)) await this.tryAgain();
   }
 
   /** The node goes down: it is stopped, which nobody wanted of it. */
@@ -281,8 +277,8 @@ export class ContainerLife {
     const { starter, storage, services } = this.parts;
     const before = { ...this.record, ...change };
     try {
-      const execution = await starter.start(before, this.processes, async ({ sandbox }) => {
-        await this.save({ ...change, ...(healthProbeOf(before) === undefined ? {} : { healthStatus: 'starting' }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
+      const execution = await starter.start(before, this.processes, async ({ sandbox }, ambient) => {
+        await this.save({ ...change, ambient, ...(healthProbeOf(before) === undefined ? {} : { healthStatus: 'starting' }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
       });
       this.execution = execution;
       this.processes.begin(execution, this.record, { fresh: true });
@@ -299,9 +295,13 @@ export class ContainerLife {
 
   private startAgainIn(ms: number): void {
     this.supervision.schedule(ms, () => {
-      void this.startAgain().catch((error: unknown) => {
-        this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
-      });
+      void this.tryAgain();
+    });
+  }
+
+  private async tryAgain(): Promise<void> {
+    await this.startAgain().catch((error: unknown) => {
+      this.parts.services.logger.warn({ err: asError(error), container: this.id }, 'containers: a container could not be started again');
     });
   }
 

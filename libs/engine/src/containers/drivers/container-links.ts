@@ -1,6 +1,6 @@
 import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { Networks } from '../../networks/index.js';
-import { hostnameOf, type ContainerRecord } from './container-record.js';
+import { hostnameOf, isRunning, type ContainerRecord } from './container-record.js';
 import type { HostsEntry } from './hosts-file.js';
 import { linkEnvironment } from './link-environment.js';
 import { kindOf } from './network-mode.js';
@@ -42,7 +42,7 @@ export class ContainerLinks {
   /** Running containers that are linked to this one, and the entry that each has for it. */
   *followers(record: ContainerRecord): Generator<{ readonly peer: NetworkPeer; readonly entry: HostsEntry }> {
     for (const peer of this.peers.of(record.tenantId)) {
-      if (!peer.running) continue;
+      if (!isRunning(peer.record)) continue;
       for (const link of peer.record.network.links) {
         if (link.containerId !== record.id) continue;
         const address = this.addressOf(peer.record, { record });
@@ -53,7 +53,7 @@ export class ContainerLinks {
 
   private requireAddress(record: ContainerRecord, { alias, containerId }: PlannedLink, peer: NetworkPeer | undefined): string {
     const name = peer?.record.name ?? containerId;
-    if (peer?.running !== true) throw new CodedError('invalid_argument', `Cannot link to a non running container: /${name} AS /${record.name}/${alias}`);
+    if (peer === undefined || !isRunning(peer.record)) throw new CodedError('invalid_argument', `Cannot link to a non running container: /${name} AS /${record.name}/${alias}`);
     const address = this.addressOf(record, peer);
     if (address === undefined) throw new CodedError('invalid_argument', `Cannot link to /${name}, as it does not belong to the default network`);
     return address;

@@ -1,5 +1,5 @@
 import { asError, CodedError, isCodedError, type TenantId } from '#kernel';
-import type { Attachment, Endpoint, EndpointRequest } from '../../networks/index.js';
+import type { Endpoint, EndpointRequest } from '../../networks/index.js';
 import type { NetworkPin, SandboxMount, SandboxNetwork } from '../../runtime/index.js';
 import type { ContainerNetwork as ContainerNetworkView, CreateContainer } from '../containers.js';
 import { ContainerLinks, type LinkTargets } from './container-links.js';
@@ -8,7 +8,7 @@ import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import { withAddress, withEntry, withoutEntry, type HostsEntry } from './hosts-file.js';
 import { attachFailure } from './network-failures.js';
-import { attachRequest, endpointRequest, ownEntries, resolverOf, wantedHosts } from './network-settings.js';
+import { attachRequest, endpointRequest, NOWHERE, ownEntries, resolverOf, wantedHosts, whereaboutsOf, whereaboutsOfHost, type Whereabouts } from './network-settings.js';
 import { refuseConnect, refuseDisconnect } from './network-connections.js';
 import { NetworkFiles } from './network-files.js';
 import { isAttached, kindOf, sharedContainer } from './network-mode.js';
@@ -60,8 +60,9 @@ export class ContainerNetwork {
     if (shared !== undefined) return this.openShared(record, shared);
     const targets = this.links.targets(record);
     const folder = await this.storage.networkFolder(record);
-    await this.writeFiles(record, folder, targets, undefined);
-    const sandbox = kindOf(record.network.mode) === 'host' ? { join: await this.services.networks.hostNamespace(record.tenantId) } : 'none';
+    const onHost = kindOf(record.network.mode) === 'host';
+    await this.writeFiles(record, folder, targets, onHost ? whereaboutsOfHost(await this.services.networks.get(record.tenantId, 'bridge')) : NOWHERE);
+    const sandbox = onHost ? { join: await this.services.networks.hostNamespace(record.tenantId) } : 'none';
     return { sandbox, mounts: this.mounts(record, folder), hostname: hostnameOf(record), domainHostname: domainHostnameOf(record), env: targets.env, close: () => Promise.resolve() };
   }
 
@@ -74,7 +75,7 @@ export class ContainerNetwork {
     const attachment = await this.services.networks.attach(record.tenantId, attachRequest(record, pid)).catch((error: unknown) => {
       throw attachFailure(record, error);
     });
-    await this.writeFiles(record, await this.storage.networkFolder(record), this.links.targets(record), attachment);
+    await this.writeFiles(record, await this.storage.networkFolder(record), this.links.targets(record), whereaboutsOf(attachment));
     for (const { networkId, networkName } of attachment.endpoints) this.tell(record, 'connect', { id: networkId, name: networkName });
     await this.tellFollowers(record);
   }
@@ -149,9 +150,10 @@ export class ContainerNetwork {
   }
 
   private async openShared(record: ContainerRecord, text: string): Promise<OpenNetwork> {
-    const { record: other, running, sandbox } = this.peers.find(record.tenantId, text);
+    const { record: other, sandbox } = this.peers.find(record.tenantId, text);
     if (other.id === record.id) throw new CodedError('invalid_argument', 'cannot join own network namespace');
-    if (!running || sandbox === undefined) throw new CodedError('conflict', `cannot join network of a non running container: ${other.id}`);
+    if (other.status === 'restarting') throw new CodedError('conflict', `Container ${other.id} is restarting, wait until the container is running`);
+    if (!isRunning(other) || sandbox === undefined) throw new CodedError('conflict', `cannot join network of a non running container: ${other.id}`);
     const pin: NetworkPin = await sandbox.pinNetwork();
     const owner = this.ownerOf(other);
     return { sandbox: { join: pin.path }, mounts: this.mounts(record, await this.storage.networkFolder(owner)), hostname: hostnameOf(owner), domainHostname: domainHostnameOf(owner), env: [], close: () => pin.release() };
@@ -167,10 +169,9 @@ export class ContainerNetwork {
     return this.files.mounts(folder, { readOnly: request.readOnlyRootfs, taken: new Set(mounts.map(({ destination }) => destination)) });
   }
 
-  private async writeFiles(record: ContainerRecord, folder: string, { hosts }: LinkTargets, attachment: Attachment | undefined): Promise<void> {
-    const own = ownEntries(record, attachment?.endpoints ?? []);
-    const entries: HostsEntry[] = [...wantedHosts(record, attachment), ...hosts, ...own];
-    await this.files.write(folder, { hosts: entries, hostname: hostnameOf(record), resolver: resolverOf(record, attachment) });
+  private async writeFiles(record: ContainerRecord, folder: string, { hosts }: LinkTargets, where: Whereabouts): Promise<void> {
+    const entries: HostsEntry[] = [...wantedHosts(record, where), ...hosts, ...ownEntries(record, where.endpoints)];
+    await this.files.write(folder, { hosts: entries, hostname: hostnameOf(record), resolver: resolverOf(record, where) });
   }
 
   private async tellFollowers(record: ContainerRecord): Promise<void> {

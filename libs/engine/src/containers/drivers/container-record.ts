@@ -27,6 +27,8 @@ export interface ContainerRecord {
   /** Volumes that were made for it: while it is being made they go with it. */
   readonly madeVolumes: readonly string[];
   readonly network: PlannedNetwork;
+  /** What its network gives its processes, of its last start. */
+  readonly ambient?: { readonly hostname: string; readonly env: readonly string[] };
   /** As its last start was told; absent: no. */
   readonly publishOnNode?: boolean;
   readonly status: ContainerState['status'];

@@ -33,14 +33,14 @@ export class ContainerStarter {
    * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution) => Promise<void>): Promise<ContainerExecution> {
+  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution, ambient: NonNullable<ContainerRecord['ambient']>) => Promise<void>): Promise<ContainerExecution> {
     const { clock, logger } = this.services;
     const network = await this.network.open(record);
     const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
     const execution = new ContainerExecution({ sandbox, main: processes.main, start: record.starts + 1, clock, logger });
     try {
       await execution.connect();
-      await onSandbox(execution);
+      await onSandbox(execution, { hostname: network.hostname, env: network.env });
       await this.network.attach(record, sandbox.pid);
       await this.begin(record, execution, { network, size: processes.firstSize });
     } catch (error) {

@@ -28,10 +28,11 @@ export function workingDirOf(container: ContainerRecord, { workingDir }: ExecSpe
 /** A further process of a container, in the container's own surroundings. */
 export function planExec(container: ContainerRecord, spec: ExecSpec, { id, user, size = DEFAULT_SIZE }: { readonly id: ProcessId; readonly user: GuestUser; readonly size: TerminalSize | undefined }): ProcessSpec {
   const { argv, env, tty, openStdin, privileged } = spec;
+  const { hostname = hostnameOf(container), env: ambient = [] } = container.ambient ?? {};
   return {
     id,
     argv,
-    env: processEnv({ env: [...container.effective.env, ...env], hostname: hostnameOf(container), tty, home: user.home }),
+    env: processEnv({ env: [...ambient, ...container.effective.env, ...env], hostname, tty, home: user.home }),
     cwd: workingDirOf(container, spec),
     uid: user.uid,
     gid: user.gid,

@@ -5,7 +5,6 @@ import type { ContainerRecord } from './container-record.js';
 /** Another container of the tenant, as far as networks go. */
 export interface NetworkPeer {
   readonly record: ContainerRecord;
-  readonly running: boolean;
   readonly sandbox: Pick<Sandbox, 'pinNetwork'> | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import type { AttachRequest, Attachment, Endpoint, EndpointRequest } from '../../networks/index.js';
+import type { AttachRequest, Attachment, Endpoint, EndpointRequest, Network } from '../../networks/index.js';
 import type { ContainerNetworking } from '../containers.js';
 import { domainHostnameOf, hostnameOf, type ContainerRecord } from './container-record.js';
 import type { HostsEntry } from './hosts-file.js';
@@ -8,9 +8,26 @@ import { kindOf } from './network-mode.js';
 import { portsOf, type PlannedEndpoint } from './network-plan.js';
 import { HOST_GATEWAY, parseExtraHost } from './network-words.js';
 
-/** As in Docker's containers: no program needs a privilege to listen on a low port or to ping. */
-const SYSCTLS = { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' } as const;
 const NOTHING: Omit<ContainerNetworking, 'mode' | 'endpoints' | 'links'> = { ports: [], publishAll: false, dns: { servers: [], search: [], options: [] }, extraHosts: [], egress: { kind: 'all' } };
+
+/** Where a container is, as far as it is known. */
+export interface Whereabouts {
+  readonly endpoints: readonly Pick<Endpoint, 'ipv4Address'>[];
+  readonly nameservers: readonly string[];
+  /** Of the tenant's host; undefined: it is out of reach. */
+  readonly gateway: string | undefined;
+}
+
+export const NOWHERE: Whereabouts = { endpoints: [], nameservers: [], gateway: undefined };
+
+export function whereaboutsOf({ endpoints, nameservers }: Attachment): Whereabouts {
+  return { endpoints, nameservers, gateway: endpoints[0]?.gateway };
+}
+
+/** In the tenant's host itself the resolver is where the default bridge has it. */
+export function whereaboutsOfHost({ gateway }: Pick<Network, 'gateway'>): Whereabouts {
+  return { endpoints: [], nameservers: gateway === undefined ? [] : [gateway], gateway };
+}
 
 export function attachRequest(record: ContainerRecord, pid: number): AttachRequest {
   const { id, name, request, effective, network, publishOnNode } = record;
@@ -24,7 +41,7 @@ export function attachRequest(record: ContainerRecord, pid: number): AttachReque
     ports: portsOf(asked, effective.exposedPorts),
     publishOnNode: publishOnNode ?? false,
     egress: asked.egress,
-    sysctls: { ...SYSCTLS, ...Object.fromEntries(own) },
+    sysctls: Object.fromEntries(own),
   };
 }
 
@@ -41,8 +58,7 @@ export function ownEntries(record: ContainerRecord, endpoints: readonly Pick<End
 }
 
 /** `--add-host`. The tenant's host is where the first network's gateway is. */
-export function wantedHosts({ request }: ContainerRecord, attachment: Attachment | undefined): HostsEntry[] {
-  const gateway = attachment?.endpoints[0]?.gateway;
+export function wantedHosts({ request }: ContainerRecord, { gateway }: Whereabouts): HostsEntry[] {
   return (request.network?.extraHosts ?? []).flatMap((text) => {
     const { name, address } = parseExtraHost(text);
     const resolved = address === HOST_GATEWAY ? gateway : address;
@@ -51,9 +67,8 @@ export function wantedHosts({ request }: ContainerRecord, attachment: Attachment
 }
 
 /** Where names of containers are resolved our resolver comes first; on the default bridge the client's servers take its place. */
-export function resolverOf({ request, network }: ContainerRecord, attachment: Attachment | undefined): ResolverText {
+export function resolverOf({ request, network }: ContainerRecord, { nameservers: ours }: Whereabouts): ResolverText {
   const { dns } = request.network ?? NOTHING;
-  const ours = attachment?.nameservers ?? [];
   const named = kindOf(network.mode) === 'user';
   const servers = named ? [...ours, ...dns.servers] : dns.servers.length > 0 ? dns.servers : ours;
   const dots = named && !dns.options.some((option) => option.startsWith('ndots:')) ? ['ndots:0'] : [];

@@ -1,4 +1,4 @@
-import type { AgentEvent } from '../../runtime/index.js';
+import type { AgentEvent, ProcessExit } from '../../runtime/index.js';
 
 /** Who brings the events of a run and acknowledges them. */
 export interface EventSource {
@@ -15,6 +15,10 @@ export interface ProcessEnd {
   /** Exit code or signal. */
   readonly value: number;
   readonly timeUs: number;
+}
+
+export function endOf({ exitCode, signal }: ProcessExit): Pick<ProcessEnd, 'type' | 'value'> {
+  return signal === null ? { type: 'exited', value: exitCode ?? 0 } : { type: 'signalled', value: signal };
 }
 
 /** Where the events of one process go. */

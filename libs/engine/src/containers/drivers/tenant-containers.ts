@@ -6,7 +6,6 @@ import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { EndpointRequest } from '../../networks/index.js';
 import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
-import type { ContainerProcesses } from '../processes.js';
 import { checkRestartPolicy } from './container-checks.js';
 import { commitContainer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
@@ -26,10 +25,11 @@ import { lookUpNames } from './guest-lookup.js';
 import { HostIndex } from './host-index.js';
 import { networkWarnings } from './network-conflicts.js';
 import { keepsOutput } from './log-shape.js';
+import { reviveInOrder } from './revival.js';
 import { readLog } from './log-reader.js';
+import { TenantContainerFiles } from './tenant-container-files.js';
 import { ProcessTable } from './process-table.js';
 import { TenantProcesses } from './tenant-processes.js';
-import { TenantContainerFiles } from './tenant-container-files.js';
 import { visibleChanges } from './visible-changes.js';
 
 const CLOSE_GRACE_SECONDS = 3;
@@ -49,7 +49,7 @@ export class TenantContainers implements Containers {
   /** Creates with an ID that the caller chose, in turn. */
   private readonly chosen = new KeyedQueue();
   /** Attach and exec. */
-  readonly processes: ContainerProcesses = new TenantProcesses({
+  readonly processes = new TenantProcesses({
     find: (tenantId, text) => this.find(tenantId, text),
     all: (tenantId) => this.index.of(tenantId),
   });
@@ -100,8 +100,8 @@ export class TenantContainers implements Containers {
       await life.adopt(sandbox);
       if (!life.running && life.record.request.autoRemove && life.record.starts > 0) await this.removeQuietly(life);
     });
-    for (const [life] of lives) life.revive();
     this.recovered.resolve(undefined);
+    reviveInOrder(lives.map(([life]) => life));
     logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: records.length - whole.length }, 'containers: recovered');
   }
 
@@ -268,6 +268,7 @@ export class TenantContainers implements Containers {
   }
 
   async close(): Promise<void> {
+    await this.files.close();
     await Promise.all(
       [...this.index.all()].map(async (life) => {
         await life.close(CLOSE_GRACE_SECONDS).catch((error: unknown) => {

@@ -4,13 +4,13 @@ import { CodedError, type TenantId } from '#kernel';
 import { removeFile, type KeyedQueue } from '../../linux/index.js';
 import type { DiskUsage, TenantDisk } from '../disks.js';
 import { isUnfinishedImage } from './ext4-image.js';
+import { ensureHostTree } from './host-tree.js';
 import { ImageMount } from './image-mount.js';
 import { mountedDevice } from './loop-mounts.js';
 
 const PARTITION_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/;
 const PARTITIONS = 'partitions';
-/** The host tree's top is what guests see as `/` of their host. */
-const FOLDERS = [['containers', 0o700], ['volumes', 0o700], ['host', 0o755], [PARTITIONS, 0o700]] as const;
+const FOLDERS = [['containers', 0o700], ['volumes', 0o700], [PARTITIONS, 0o700]] as const;
 const IMAGE = '.img';
 
 /** Made by `LoopDisks`, which calls all but the interface's methods while it holds the tenant's place in the queue. */
@@ -69,6 +69,7 @@ export class LoopDisk implements TenantDisk {
   async mount(): Promise<void> {
     await this.#mount.mount();
     for (const [folder, mode] of FOLDERS) await mkdir(join(this.path, folder), { recursive: true, mode });
+    await ensureHostTree(this.path);
     const names = await readdir(join(this.path, PARTITIONS));
     for (const name of names.filter(isUnfinishedImage)) await removeFile(join(this.path, PARTITIONS, name));
     for (const name of await this.#partitionNames()) {

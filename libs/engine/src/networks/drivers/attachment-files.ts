@@ -18,7 +18,7 @@ export class AttachmentFiles {
   ) {}
 
   async write(tenantId: TenantId, attached: Attached, { whole }: { readonly whole: boolean }): Promise<void> {
-    const { containerId, containerName, process, places, ports, publishOnNode, egress } = attached;
+    const { containerId, containerName, process, places, ports, publishOnNode, egress, pins } = attached;
     if (!this.#made.has(tenantId)) {
       await mkdir(this.#dir(tenantId), { recursive: true, mode: 0o700 });
       this.#made.add(tenantId);
@@ -29,10 +29,11 @@ export class AttachmentFiles {
       containerName,
       process,
       bootId: this.bootId,
-      endpoints: places.map(({ bridge, ...place }) => ({ ...place, networkId: bridge.network.id })),
+      endpoints: places.map(({ bridge, endpointId, interfaceName, hostLink, macAddress, address, aliases }) => ({ networkId: bridge.network.id, endpointId, interfaceName, hostLink, macAddress, address, aliases })),
       ports: ports.map(({ hostIp, ...port }) => ({ ...port, hostIp: hostIp ?? null })),
       publishOnNode,
       egress,
+      pins: [...pins],
       whole,
     };
     await writeStateFile(join(this.#dir(tenantId), `${containerId}.json`), state);

@@ -2,7 +2,10 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, isId, systemClock, type Clock, type Logger, type TenantId } from '#kernel';
 import { bootId, KeyedQueue, type Spawner } from '../../linux/index.js';
-import { parseSubnet } from '../ipv4.js';
+import { holds, parseSubnet } from '../ipv4.js';
+import { NameResolver } from '../names/name-resolver.js';
+import { Upstream } from '../names/upstream.js';
+import { NodePublisher, type NodePublisherOptions } from '../publish/node-publisher.js';
 import { NetHelper } from '../net-helper.js';
 import { NetworkRecords } from '../network-records.js';
 import type { Attachment, AttachRequest, CreateNetwork, Endpoint, EndpointRequest, Network, Networks } from '../networks.js';
@@ -23,6 +26,10 @@ export interface LinuxNetworksOptions {
   readonly spawner: Spawner;
   /** Private ranges (`10.1.0.0/16`) that the operator opens to all tenants. */
   readonly allowPrivateCidrs: readonly string[];
+  /** Where ports of containers that are published on the node are opened. */
+  readonly publish: NodePublisherOptions;
+  /** Resolvers to ask for other names than containers': `address` or `address:port`. None: those of the node's /etc/resolv.conf. */
+  readonly dnsServers?: readonly string[];
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -34,6 +41,8 @@ export class LinuxNetworks implements Networks {
   readonly #holders: Holders;
   readonly #gate: NodeGate;
   readonly #records: NetworkRecords;
+  readonly #resolver: NameResolver;
+  readonly #publisher: NodePublisher;
   readonly #sides = new Map<TenantId, TenantSide>();
   readonly #turns = new KeyedQueue();
   #files: AttachmentFiles | undefined;
@@ -43,7 +52,10 @@ export class LinuxNetworks implements Networks {
     this.#options = options;
     this.#helper = new NetHelper(spawner, program);
     this.#holders = new Holders(root, instance, this.#helper);
-    this.#gate = new NodeGate({ instance, helper: this.#helper, allowed: allowedSubnets(options.allowPrivateCidrs), logger });
+    const allowed = allowedSubnets(options.allowPrivateCidrs);
+    this.#publisher = new NodePublisher(options.publish);
+    this.#gate = new NodeGate({ instance, helper: this.#helper, allowed, logger });
+    this.#resolver = new NameResolver({ upstream: new Upstream({ servers: options.dnsServers }), isAllowed: (address) => allowed.some((subnet) => holds(subnet, address)), logger });
     this.#records = new NetworkRecords(root, logger);
   }
 
@@ -151,7 +163,7 @@ export class LinuxNetworks implements Networks {
   endpoints(tenantId: TenantId, networkId: string): readonly (Endpoint & { readonly containerId: string; readonly containerName: string })[] {
     const attached = this.#sides.get(tenantId)?.attachments.all() ?? [];
     return attached.flatMap((one) =>
-      one.places.filter(({ bridge }) => bridge.network.id === networkId).map((place) => ({ ...endpointOf(one, place), containerId: one.containerId, containerName: one.containerName })),
+      one.places.filter(({ bridge }) => bridge.network.id === networkId).map((place) => ({ ...endpointOf(place), containerId: one.containerId, containerName: one.containerName })),
     );
   }
 
@@ -171,10 +183,10 @@ export class LinuxNetworks implements Networks {
     await this.#gate.close();
   }
 
-  release(): Promise<void> {
+  async release(): Promise<void> {
+    for (const side of this.#sides.values()) await side.release();
     this.#sides.clear();
     this.#files = undefined;
-    return Promise.resolve();
   }
 
   async #side(tenantId: TenantId): Promise<TenantSide> {
@@ -191,7 +203,8 @@ export class LinuxNetworks implements Networks {
       gate: this.#gate,
       helper: this.#helper,
       logger: this.#options.logger,
-      bridgesChanged: () => undefined,
+      resolver: this.#resolver,
+      publisher: this.#publisher,
       // One at a time: each writes the same table.
       openGate: () => this.#turns.run('', () => this.#gate.open()),
     });

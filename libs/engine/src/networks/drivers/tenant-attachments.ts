@@ -5,9 +5,9 @@ import type { AttachmentState } from '../attachment-state.js';
 import { formatIpv4, holds, parseIpv4, subnetsOf, type Ipv4 } from '../ipv4.js';
 import { macOf } from '../net-helper.js';
 import type { Attachment, AttachRequest, EgressPolicy, Endpoint, EndpointRequest, PortRequest } from '../networks.js';
-import { PortTable } from '../port-table.js';
+import { PortTable, type PortRange } from '../port-table.js';
 import type { PortTarget } from '../rule-elements.js';
-import { gatewayText, type BridgeNetwork, type TenantNetworks } from './tenant-networks.js';
+import { gatewayText, type BridgeNetwork, type Member, type TenantNetworks } from './tenant-networks.js';
 
 const MOST_ENDPOINTS = 32;
 const MOST_NAMESERVERS = 3;
@@ -23,9 +23,17 @@ export interface Place {
   readonly macAddress: string;
   readonly address: Ipv4;
   readonly aliases: readonly string[];
+  readonly member: Member;
 }
 
 export type BoundPort = Omit<PortTarget, 'address'>;
+
+export interface HostFacts {
+  /** Whether an address is one of the tenant's host. */
+  readonly isLocal: (address: Ipv4) => boolean;
+  /** What free ports are chosen from. */
+  readonly dynamicPorts?: PortRange | undefined;
+}
 
 /** A container that is attached. */
 export interface Attached {
@@ -36,6 +44,8 @@ export interface Attached {
   readonly ports: readonly BoundPort[];
   readonly publishOnNode: boolean;
   readonly egress: EgressPolicy;
+  /** Addresses that answers have opened, and until when (milliseconds since the epoch). */
+  readonly pins: Map<Ipv4, number>;
 }
 
 /** Who has which addresses, ports and names among a tenant's containers. In memory: what is reserved here is made by others. */
@@ -58,18 +68,19 @@ export class TenantAttachments {
     return this.#byAddress.get(address);
   }
 
-  /** All or nothing. @param isLocal whether an address is the tenant's host's */
-  reserve(request: AttachRequest, process: ProcessIdentity, isLocal: (address: Ipv4) => boolean): Attached {
+  /** All or nothing. */
+  reserve(request: AttachRequest, process: ProcessIdentity, { isLocal, dynamicPorts }: HostFacts): Attached {
     const { containerId, containerName, endpoints, ports, publishOnNode, egress } = request;
     if (endpoints.length === 0 || endpoints.length > MOST_ENDPOINTS) throw new CodedError('invalid_argument', `a container has 1 to ${MOST_ENDPOINTS} networks`, { endpoints: endpoints.length });
     const bound: BoundPort[] = [];
-    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress };
+    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress, pins: new Map() };
     try {
       for (const endpoint of endpoints) this.place(attached, endpoint);
-      for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, isLocal));
+      for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, { isLocal, dynamicPorts }));
     } catch (error) {
+      const failure = failedProgramming(error, attached);
       this.release(attached);
-      throw failedProgramming(error, attached);
+      throw failure;
     }
     this.#attached.set(containerId, attached);
     return attached;
@@ -79,12 +90,12 @@ export class TenantAttachments {
   restore(state: AttachmentState): Attached {
     const bound: BoundPort[] = [];
     const { containerId, containerName, process, publishOnNode, egress } = state;
-    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress };
+    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress, pins: new Map(state.pins) };
     try {
       for (const endpoint of state.endpoints) {
         const bridge = this.networks.bridge(endpoint.networkId);
         bridge.pool.claim(endpoint.address);
-        this.#add(attached, { bridge, ...endpoint });
+        this.#add(attached, { bridge, ...endpoint, member: memberOf(attached, bridge, endpoint) });
       }
       for (const { hostIp, ...port } of state.ports) {
         this.#ports.take(port.protocol, hostIp ?? undefined, port.hostPort);
@@ -106,6 +117,7 @@ export class TenantAttachments {
     if (places.length >= MOST_ENDPOINTS) throw new CodedError('resource_exhausted', `a container has at most ${MOST_ENDPOINTS} networks`, {});
     const macAddress = chosenMac(request);
     const address = addressFrom(bridge, request);
+    const aliases = [...new Set(request.aliases)];
     const place: Place = {
       bridge,
       endpointId: randomBytes(32).toString('hex'),
@@ -113,7 +125,8 @@ export class TenantAttachments {
       hostLink: `veth${randomBytes(4).toString('hex').slice(0, 7)}`,
       macAddress: macAddress ?? macOf(address),
       address,
-      aliases: [...new Set(request.aliases)],
+      aliases,
+      member: memberOf(attached, bridge, { address, aliases }),
     };
     this.#add(attached, place);
     return place;
@@ -124,7 +137,7 @@ export class TenantAttachments {
     const index = attached.places.indexOf(place);
     if (index < 0) return;
     attached.places.splice(index, 1);
-    place.bridge.endpoints -= 1;
+    place.bridge.members.delete(place.member);
     place.bridge.pool.release(place.address);
     this.#byAddress.delete(place.address);
   }
@@ -138,18 +151,18 @@ export class TenantAttachments {
 
   #add(attached: Attached, place: Place): void {
     attached.places.push(place);
-    place.bridge.endpoints += 1;
+    place.bridge.members.add(place.member);
     this.#byAddress.set(place.address, attached);
   }
 
-  #bind({ containerPort, protocol, hostIp, hostPort }: PortRequest, isLocal: (address: Ipv4) => boolean): BoundPort {
+  #bind({ containerPort, protocol, hostIp, hostPort }: PortRequest, { isLocal, dynamicPorts }: HostFacts): BoundPort {
     for (const [port, lowest] of [[containerPort, 1], [hostPort, 0]] as const) if (!Number.isInteger(port) || port < lowest || port > 65_535) throw new CodedError('invalid_argument', `invalid port: ${port}`, { port });
     const any = hostIp === '' || hostIp === '0.0.0.0';
     const address = any ? undefined : parseIpv4(hostIp);
     if (!any && (address === undefined || !(isLocal(address) || (LOOPBACK !== undefined && holds(LOOPBACK, address))))) {
       throw new CodedError('conflict', `failed to bind host port for ${hostIp.slice(0, 64)}:${hostPort}: cannot assign requested address`, { hostIp: hostIp.slice(0, 64) });
     }
-    return { containerPort, protocol, hostIp: address, hostPort: this.#ports.take(protocol, address, hostPort) };
+    return { containerPort, protocol, hostIp: address, hostPort: this.#ports.take(protocol, address, hostPort, dynamicPorts) };
   }
 }
 
@@ -163,8 +176,16 @@ export function portTargets(attached: Attached): PortTarget[] {
   return place === undefined ? [] : attached.ports.map((port) => ({ ...port, address: place.address }));
 }
 
-export function endpointOf({ containerId, containerName }: Pick<Attached, 'containerId' | 'containerName'>, place: Place): Endpoint {
-  const { bridge, endpointId, interfaceName, macAddress, address, aliases } = place;
+function memberOf(owner: Pick<Attached, 'containerId' | 'containerName'>, bridge: BridgeNetwork, { address, aliases }: Pick<Place, 'address' | 'aliases'>): Member {
+  return {
+    address,
+    owner,
+    names: () => (bridge.network.dns ? [...new Set([owner.containerName, ...aliases, owner.containerId.slice(0, SHORT_ID)])] : []),
+  };
+}
+
+export function endpointOf(place: Place): Endpoint {
+  const { bridge, endpointId, interfaceName, macAddress, address, aliases, member } = place;
   return {
     networkId: bridge.network.id,
     networkName: bridge.network.name,
@@ -175,7 +196,7 @@ export function endpointOf({ containerId, containerName }: Pick<Attached, 'conta
     prefixLength: bridge.subnet.prefix,
     gateway: gatewayText(bridge),
     aliases,
-    dnsNames: bridge.network.dns ? [...new Set([containerName, ...aliases, containerId.slice(0, SHORT_ID)])] : [],
+    dnsNames: member.names(),
   };
 }
 
@@ -183,7 +204,7 @@ export function attachmentOf(attached: Attached): Attachment {
   const first = gatewayPlace(attached);
   const ordered = [...(first === undefined ? [] : [first]), ...attached.places.filter((place) => place !== first)];
   return {
-    endpoints: attached.places.map((place) => endpointOf(attached, place)),
+    endpoints: attached.places.map(endpointOf),
     ports: attached.ports.map(({ containerPort, protocol, hostIp, hostPort }) => ({ containerPort, protocol, hostIp: hostIp === undefined ? '0.0.0.0' : formatIpv4(hostIp), hostPort })),
     nameservers: ordered.slice(0, MOST_NAMESERVERS).map(({ bridge }) => gatewayText(bridge)),
   };
@@ -212,7 +233,7 @@ function freeInterface(places: readonly Place[]): string {
   return `eth${index}`;
 }
 
-function failedProgramming(error: unknown, { containerName, places }: Attached): unknown {
+export function failedProgramming(error: unknown, { containerName, places }: Attached): unknown {
   if (!(error instanceof CodedError) || error.code !== 'conflict' || error.details.port === undefined) return error;
   const [place] = places;
   return new CodedError('conflict', `driver failed programming external connectivity on endpoint ${containerName} (${place?.endpointId ?? ''}): ${error.message}`, error.details);

@@ -11,6 +11,13 @@ const MOST_RECORD_BYTES = 64 * 1024;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const FULL_ID = /^[0-9a-f]{64}$/;
 
+/** Who has an address on a network, as far as names go. */
+export interface Member {
+  readonly address: Ipv4;
+  readonly owner: { readonly containerName: string };
+  readonly names: () => readonly string[];
+}
+
 /** A network that has a bridge, and who has which of its addresses. */
 export interface BridgeNetwork {
   readonly network: Network;
@@ -19,7 +26,7 @@ export interface BridgeNetwork {
   readonly gateway: Ipv4;
   readonly pool: AddressPool;
   /** Endpoints that there are or that are being made. */
-  endpoints: number;
+  readonly members: Set<Member>;
 }
 
 /** The networks of one tenant, in memory. */
@@ -92,7 +99,7 @@ export class TenantNetworks {
   remove(text: string): Network {
     const network = this.get(text);
     if ((FIXED_NAMES as readonly string[]).includes(network.name)) throw new CodedError('permission_denied', `${network.name} is a pre-defined network and cannot be removed`, { network: network.name });
-    if ((this.#bridges.get(network.id)?.endpoints ?? 0) > 0) {
+    if ((this.#bridges.get(network.id)?.members.size ?? 0) > 0) {
       throw new CodedError('conflict', `error while removing network: network ${network.name} id ${network.id} has active endpoints`, { network: network.name });
     }
     this.#networks.delete(network.id);
@@ -116,7 +123,7 @@ export class TenantNetworks {
     const gateway = parseIpv4(network.gateway ?? '');
     if (subnet === undefined || gateway === undefined) return;
     const pool = new AddressPool(subnet, parseSubnet(network.ipRange ?? '') ?? subnet, gateway);
-    this.#bridges.set(network.id, { network, link: bridgeLinkOf(network), subnet, gateway, pool, endpoints: 0 });
+    this.#bridges.set(network.id, { network, link: bridgeLinkOf(network), subnet, gateway, pool, members: new Set() });
   }
 }
 

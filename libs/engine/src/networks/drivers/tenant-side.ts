@@ -1,47 +1,51 @@
-import { CodedError, type Logger, type TenantId } from '#kernel';
-import { identifyProcess, isRunning, KeyedQueue } from '../../linux/index.js';
-import { spaceLine } from '../net-helper.js';
-import type { Attachment, AttachRequest, Endpoint, EndpointRequest, Network } from '../networks.js';
+import { CodedError, type Logger } from '#kernel';
+import { identifyProcess, isRunning, KeyedQueue, type ProcessIdentity } from '../../linux/index.js';
 import type { AttachmentState } from '../attachment-state.js';
+import type { Ipv4 } from '../ipv4.js';
+import type { NameResolver, PinnedAddress } from '../names/name-resolver.js';
+import type { Attachment, AttachRequest, Endpoint, EndpointRequest, Network } from '../networks.js';
+import type { NodePublisher } from '../publish/node-publisher.js';
+import { AttachmentChanges } from './attachment-changes.js';
 import { isContainerId, type AttachmentFiles } from './attachment-files.js';
-import { attachedElements, placeLines, portLines, removeLines, routeLines, sysctlLines } from './attachment-lines.js';
-import { portElement } from '../rule-elements.js';
-import { attachmentOf, endpointOf, gatewayPlace, portTargets, TenantAttachments, type Attached, type Place } from './tenant-attachments.js';
+import { attachedElements, sysctlLines } from './attachment-lines.js';
+import { attachmentOf, endpointOf, failedProgramming, gatewayPlace, TenantAttachments, type Attached } from './tenant-attachments.js';
 import { TenantHost, type TenantHostParts } from './tenant-host.js';
+import { TenantNames } from './tenant-names.js';
 import type { BridgeNetwork, TenantNetworks } from './tenant-networks.js';
+
+/** A port that we choose may be taken on the node by somebody else. */
+const MOST_PORT_TRIES = 32;
 
 export interface TenantSideParts extends TenantHostParts {
   readonly networks: TenantNetworks;
   readonly files: AttachmentFiles;
+  readonly resolver: NameResolver;
+  readonly publisher: NodePublisher;
   readonly logger: Logger;
-  /** Gateways that answer for names have changed. */
-  readonly bridgesChanged: (side: TenantSide) => void;
   /** Readies the node for an uplink. */
   readonly openGate: () => Promise<void>;
+}
+
+/** What there is once a tenant has a host name space. */
+interface OpenHost {
+  readonly host: TenantHost;
+  readonly changes: AttachmentChanges;
+  readonly names: TenantNames;
 }
 
 /** One tenant's containers on its networks. Changes of one container follow one another; containers do not wait for each other. */
 export class TenantSide {
   readonly attachments: TenantAttachments;
   readonly #turns = new KeyedQueue();
-  #host: Promise<TenantHost> | undefined;
-  #open: TenantHost | undefined;
+  #opening: Promise<OpenHost> | undefined;
+  #open: OpenHost | undefined;
 
   constructor(readonly parts: TenantSideParts) {
     this.attachments = new TenantAttachments(parts.networks);
   }
 
-  get tenantId(): TenantId {
-    return this.parts.tenantId;
-  }
-
   get networks(): TenantNetworks {
     return this.parts.networks;
-  }
-
-  /** undefined: there is none yet. */
-  get openHost(): TenantHost | undefined {
-    return this.#open;
   }
 
   /** Takes up what a worker before has left; what no longer runs is swept. */
@@ -49,27 +53,22 @@ export class TenantSide {
     const { holders, files, networks, tenantId, logger } = this.parts;
     const states = await files.load(tenantId);
     const holder = await holders.find(tenantId);
-    if (holder === undefined) {
-      for (const { containerId } of states) await files.remove(tenantId, containerId);
-      return;
-    }
     for (const state of states) {
-      if (state.whole && (await isRunning(state.process)) && this.#restore(state)) continue;
+      if (holder !== undefined && state.whole && (await isRunning(state.process)) && this.#restore(state)) continue;
       logger.info({ tenant: tenantId, container: state.containerId }, 'networks: sweeping what a container has left');
       await files.remove(tenantId, state.containerId);
     }
+    if (holder === undefined) return;
     const attached = this.attachments.all();
     const links = new Set(attached.flatMap(({ places }) => places.map(({ hostLink }) => hostLink)));
-    this.#opened(await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap(attachedElements) }));
+    const open = this.#opened(await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap((one) => attachedElements(one)) }));
+    await this.#listen(open);
+    for (const one of attached) await this.#publishAgain(open, one);
   }
 
-  /** Made with the first call. */
-  host(): Promise<TenantHost> {
-    this.#host ??= this.#makeHost().catch((error: unknown) => {
-      this.#host = undefined;
-      throw error;
-    });
-    return this.#host;
+  /** The host name space, made with the first call. */
+  async host(): Promise<TenantHost> {
+    return (await this.#hostOpen()).host;
   }
 
   attach(request: AttachRequest): Promise<Attachment> {
@@ -77,44 +76,43 @@ export class TenantSide {
     return this.#turns.run(request.containerId, async () => {
       const process = await identifyProcess(request.pid);
       if (process === undefined) throw new CodedError('failed_precondition', 'the sandbox has ended', { pid: request.pid });
-      const before = this.attachments.get(request.containerId);
-      if (before !== undefined && before.process.pid === process.pid && before.process.startTicks === process.startTicks) return attachmentOf(before);
-      if (before !== undefined) await this.#remove(before);
       const sysctls = sysctlLines(request.sysctls);
-      const host = await this.host();
-      const attached = this.attachments.reserve(request, process, (address) => host.isLocal(address, this.networks.bridges()));
-      return this.#undoOnFailure(attached, async () => {
-        for (const { bridge } of attached.places) await this.#ensureBridge(host, bridge);
+      const open = await this.#hostOpen();
+      const before = this.attachments.get(request.containerId);
+      if (before !== undefined && before.process.pid === process.pid && before.process.startTicks === process.startTicks) {
+        await this.#publishAgain(open, before);
+        return attachmentOf(before);
+      }
+      if (before !== undefined) await this.#remove(before);
+      const attached = await this.#reserve(request, process, open);
+      try {
+        for (const { bridge } of attached.places) await this.#ensureBridge(open, bridge);
         await this.#write(attached, false);
-        await this.parts.helper.apply([
-          host.spaceLine(),
-          spaceLine('guest', process),
-          'up guest lo',
-          ...attached.places.flatMap((place) => placeLines(attached, place, host.mtu)),
-          ...routeLines(attached),
-          ...sysctls,
-          ...portLines(attached),
-        ]);
+        await open.changes.make(attached, sysctls);
         await this.#write(attached, true);
         return attachmentOf(attached);
-      });
+      } catch (error) {
+        await this.#remove(attached);
+        throw error;
+      }
     });
   }
 
   connect(containerId: string, request: EndpointRequest): Promise<Endpoint> {
     return this.#turns.run(containerId, async () => {
-      const attached = this.#attachedOrFail(containerId, request.network);
-      const host = await this.host();
-      const before = gatewayPlace(attached);
+      const attached = this.attachments.get(containerId);
+      if (attached === undefined) throw new CodedError('conflict', `container ${containerId} has no networks of its own`, { network: request.network.slice(0, 100) });
+      const open = await this.#hostOpen();
+      const hadGateway = gatewayPlace(attached) !== undefined;
       const place = this.attachments.place(attached, request);
       try {
-        await this.#ensureBridge(host, place.bridge);
+        await this.#ensureBridge(open, place.bridge);
         await this.#write(attached, false);
-        await this.parts.helper.apply([host.spaceLine(), spaceLine('guest', attached.process), ...placeLines(attached, place, host.mtu), ...(before === undefined ? routeLines(attached) : [])]);
+        await open.changes.addPlace(attached, place, !hadGateway);
         await this.#write(attached, true);
-        return endpointOf(attached, place);
+        return endpointOf(place);
       } catch (error) {
-        await this.#takeAway(attached, [place]);
+        await open.changes.undoPlace(attached, place);
         this.attachments.unplace(attached, place);
         await this.#write(attached, true);
         throw error;
@@ -128,13 +126,10 @@ export class TenantSide {
       const attached = this.attachments.get(containerId);
       const place = attached?.places.find(({ bridge }) => bridge.network.id === network.id);
       if (attached === undefined || place === undefined) throw new CodedError('not_found', `container ${containerId} is not connected to network ${network.name}`, { network: network.name });
-      const host = await this.host();
-      const ports = portTargets(attached).map(portElement);
-      const [gateway, first] = [gatewayPlace(attached), attached.places[0]];
+      const open = await this.#hostOpen();
       await this.#write(attached, false);
-      await this.parts.helper.apply([host.spaceLine(), ...removeLines(attached, [place], gateway === place ? ports : [])]);
+      await open.changes.removePlace(attached, place);
       this.attachments.unplace(attached, place);
-      if (gateway === place && first !== undefined) await this.parts.helper.apply([host.spaceLine(), spaceLine('guest', attached.process), ...routeLines(attached), ...portLines(attached)]);
       await this.#write(attached, true);
     });
   }
@@ -157,19 +152,70 @@ export class TenantSide {
 
   /** Of a network that has been removed. */
   async removeBridge(network: Network): Promise<void> {
-    await this.#open?.removeBridge(network);
-    this.parts.bridgesChanged(this);
+    const open = this.#open;
+    if (open === undefined) return;
+    await open.host.removeBridge(network);
+    await this.#listen(open);
   }
 
   /** Everything. No sandbox runs any more. */
   async drop(): Promise<void> {
     await this.#turns.idle();
-    const host = await this.#host;
+    const open = await this.#opening;
     for (const attached of this.attachments.all()) this.attachments.release(attached);
+    await this.release();
+    await open?.host.drop();
+    await this.parts.files.drop(this.parts.tenantId);
+  }
+
+  /** Of what this process does for them; what is set up stays. */
+  async release(): Promise<void> {
+    const open = this.#open;
+    this.#opening = undefined;
     this.#open = undefined;
-    this.#host = undefined;
-    await host?.drop();
-    await this.parts.files.drop(this.tenantId);
+    open?.names.close();
+    await open?.changes.close();
+  }
+
+  /** Ports of the node too: another program may have taken one that we would choose. */
+  async #reserve(request: AttachRequest, process: ProcessIdentity, { host, changes }: OpenHost): Promise<Attached> {
+    const chosen = request.ports.some(({ hostPort }) => hostPort === 0);
+    const isLocal = (address: Ipv4): boolean => host.isLocal(address, this.networks.bridges());
+    const dynamicPorts = request.publishOnNode ? this.parts.publisher.dynamicPorts : undefined;
+    for (let tries = 1; ; tries += 1) {
+      const attached = this.attachments.reserve(request, process, { isLocal, dynamicPorts });
+      try {
+        await changes.publish(attached);
+        return attached;
+      } catch (error) {
+        const failure = failedProgramming(error, attached);
+        this.attachments.release(attached);
+        if (!chosen || tries >= MOST_PORT_TRIES || !(error instanceof CodedError) || error.code !== 'conflict') throw failure;
+      }
+    }
+  }
+
+  async #publishAgain({ changes }: OpenHost, attached: Attached): Promise<void> {
+    try {
+      await changes.publish(attached);
+    } catch (error) {
+      this.parts.logger.error({ err: error, tenant: this.parts.tenantId, container: attached.containerId }, 'networks: ports of a running container cannot be opened on the node');
+    }
+  }
+
+  /** Written down like everything else that is open: whoever takes it away must know of it. */
+  async #pin(source: Ipv4, addresses: readonly PinnedAddress[]): Promise<void> {
+    const asking = this.attachments.at(source);
+    if (asking === undefined) return;
+    await this.#turns.run(asking.containerId, async () => {
+      const open = this.#open;
+      // By now it may be somebody else's address.
+      if (open === undefined || this.attachments.at(source) !== asking) return;
+      const now = Date.now();
+      open.changes.notePins(asking, addresses, now);
+      await this.#write(asking, true);
+      await open.changes.openPins(asking, addresses, now);
+    });
   }
 
   #restore(state: AttachmentState): boolean {
@@ -177,59 +223,66 @@ export class TenantSide {
       this.attachments.restore(state);
       return true;
     } catch (error) {
-      this.parts.logger.error({ err: error, tenant: this.tenantId, container: state.containerId }, 'networks: a container has what is not its own');
+      this.parts.logger.error({ err: error, tenant: this.parts.tenantId, container: state.containerId }, 'networks: a container has what is not its own');
       return false;
     }
   }
 
-  async #makeHost(): Promise<TenantHost> {
+  #hostOpen(): Promise<OpenHost> {
+    this.#opening ??= this.#makeHost().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /** With the default bridge: its gateway answers for names to the sandboxes of the tenant's host. */
+  async #makeHost(): Promise<OpenHost> {
     await this.parts.openGate();
-    const host = await TenantHost.make(this.parts);
-    this.#opened(host);
-    const [bridge] = this.networks.bridges();
-    if (bridge !== undefined) await this.#ensureBridge(host, bridge);
-    return host;
-  }
-
-  #opened(host: TenantHost): void {
-    this.#open = host;
-    this.#host = Promise.resolve(host);
-    this.parts.bridgesChanged(this);
-  }
-
-  async #ensureBridge(host: TenantHost, bridge: BridgeNetwork): Promise<void> {
-    if (await host.ensureBridge(bridge)) this.parts.bridgesChanged(this);
-  }
-
-  async #undoOnFailure<T>(attached: Attached, work: () => Promise<T>): Promise<T> {
+    const open = this.#opened(await TenantHost.make(this.parts));
     try {
-      return await work();
+      const [bridge] = this.networks.bridges();
+      if (bridge !== undefined) await this.#ensureBridge(open, bridge);
+      return open;
     } catch (error) {
-      await this.#remove(attached);
+      await this.release();
+      await open.host.drop();
       throw error;
     }
   }
 
-  /** What is written goes last: until then a restart finds it and sweeps. */
-  async #remove(attached: Attached): Promise<void> {
-    await this.#takeAway(attached, attached.places);
-    this.attachments.release(attached);
-    await this.parts.files.remove(this.tenantId, attached.containerId);
+  #opened(host: TenantHost): OpenHost {
+    const { holders, helper, publisher, resolver, logger } = this.parts;
+    const names = new TenantNames({
+      socketPath: holders.socketOf(host.holder.uplink),
+      networks: this.networks,
+      attachments: this.attachments,
+      resolver,
+      pin: (source, addresses) => this.#pin(source, addresses),
+      logger,
+    });
+    const open = { host, names, changes: new AttachmentChanges(host, helper, publisher) };
+    this.#open = open;
+    this.#opening = Promise.resolve(open);
+    return open;
   }
 
-  async #takeAway(attached: Attached, places: readonly Place[]): Promise<void> {
-    const host = this.#open;
-    const ports = places === attached.places ? portTargets(attached).map(portElement) : [];
-    if (host !== undefined) await this.parts.helper.apply([host.spaceLine(), ...removeLines(attached, places, ports)]);
+  async #ensureBridge(open: OpenHost, bridge: BridgeNetwork): Promise<void> {
+    if (await open.host.ensureBridge(bridge)) await this.#listen(open);
+  }
+
+  async #listen({ host, names }: OpenHost): Promise<void> {
+    await names.listen(host.gateways(this.networks.bridges()));
+  }
+
+  /** What is written goes last: until then a restart finds it and sweeps. */
+  async #remove(attached: Attached): Promise<void> {
+    await this.#open?.changes.takeAway(attached);
+    this.attachments.release(attached);
+    await this.parts.files.remove(this.parts.tenantId, attached.containerId);
   }
 
   #write(attached: Attached, whole: boolean): Promise<void> {
-    return this.parts.files.write(this.tenantId, attached, { whole });
-  }
-
-  #attachedOrFail(containerId: string, network: string): Attached {
-    const attached = this.attachments.get(containerId);
-    if (attached === undefined) throw new CodedError('conflict', `container ${containerId} is not attached to a network, so it cannot be connected to ${network.slice(0, 100)}`, {});
-    return attached;
+    return this.parts.files.write(this.parts.tenantId, attached, { whole });
   }
 }

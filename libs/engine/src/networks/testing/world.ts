@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { silentLogger } from '#kernel';
 import { HelperSpawner } from '../../linux/index.js';
 import { LinuxNetworks, type LinuxNetworksOptions } from '../drivers/linux-networks.js';
+import { findNetworkLeaks, type NetworkLeak } from '../network-leaks.js';
 import type { AttachRequest } from '../networks.js';
 
 const NATIVE = resolve(import.meta.dirname, '../../../../../dist/native');
@@ -37,6 +38,7 @@ export interface NetWorld {
   request(guest: Guest, more?: Partial<AttachRequest>): AttachRequest;
   /** In a name space given by its path. */
   within(path: string, line: string): Promise<CommandResult>;
+  leaks(): Promise<NetworkLeak[]>;
   dispose(): Promise<void>;
 }
 
@@ -44,7 +46,7 @@ export async function makeNetWorld(name: string, more: Partial<LinuxNetworksOpti
   const root = await mkdtemp(join(tmpdir(), `networks-${name}-`));
   const instance = `net-${name}-${process.pid}`;
   const spawner = new HelperSpawner({ program: join(NATIVE, 'sandbar-spawner'), logger: silentLogger });
-  const options: LinuxNetworksOptions = { root, instance, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], logger: silentLogger, ...more };
+  const options: LinuxNetworksOptions = { root, instance, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 1024, last: 65_535 } }, logger: silentLogger, ...more };
   const guests = new Set<Guest>();
   const open = async (changed: Partial<LinuxNetworksOptions> = {}): Promise<LinuxNetworks> => {
     const networks = LinuxNetworks.open({ ...options, ...changed });
@@ -67,6 +69,7 @@ export async function makeNetWorld(name: string, more: Partial<LinuxNetworksOpti
     },
     request: (guest, extra = {}) => ({ ...requestOf(guest), ...extra }),
     within: (path, line) => run('nsenter', [`--net=${path}`, 'sh', '-c', line]),
+    leaks: () => findNetworkLeaks({ instance, spawner }),
     dispose: async () => {
       for (const guest of [...guests]) await guest.end();
       await world.networks.close();

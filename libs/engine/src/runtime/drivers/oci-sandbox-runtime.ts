@@ -6,6 +6,7 @@ import { bootId, identifyProcess, removeFolder, type ProcessIdentity, type Rootf
 import { ociConfig } from '../bundle.js';
 import { sandboxMounts } from '../bundle-mounts.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
+import { assertKernelTreesAreTheKernels } from '../kernel-trees.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
 import type { SandboxRuntimeOptions } from '../sandbox-runtime-options.js';
@@ -147,7 +148,9 @@ export class OciSandboxRuntime implements SandboxRuntime {
     });
     if (result.exitCode !== 0) throw await this.#launchError(result, cgroup);
     this.#seccompFilter ??= await ociRuntime.compiledSeccomp(paths.ociState);
-    const state: SandboxState = { version: 3, spec, slot, createdAt, bootId: this.#bootId, init: await this.#initOf(paths) };
+    const init = await this.#initOf(paths);
+    if (mounts.length > 0) await assertKernelTreesAreTheKernels(init.pid);
+    const state: SandboxState = { version: 3, spec, slot, createdAt, bootId: this.#bootId, init };
     await writeState(paths.dir, state);
     return state;
   }
