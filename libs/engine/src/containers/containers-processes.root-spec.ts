@@ -143,19 +143,6 @@ describe('the processes of containers', () => {
     });
   });
 
-  it('probes: a command, the beginning of its output, and its end in time or by force', async () => {
-    const id = await run(IDLE, { user: 'app' });
-    const probe = (argv: readonly string[], timeoutMs = 5000) => processes().probe(tenant, id, { argv, timeoutMs, maxBytes: 10 });
-    expect(await probe(['sh', '-c', 'id -u; echo 0123456789; exit 1'])).toEqual({ exitCode: 1, output: Buffer.from('1000\n01234'), timedOut: false });
-    expect(await probe(['sh', '-c', 'echo here; sleep 30 & sleep 30'], 200)).toEqual({ exitCode: 137, output: Buffer.from('here\n'), timedOut: true });
-    await expect(probe(['nothing'])).rejects.toMatchObject({ code: 'invalid_argument', details: { exitCode: 127 } });
-    const dying = expect(probe(['sh', '-c', 'touch /dev/shm/runs; sleep 30'])).resolves.toMatchObject({ exitCode: 137, timedOut: false });
-    while ((await probe(['test', '-e', '/dev/shm/runs'])).exitCode !== 0) continue;
-    await host.containers.kill(tenant, id);
-    await dying;
-    await expect(probe(['true'])).rejects.toMatchObject({ code: 'unavailable' });
-  });
-
   it('kill -9 style loss of the worker loses and doubles nothing of a running exec', async () => {
     const id = await run(IDLE);
     const { id: execId, stream } = await exec(id, ['sh', '-c', 'i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; sleep 0.02; done; exit 9']);
