@@ -14,9 +14,9 @@ const NOT_KEPT: ContainerLogging = { driver: 'none', options: {} };
 const node = await StreamsNode.open();
 try {
   const rows: string[][] = [];
-  const zeros = ['sh', '-c', `head -c ${String(megabytes)}000000 /dev/zero`];
-  rows.push(await stream('head -c, log kept', zeros, megabytes * 1e6));
-  rows.push(await stream('head -c, log not kept', zeros, megabytes * 1e6, NOT_KEPT));
+  const zeros = ['dd', 'if=/dev/zero', 'bs=100000', `count=${String(megabytes * 10)}`, 'status=none'];
+  rows.push(await stream('dd, log kept', zeros, megabytes * 1e6));
+  rows.push(await stream('dd, log not kept', zeros, megabytes * 1e6, NOT_KEPT));
   rows.push(await stream('yes', ['sh', '-c', `yes | head -c ${String(megabytes)}000000`], megabytes * 1e6));
   rows.push(await stream('lines of 7 bytes, each a write', ['sh', '-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo abcdef; done'], 200_000 * 7));
   rows.push(await echo(megabytes / 4));

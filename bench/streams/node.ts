@@ -68,7 +68,7 @@ export class StreamsNode {
     await runtime.recover();
     const guestTrees = new HelperGuestTrees({ program: join(NATIVE, 'sandbar-tree'), logger });
     // No container of the bench is put into one.
-    const networks = LinuxNetworks.open({ root: join(base, 'networks'), instance: `bench-${String(process.pid)}`, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 20_000, last: 20_000 } }, logger });
+    const networks = LinuxNetworks.open({ root: join(base, 'networks'), instance: `bench-${String(process.pid)}`, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 32_768, last: 60_999 } }, logger });
     const defaults = { memoryBytes: 256 * MIB, cpuMillis: 2000, pids: 256, shmBytes: MIB };
     const containers = TenantContainers.open({ root: join(base, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime, events, defaults, clock: systemClock, logger });
     await containers.recover();
@@ -142,7 +142,7 @@ async function* busybox(base: string): AsyncGenerator<Buffer> {
   const root = join(base, 'rootfs');
   for (const folder of ['bin', 'etc', 'tmp', 'root']) await mkdir(join(root, folder), { recursive: true, mode: 0o755 });
   execFileSync('cp', ['/bin/busybox', join(root, 'bin/busybox')]);
-  for (const applet of ['sh', 'true', 'cat', 'yes', 'head', 'sleep']) await symlink('busybox', join(root, 'bin', applet));
+  for (const applet of ['sh', 'true', 'cat', 'yes', 'head', 'sleep', 'dd']) await symlink('busybox', join(root, 'bin', applet));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   yield execFileSync('tar', ['--numeric-owner', '-C', root, '-c', '.'], { maxBuffer: 64 * MIB });
 }

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { WebSocket } from 'ws';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
@@ -13,11 +15,13 @@ describe('docker cp', () => {
   let anna: DockerCli;
   let bert: DockerCli;
   let here: string;
+  let apiKey: string;
 
   beforeAll(async () => {
     here = mkdtempSync(join(tmpdir(), 'docker-cp-'));
     platform = await startPlatform();
-    anna = await platform.docker((await platform.newTenant('anna', { storageBytes: 128 * MiB })).apiKey);
+    ({ apiKey } = await platform.newTenant('anna', { storageBytes: 128 * MiB }));
+    anna = await platform.docker(apiKey);
     bert = await platform.docker((await platform.newTenant('bert')).apiKey);
     await Promise.all([anna, bert].map((docker) => docker.ok('pull', '-q', 'busybox')));
     await anna.ok('run', '-d', '--name', 'live', '-v', 'data:/data', '--tmpfs', '/scratch', 'busybox', 'sleep', '1000');
@@ -126,6 +130,26 @@ describe('docker cp', () => {
     expect(await anna.ok('logs', 'reader')).toBe('first\nfirst');
     await anna.ok('cp', join(here, 'one'), 'live:/scratch/one');
     expect(await listed('live', '/scratch/one')).toEqual(['-rw-r----- 0/0 one']);
+  });
+
+  it('and REST mean the same files', async () => {
+    const rest = (method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Response> => fetch(`${platform.url}/v1/sandboxes/live/files${path}`, { method, headers: { authorization: `Bearer ${apiKey}`, ...headers }, ...(body === undefined ? {} : { body }) });
+    const events: { kind: string; path: string }[] = [];
+    expect((await rest('POST', '/directories', JSON.stringify({ path: '/srv/shared', parents: true }), { 'content-type': 'application/json' })).status).toBe(204);
+    const heard = new WebSocket(`${platform.url.replace('http', 'ws')}/v1/sandboxes/live/files/watch?path=/srv/shared`, { headers: { authorization: `Bearer ${apiKey}` } });
+    heard.on('message', (data: Buffer) => events.push(JSON.parse(data.toString()) as { kind: string; path: string }));
+    await once(heard, 'message');
+    expect((await rest('PUT', '/content?path=/srv/shared/note&mode=600', 'by rest')).status).toBe(200);
+    await anna.ok('cp', 'live:/srv/shared/note', join(here, 'note'));
+    expect(readFileSync(join(here, 'note'), 'utf8')).toBe('by rest');
+    await anna.ok('cp', join(here, 'one'), 'live:/srv/shared/two');
+    const read = await rest('GET', '/content?path=/srv/shared/two', undefined, { range: 'bytes=2-3' });
+    expect({ status: read.status, text: await read.text() }).toEqual({ status: 206, text: 'rs' });
+    expect(await (await rest('GET', '?path=/srv/shared')).json()).toMatchObject({ kind: 'directory', entries: [{ name: 'note', mode: 0o600 }, { name: 'two' }] });
+    while (!events.some(({ path }) => path === '/srv/shared/two')) await once(heard, 'message');
+    heard.close();
+    expect(events[0]).toMatchObject({ kind: 'ready', path: '/srv/shared' });
+    expect((await rest('GET', '/content?path=/none')).status).toBe(404);
   });
 
   it('leaves read-only roots and volumes alone', async () => {

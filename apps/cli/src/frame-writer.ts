@@ -14,12 +14,13 @@ export async function writeFrames(frames: AsyncIterable<LogFrame>): Promise<{ se
   for await (const frame of frames) {
     if (frame.type === 'end') return { seq: frame.seq, state: frame.state };
     const out = frame.stream === 'stdout' ? process.stdout : process.stderr;
-    await write(out, Buffer.from(frame.data, frame.encoding));
+    await writeBytes(out, Buffer.from(frame.data, frame.encoding));
   }
   return undefined;
 }
 
-function write(out: NodeJS.WriteStream, bytes: Buffer): Promise<void> {
+/** Resolves when the bytes have left. @throws OutputClosed */
+export function writeBytes(out: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     out.write(bytes, (error) => {
       if (error === null || error === undefined) resolve();

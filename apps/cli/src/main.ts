@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
 import { registerDockerContext } from './commands/docker-context.js';
+import { registerCopy } from './commands/copy.js';
 import { registerEvents } from './commands/events.js';
+import { registerExec } from './commands/exec.js';
 import { registerImages } from './commands/images.js';
 import { registerKeys } from './commands/keys.js';
 import { registerLogin } from './commands/login.js';
@@ -38,6 +40,8 @@ function buildProgram(): Command {
   registerImages(program);
   registerVolumes(program);
   registerSandboxes(program);
+  registerExec(program);
+  registerCopy(program);
   registerNetworks(program);
   registerEvents(program);
   registerTenants(program);
@@ -69,7 +73,7 @@ async function main(): Promise<void> {
       return;
     }
     process.stderr.write(`sandbar: ${describeFailure(error)}\n`);
-    process.exitCode = error instanceof CliError ? error.exitCode : command === 'run' ? EXIT.sandbarFailed : EXIT.failed;
+    process.exitCode = error instanceof CliError ? error.exitCode : ['run', 'exec'].includes(command) ? EXIT.sandbarFailed : EXIT.failed;
   }
 }
 

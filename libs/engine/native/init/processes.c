@@ -19,6 +19,8 @@
 /* Orphans taken per turn of the loop, so that a fork bomb cannot keep the host waiting. */
 #define REAP_BATCH 256
 #define RESERVED_DESCRIPTORS 96u
+/* Of output: the guest writes on while the agent takes what stands there. */
+#define OUTPUT_PIPE_BYTES (256 << 10)
 
 static struct process *processes;
 static unsigned process_count;
@@ -121,6 +123,8 @@ static bool open_pipe(int pair[2], bool child_reads) {
   if (pipe2(raw, O_CLOEXEC) < 0) return false;
   pair[0] = raw[child_reads ? 0 : 1];
   pair[1] = raw[child_reads ? 1 : 0];
+  /* Best effort: a user has so many pages for pipes; and nothing depends on it. */
+  if (!child_reads) fcntl(pair[1], F_SETPIPE_SZ, OUTPUT_PIPE_BYTES);
   return fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0;
 }
 

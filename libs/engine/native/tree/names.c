@@ -14,6 +14,8 @@ struct names read_names(int dir) {
   size_t room = 0;
   int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | quiet());
   DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+  /* It was removed: it holds nothing. */
+  if (stream == NULL && errno == ENOENT) return names;
   if (stream == NULL) fail(errno, "list a directory", "");
   for (;;) {
     errno = 0;

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { buffer } from 'node:stream/consumers';
 import type { TenantId } from '#kernel';
-import type { ContainerFiles, ContainerMount, CreateContainer } from './index.js';
+import type { ContainerFiles, ContainerMount, CreateContainer, FileEvent } from './index.js';
 import { openContainerHost, type ContainerHost } from './testing/container-host.js';
 import { containerOf, describeLeftovers, logText, NEVER } from './testing/container-requests.js';
 
@@ -222,5 +222,160 @@ describe.each(['running', 'stopped'])('the files of a %s container', (condition)
     await host.containers.start(tenant, id);
     await host.containers.wait(tenant, id, 'not-running', NEVER);
     expect(await logText(host, tenant, id)).toBe('noted\n');
+  });
+});
+
+describe('the files of a container in the course of its life', () => {
+  let host: ContainerHost;
+  let files: ContainerFiles;
+  let tenant: TenantId;
+
+  beforeAll(async () => {
+    host = await openContainerHost('files-life');
+    files = host.containers.files;
+    tenant = await host.newTenant(96 * MIB);
+    await host.importImage(tenant, 'busybox', 'mkdir -p work/sub other', { Cmd: ['sh'] });
+  }, 120_000);
+  afterEach(async () => {
+    for (const { id } of await host.containers.list(tenant)) await host.containers.remove(tenant, id, { force: true, volumes: true });
+  });
+  afterAll(async () => {
+    await host.containers.drop(tenant);
+    expect(await describeLeftovers(host, [tenant])).toEqual([]);
+    await host.dispose();
+  }, 60_000);
+
+  async function started(script: string, more: Partial<CreateContainer> = {}): Promise<string> {
+    const { id } = await host.containers.create(tenant, containerOf(['sh', '-c', script], more));
+    await host.containers.start(tenant, id);
+    return id;
+  }
+
+  /** The program waits for the file, so that everything is watched before it begins. */
+  async function watched(script: string, recursive: boolean): Promise<string[]> {
+    const id = await started(`until test -e /other/go; do usleep 5000; done; ${script}; touch /work/end; exec sleep 1000`);
+    const leave = new AbortController();
+    const seen: string[] = [];
+    for await (const event of files.watch(tenant, id, '/work', { recursive }, leave.signal)) {
+      if (event.kind === 'ready') await files.write(tenant, id, '/other/go', once(''), { overwrite: true });
+      if (event.path === '/work/end') leave.abort();
+      else seen.push(told(event));
+    }
+    return seen.filter((line, at) => line !== seen[at - 1]);
+  }
+
+  const told = ({ kind, path, to, directory }: FileEvent): string => [kind, path + (directory ? '/' : ''), ...(to === undefined ? [] : [to])].join(' ');
+
+  it('are watched one directory deep', async () => {
+    expect(await watched('cd /work; echo x > new; mv new old; rm old; mv sub ../gone; touch /gone/unseen; mv /gone back; mkdir back/in', false)).toEqual([
+      'ready /work/',
+      'created /work/new',
+      'modified /work/new',
+      'moved /work/new /work/old',
+      'deleted /work/old',
+      'deleted /work/sub/',
+      'created /work/back/',
+    ]);
+  });
+
+  it('are watched with all that is below, as it comes and goes', async () => {
+    const seen = await watched('cd /work; echo x > sub/one; mkdir -p a/b; sleep 0.2; echo y > a/b/two; mv a c; echo z > c/b/three; mv c ../other; sleep 0.2; touch /other/c/b/four; rm -r sub', true);
+    expect(seen).toEqual(expect.arrayContaining(['created /work/sub/one', 'created /work/a/', 'created /work/a/b/', 'created /work/a/b/two', 'moved /work/a/ /work/c', 'created /work/c/b/three', 'deleted /work/c/', 'deleted /work/sub/one', 'deleted /work/sub/']));
+    expect(seen.filter((line) => line.includes('four'))).toEqual([]);
+  });
+
+  it('are watched as long as the container runs, and not before', async () => {
+    const id = await started('exec sleep 1000');
+    const events = files.watch(tenant, id, '/work', { recursive: true }, NEVER)[Symbol.asyncIterator]();
+    await events.next();
+    const next = events.next();
+    await Promise.all([expect(next).rejects.toMatchObject({ code: 'unavailable' }), host.containers.kill(tenant, id)]);
+    await expect(files.watch(tenant, id, '/work', { recursive: true }, NEVER)[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('are let go of when the container ends, and it starts again', async () => {
+    const id = await started('exec sleep 1000');
+    await files.write(tenant, id, '/work/big', once(Buffer.alloc(8 * MIB, 1)), { overwrite: true });
+    const { bytes } = await files.read(tenant, id, '/work/big');
+    const reading = bytes[Symbol.asyncIterator]();
+    await reading.next();
+    await host.containers.kill(tenant, id);
+    await host.containers.start(tenant, id);
+    await expect((async () => {
+      while ((await reading.next()).done !== true);
+    })()).rejects.toMatchObject({ code: 'unavailable' });
+    expect((await files.stat(tenant, id, '/work/big')).sizeBytes).toBe(8 * MIB);
+  });
+
+  it('keep a container from starting while they are worked on, and no longer', async () => {
+    const { id } = await host.containers.create(tenant, containerOf(['cat', '/note']));
+    const gate = Promise.withResolvers<undefined>();
+    async function* slow(): AsyncGenerator<Buffer> {
+      yield Buffer.from('slowly ');
+      await gate.promise;
+      yield Buffer.from('written\n');
+    }
+    const writing = files.write(tenant, id, '/note', slow(), { overwrite: true });
+    const starting = host.containers.start(tenant, id);
+    gate.resolve(undefined);
+    await Promise.all([writing, starting]);
+    await host.containers.wait(tenant, id, 'not-running', NEVER);
+    expect(await logText(host, tenant, id)).toBe('slowly written\n');
+  });
+
+  it('are mounted no more after a crash of the worker, and the container starts', async () => {
+    const { id } = await host.containers.create(tenant, containerOf(['cat', '/note']));
+    await files.write(tenant, id, '/note', once('kept\n'), { overwrite: true });
+    const { tar } = await files.pack(tenant, id, '/', { contents: true });
+    await tar[Symbol.asyncIterator]().next();
+    await host.restart();
+    ({ files } = host.containers);
+    expect(await host.runtime.list()).toEqual([]);
+    await host.containers.start(tenant, id);
+    await host.containers.wait(tenant, id, 'not-running', NEVER);
+    expect(await logText(host, tenant, id)).toBe('kept\n');
+  });
+
+  it('are mounted no more when the node goes down, whoever reads them', async () => {
+    const { id } = await host.containers.create(tenant, containerOf(['true']));
+    await files.write(tenant, id, '/big', once(Buffer.alloc(8 * MIB, 1)), { overwrite: true });
+    const { bytes } = await files.read(tenant, id, '/big');
+    const reading = bytes[Symbol.asyncIterator]();
+    await reading.next();
+    await host.containers.close();
+    expect(await host.runtime.list()).toEqual([]);
+    await expect((async () => {
+      while ((await reading.next()).done !== true);
+    })()).rejects.toMatchObject({ code: 'unavailable' });
+    await host.restart();
+    ({ files } = host.containers);
+  });
+
+  it('of a paused container are worked on while it is, but for its tmpfs', async () => {
+    const id = await started('exec sleep 1000', { mounts: [{ kind: 'tmpfs', destination: '/quick', readOnly: false }] });
+    await host.containers.pause(tenant, id);
+    await files.write(tenant, id, '/work/new', once('x'), { overwrite: true });
+    expect((await files.list(tenant, id, '/work')).map(({ name }) => name)).toEqual(['new', 'sub']);
+    await expect(files.write(tenant, id, '/quick/new', once('x'), { overwrite: true })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(files.extract(tenant, id, '/quick', once(tarOf('touch x')), PLAIN)).rejects.toMatchObject({ code: 'conflict' });
+    await host.containers.unpause(tenant, id);
+    await files.write(tenant, id, '/quick/new', once('x'), { overwrite: true });
+  });
+
+  it('on a tmpfs count as the container’s memory', async () => {
+    const id = await started('exec sleep 1000', { limits: { memoryBytes: 32 * MIB }, mounts: [{ kind: 'tmpfs', destination: '/quick', sizeBytes: 1024 * MIB, readOnly: false }] });
+    async function* much(): AsyncGenerator<Buffer> {
+      for (let at = 0; at < 128; at += 1) yield await Promise.resolve(Buffer.alloc(MIB, 1));
+    }
+    await expect(files.write(tenant, id, '/quick/big', much(), { overwrite: true })).rejects.toMatchObject({ code: expect.stringMatching(/^(unavailable|resource_exhausted)$/) as string });
+  });
+
+  it('are worked on by so many at once and no more', async () => {
+    const id = await started('exec sleep 1000');
+    await files.write(tenant, id, '/work/file', once('x'), { overwrite: true });
+    const open = await Promise.all(Array.from({ length: 32 }, () => files.read(tenant, id, '/work/file')));
+    await expect(files.stat(tenant, id, '/work')).rejects.toMatchObject({ code: 'resource_exhausted' });
+    for (const { bytes } of open) await bytes[Symbol.asyncIterator]().return?.();
+    expect(await files.stat(tenant, id, '/work')).toMatchObject({ kind: 'directory' });
   });
 });

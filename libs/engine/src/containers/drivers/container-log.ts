@@ -1,6 +1,6 @@
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
-import { encodeLogHead, FRAME_HEADER_BYTES, type FrameHead, type LogFrame } from './log-frames.js';
-import { openSegment, removeSegment, scanSegment, segmentBytes, segmentPath, segmentsIn } from './log-segments.js';
+import { rm, type FileHandle } from 'node:fs/promises';
+import { encodeLogHead, frameBytes, type FrameHead, type LogFrame } from './log-frames.js';
+import { createSegment, openSegment, removeSegment, scanSegment, segmentBytes, segmentsIn, writeAll } from './log-segments.js';
 
 const MIB = 1024 * 1024;
 
@@ -37,6 +37,8 @@ export class ContainerLog {
   #segment = 1;
   #last: FrameHead | undefined;
   #started: FrameHead | undefined;
+  /** An earlier life of the worker has written to the newest segment. */
+  #torn = false;
 
   private constructor(
     private readonly folder: string,
@@ -50,6 +52,7 @@ export class ContainerLog {
     const log = new ContainerLog(folder, shape);
     const segments = await segmentsIn(folder);
     if (segments.length > 0) log.#sizes.clear();
+    log.#torn = segments.length > 0;
     for (const segment of segments) log.#sizes.set(segment, await segmentBytes(folder, segment));
     log.#segment = segments.at(-1) ?? 1;
     // The newest may not hold a whole frame yet.
@@ -100,17 +103,17 @@ export class ContainerLog {
   async append(frames: readonly LogFrame[]): Promise<LogPosition[]> {
     const [first] = frames;
     if (first === undefined) return [];
-    if (this.#size > 0 && this.#size + sizeOf(first) > this.shape.segmentBytes) await this.#turn();
+    if (this.#size > 0 && this.#size + frameBytes(first) > this.shape.segmentBytes) await this.#turn();
     this.#handle ??= await this.#openSegment();
     const places: LogPosition[] = [];
     const buffers: Buffer[] = [];
     let end = this.#size;
     for (const frame of frames) {
-      if (end > 0 && end + sizeOf(frame) > this.shape.segmentBytes) break;
+      if (end > 0 && end + frameBytes(frame) > this.shape.segmentBytes) break;
       places.push({ segment: this.#segment, offset: end });
       buffers.push(encodeLogHead(frame.head));
       if (frame.payload.length > 0) buffers.push(frame.payload);
-      end += sizeOf(frame);
+      end += frameBytes(frame);
     }
     await writeAll(this.#handle, buffers, this.#size);
     this.#sizes.set(this.#segment, end);
@@ -201,43 +204,14 @@ export class ContainerLog {
   }
 
   async #openSegment(): Promise<FileHandle> {
-    const path = segmentPath(this.folder, this.#segment);
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const handle = await open(path, 'a', 0o600).then(async (made) => {
-      await made.close();
-      return open(path, 'r+');
-    });
+    const handle = await createSegment(this.folder, this.#segment);
     // What a crash has torn behind the last whole frame must not be taken for one again.
-    await handle.truncate(this.#size);
+    if (this.#torn) await handle.truncate(this.#size);
+    this.#torn = false;
     return handle;
   }
 
   #wake(): void {
     for (const watcher of [...this.#watchers]) watcher();
   }
-}
-
-function sizeOf({ payload }: LogFrame): number {
-  return FRAME_HEADER_BYTES + payload.length;
-}
-
-async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
-  let [left, at] = [buffers, position];
-  while (left.length > 0) {
-    const { bytesWritten } = await handle.writev(left, at);
-    at += bytesWritten;
-    left = behind(left, bytesWritten);
-  }
-}
-
-function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
-  let skip = bytes;
-  let index = 0;
-  for (; index < buffers.length; index += 1) {
-    const length = buffers[index]?.length ?? 0;
-    if (length > skip) break;
-    skip -= length;
-  }
-  const [first, ...rest] = buffers.slice(index);
-  return first === undefined ? [] : [first.subarray(skip), ...rest];
 }

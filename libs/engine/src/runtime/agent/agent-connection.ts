@@ -44,7 +44,6 @@ export class AgentConnection implements GuestAgent {
     this.settleClosed = resolve;
     // Whoever does not wait for the greeting learns of its failure by `closed`.
     this.greeting.promise.catch(() => undefined);
-    socket.on('data', (bytes: Buffer) => { this.receive(bytes); });
     socket.on('error', (error) => { this.end(new CodedError('unavailable', 'the guest agent is gone', {}, { cause: error })); });
     socket.on('close', () => { this.end(new CodedError('unavailable', 'the guest agent is gone')); });
   }
@@ -189,7 +188,9 @@ export class AgentConnection implements GuestAgent {
     }
   }
 
-  private receive(bytes: Buffer): void {
+  /** What the socket has read. The bytes are not to change any more. */
+  receive(bytes: Buffer): void {
+    if (this.over) return;
     try {
       for (const frame of this.decoder.push(bytes)) {
         if (this.over) return;

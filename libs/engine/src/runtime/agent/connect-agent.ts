@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { asError, CodedError } from '#kernel';
 import type { ConnectOptions } from './agent.js';
 import { AgentConnection } from './agent-connection.js';
+import { ReadSlabs } from './read-slabs.js';
 
 /**
  * Connects to the guest agent that listens on a Unix socket and takes over from whoever was connected. `timeoutMs` bounds the
@@ -11,9 +12,19 @@ import { AgentConnection } from './agent-connection.js';
  *   acknowledged before), `unsupported` (another version), `protocol_violation`
  */
 export async function connectAgent(options: ConnectOptions): Promise<AgentConnection> {
-  const socket = connect({ path: options.socketPath });
+  const slabs = new ReadSlabs();
+  let receive: ((bytes: Buffer) => void) | undefined;
+  const onread = {
+    buffer: () => slabs.room(),
+    callback: (length: number) => {
+      receive?.(slabs.took(length));
+      return true;
+    },
+  };
+  const socket = connect({ path: options.socketPath, onread });
   await connected(socket, options.timeoutMs);
   const connection = new AgentConnection(socket, options);
+  receive = (bytes) => { connection.receive(bytes); };
   try {
     await connection.greet();
     return connection;

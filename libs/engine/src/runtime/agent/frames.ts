@@ -94,10 +94,7 @@ export class FrameDecoder {
    * @throws CodedError `protocol_violation`; the decoder must not be used any more
    */
   push(bytes: Buffer): Frame[] {
-    if (bytes.length > 0) {
-      this.chunks.push(bytes);
-      this.available += bytes.length;
-    }
+    if (bytes.length > 0) this.keep(bytes);
     const frames: Frame[] = [];
     for (;;) {
       if (this.wanted === 0 && this.available >= HEADER_BYTES) this.wanted = frameLength(this.front(HEADER_BYTES));
@@ -110,6 +107,14 @@ export class FrameDecoder {
   /** Bytes of a frame that is not whole yet. */
   get pendingBytes(): number {
     return this.available;
+  }
+
+  /** What lies right behind the bytes before is one piece with them. */
+  private keep(bytes: Buffer): void {
+    const last = this.chunks.at(-1);
+    if (last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset) this.chunks[this.chunks.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + bytes.length);
+    else this.chunks.push(bytes);
+    this.available += bytes.length;
   }
 
   private front(length: number): Buffer {

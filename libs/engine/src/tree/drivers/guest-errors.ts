@@ -12,6 +12,8 @@ const STEPS: Readonly<Partial<Record<string, Meaning>>> = {
   'read what is no regular file': ['invalid_argument', (path) => `not a regular file: ${path}`],
 };
 
+const changed = (path: string): string => `it was changed while it was worked on: ${path}`;
+
 /** Of files that are named one by one; of an archive's entries they mean something else. */
 const ERRNOS: Readonly<Partial<Record<string, Meaning>>> = {
   EEXIST: ['already_exists', (path) => `file exists: ${path}`],
@@ -20,6 +22,9 @@ const ERRNOS: Readonly<Partial<Record<string, Meaning>>> = {
   EBUSY: ['conflict', (path) => `something is mounted there: ${path}`],
   EPERM: ['permission_denied', (path) => `operation not permitted: ${path}`],
   EACCES: ['permission_denied', (path) => `operation not permitted: ${path}`],
+  // What was opened a moment ago is no more what it was: the guest is at work too.
+  ENOENT: ['conflict', changed],
+  EXDEV: ['conflict', changed],
   ESTALE: ['unavailable', (path) => `the file became shorter while it was read: ${path}`],
   E2BIG: ['resource_exhausted', (path) => `more files than can be listed: ${path}`],
 };
@@ -34,8 +39,9 @@ export function guestTreeError(result: TreeResult, archive: boolean): CodedError
   if (errno === 'EROFS') return error('permission_denied', 'read-only file system', { readOnly: step === 'write to the root' ? 'root' : 'mount' });
   if (step === 'open the path' && errno === 'ENOTDIR') return error('invalid_argument', `not a directory: ${path}`);
   if (step === 'watch' && (errno === 'EMFILE' || errno === 'ENOSPC')) return error('resource_exhausted', 'too many directories are watched');
+  if (step === 'open the path' && (errno === 'ENOENT' || errno === 'ELOOP')) return treeError(result, archive);
   const meaning = STEPS[step] ?? (archive ? undefined : ERRNOS[errno]);
   if (meaning !== undefined) return error(meaning[0], meaning[1](path));
-  if (!archive && step !== 'open the path' && UNSUITABLE.has(errno)) return error('invalid_argument', `${path}: ${errno}`);
+  if (!archive && UNSUITABLE.has(errno)) return error('invalid_argument', `${path}: ${errno}`);
   return treeError(result, archive);
 }
