@@ -153,6 +153,28 @@ describe('docker: networks', () => {
     expect(await said(anna, ask('127.0.0.1:9090'), '--net', 'host')).toMatch(/refused/);
   }, 60_000);
 
+  it('are open on the node for whom the operator allows it, and outlive the worker', async () => {
+    const open = await platform.docker((await platform.newTenant('open', { publishPorts: true })).apiKey);
+    try {
+      await open.ok('pull', '-q', 'busybox');
+      const port = 20_000 + (process.pid % 20_000);
+      await serve(open, 'web', 'of-open', '-p', `${port}:80`);
+      await serve(anna, 'web', 'of-anna', '-p', `${port + 1}:80`);
+      await anna.ok('network', 'create', 'front');
+      await anna.ok('network', 'connect', 'front', 'web');
+      const body = async (at: number) => (await fetch(`http://127.0.0.1:${at}/`, { signal: AbortSignal.timeout(5_000) })).text();
+      expect(await body(port)).toBe('of-open\n');
+      await expect(body(port + 1)).rejects.toThrow();
+      await platform.kill('worker');
+      expect(await page(anna, 'web:80', '--network', 'front')).toBe('of-anna');
+      expect(await body(port)).toBe('of-open\n');
+      await open.ok('rm', '-f', 'web');
+      await expect(body(port)).rejects.toThrow();
+    } finally {
+      await open.close();
+    }
+  }, 60_000);
+
   it('tell of what happens, and show no file of their own among changes', async () => {
     const since = Math.floor(Date.now() / 1000);
     await anna.ok('network', 'create', 'told');
