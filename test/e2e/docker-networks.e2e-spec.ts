@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
@@ -166,6 +167,8 @@ describe('docker: networks', () => {
       expect(await body(port)).toBe('of-open\n');
       await expect(body(port + 1)).rejects.toThrow();
       await platform.kill('worker');
+      // A node that was there a moment ago counts as ready still.
+      while ((await anna.run(['ps', '-q'])).exitCode !== 0) await sleep(200);
       expect(await page(anna, 'web:80', '--network', 'front')).toBe('of-anna');
       expect(await body(port)).toBe('of-open\n');
       await open.ok('rm', '-f', 'web');
