@@ -52,6 +52,21 @@ describe('kill -9 of the worker under 50 running containers', () => {
   }, 120_000);
 });
 
+describe('a stop that comes when the worker has just died', () => {
+  it('leaves nothing of the containers that it had running', async () => {
+    const platform = await startPlatform();
+    const docker = await platform.docker();
+    try {
+      await docker.ok('pull', '-q', 'busybox');
+      for (let count = 0; count < 3; count += 1) await docker.ok('run', '-d', 'busybox', 'sleep', '1000');
+      process.kill(await platform.pidOf('worker'), 'SIGKILL');
+    } finally {
+      await docker.close();
+      await stopAndExpectNothingLeft(platform);
+    }
+  }, 120_000);
+});
+
 class Follower {
   output = '';
   readonly isAttach: boolean;
