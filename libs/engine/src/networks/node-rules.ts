@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { formatSubnet, type Subnet } from './ipv4.js';
-import { tableText } from './host-rules.js';
 import type { RuleElement } from './rule-elements.js';
+import { tableText } from './rule-table.js';
 
 /**
  * What no sandbox reaches, whatever a tenant asks for: addresses that are no public ones (RFC 6890), among them the metadata services of clouds

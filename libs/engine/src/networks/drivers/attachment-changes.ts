@@ -3,10 +3,11 @@ import { HOST_TABLE } from '../host-rules.js';
 import { formatIpv4 } from '../ipv4.js';
 import { spaceLine, type NetHelper } from '../net-helper.js';
 import type { PinnedAddress } from '../names/name-resolver.js';
-import type { Closable, NodePublisher } from '../publish/node-publisher.js';
+import type { NodePublisher } from '../publish/node-publisher.js';
+import type { Closable } from '../publish/proxy.js';
 import { pinnedElement, renewElements } from '../rule-elements.js';
 import { placeLines, portElements, portLines, removeLines, routeLines } from './attachment-lines.js';
-import { gatewayPlace, type Attached, type Place } from './tenant-attachments.js';
+import { gatewayPlace, type Attached, type Place } from './attached.js';
 import type { TenantHost } from './tenant-host.js';
 
 /** That answers of the resolver have opened to one container. */

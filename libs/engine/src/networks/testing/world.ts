@@ -101,12 +101,14 @@ async function startGuest(ended: (guest: Guest) => void): Promise<Guest> {
   await untilApart(pid);
   const inside = ['-t', String(pid), '--user', '--preserve-credentials', '--net'];
   const servers: ChildProcess[] = [];
+  const folders: string[] = [];
   const guest: Guest = {
     pid,
     id: randomBytes(32).toString('hex'),
     sh: (line) => run('nsenter', [...inside, 'sh', '-c', line]),
     serve: async (port, text) => {
       const folder = await mkdtemp(join(tmpdir(), 'served-'));
+      folders.push(folder);
       await writeFile(join(folder, 'index.html'), text);
       servers.push(spawn('nsenter', [...inside, 'busybox', 'httpd', '-f', '-p', String(port), '-h', folder], { stdio: 'ignore' }));
       await guest.untilBound(port);
@@ -120,6 +122,7 @@ async function startGuest(ended: (guest: Guest) => void): Promise<Guest> {
       ended(guest);
       for (const server of servers) await ending(server);
       await ending(child);
+      for (const folder of folders) await rm(folder, { recursive: true, force: true });
     },
   };
   return guest;
