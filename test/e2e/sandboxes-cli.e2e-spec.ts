@@ -37,7 +37,11 @@ describe('sandboxes on the command line', () => {
     let screen = '';
     child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
     const until = async (text: string): Promise<void> => {
-      for (const end = Date.now() + 15_000; !screen.includes(text); await sleep(20)) if (Date.now() > end) throw new Error(`the screen does not show ${text}: ${JSON.stringify(screen)}`);
+      const end = Date.now() + 15_000;
+      while (!screen.includes(text)) {
+        if (Date.now() > end) throw new Error(`the screen does not show ${text}: ${JSON.stringify(screen)}`);
+        await sleep(20);
+      }
     };
     return { child, screen: () => screen, until };
   }
