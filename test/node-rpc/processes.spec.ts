@@ -189,6 +189,19 @@ describe('processes over node RPC', () => {
     await expect(host('x'.repeat(40)).attach('c', { ...all, format: 'auto' }, quiet())).rejects.toMatchObject({ code: 'internal' });
   });
 
+  it('makes, attaches to and starts an exec in one call', async () => {
+    const argv = ['cat', 'x'.repeat(200_000)];
+    const { id, socket } = await host().runExec('c', execBody({ argv }), { ...all, format: 'raw' }, quiet());
+    expect(await host().exec({ id })).toMatchObject({ state: 'running', request: { argv } });
+    socket.write(Buffer.concat([inputFrame('stdin', Buffer.from('in')), inputFrame('end')]));
+    await until(() => engine.process(id).inputEnded);
+    await engine.process(id).write('stdout', 'out');
+    engine.process(id).end(0);
+    expect((await read({ socket, tty: false })).toString()).toBe('out');
+    await expect(host().runExec('c', execBody({ argv: ['missing'] }), { ...all, format: 'raw' }, quiet())).rejects.toMatchObject({ details: { exitCode: 127 } });
+    await expect(host().runExec('c', { ...execBody(), argv: [] }, { ...all, format: 'raw' }, quiet())).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
   it('opens what the exec was created with when told to', async () => {
     const clientConfig = { attachStdin: false, attachStdout: true, attachStderr: false, detachKeys: Buffer.from([1, 2]).toString('base64'), name: '', timeoutMs: null };
     const { process, connection } = await exec({ clientConfig }, { asCreated: true });

@@ -25,9 +25,9 @@ export class HostRpc {
     return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
   }
 
-  async upgrade(path: string, query: Query, signal: AbortSignal): Promise<Upgraded> {
+  async upgrade(path: string, query: Query, signal: AbortSignal, json?: unknown): Promise<Upgraded> {
     const connection = await this.connect();
-    return connection.upgrade({ path: this.path(path, query), headers: {}, signal });
+    return connection.upgrade({ path: this.path(path, query), headers: {}, json, signal });
   }
 
   private path(path: string, query: Query): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { execViewSchema, TUNNEL_TTY_HEADER, type CreateExecBody, type ExecStdinBody, type ExecView, type TerminalSizeBody } from '#contracts';
+import { execViewSchema, TUNNEL_EXEC_HEADER, TUNNEL_TTY_HEADER, type CreateExecBody, type ExecStdinBody, type ExecView, type TerminalSizeBody } from '#contracts';
 import type { AttachExecRequest, AttachRequest, ExecName, HostProcesses, ProcessConnection } from './host-processes.js';
 import { checked, type HostRpc, type Query } from './host-rpc.js';
 import { failureIn } from './node-connection.js';
@@ -16,6 +16,12 @@ export class RemoteHostProcesses implements HostProcesses {
     await this.rpc.json('POST', '/container/resize', { ref }, done, { body: { json: size } });
   };
   createExec = (ref: string, request: CreateExecBody): Promise<{ readonly id: string }> => this.rpc.json('POST', '/container/execs', { ref }, created, { body: { json: request } });
+
+  async runExec(ref: string, exec: CreateExecBody, { size, ...request }: AttachRequest & Pick<AttachExecRequest, 'size'>, signal: AbortSignal): Promise<ProcessConnection & { readonly id: string }> {
+    const { socket, header } = await this.rpc.upgrade('/container/exec', { ref, ...streams(request), start: true, ...size }, signal, exec);
+    return { socket, tty: header(TUNNEL_TTY_HEADER) === '1', id: header(TUNNEL_EXEC_HEADER) ?? '' };
+  }
+
   exec = (name: ExecName): Promise<ExecView> => this.rpc.json('GET', '/exec', { ...name }, execViewSchema);
   execs = (ref: string): Promise<ExecView[]> => this.rpc.json('GET', '/container/execs', { ref }, z.array(execViewSchema));
   startExec = (name: ExecName): Promise<void> => this.post('start', name, {});

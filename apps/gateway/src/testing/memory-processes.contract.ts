@@ -125,6 +125,11 @@ export class MemoryProcesses implements HostProcesses {
     return { id };
   };
 
+  runExec = async (ref: string, exec: CreateExecBody, request: AttachRequest & Pick<AttachExecRequest, 'size'>): Promise<ProcessConnection & { readonly id: string }> => {
+    const { id } = await this.createExec(ref, exec);
+    return { ...(await this.attachExec({ id }, { ...request, start: true })), id };
+  };
+
   exec = async (name: ExecName): Promise<ExecView> => Promise.resolve(this.find(name).view);
   // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
   execs = async (ref: string): Promise<ExecView[]> => {

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { asError, CodedError, type Logger } from '#kernel';
+import { asError, CodedError, readExactly, type Logger } from '#kernel';
 import type { Dialer } from '../dialer.js';
 import type { ProcessIdentity } from '../proc.js';
 import type { Spawner } from '../spawner.js';
@@ -96,9 +96,7 @@ export class HelperDialer implements Dialer {
     this.open.add(socket);
     socket.on('error', () => undefined);
     socket.once('close', () => this.open.delete(socket));
-    const timer = setTimeout(() => socket.destroy(), DIAL_MS);
-    const head = await headOf(socket);
-    clearTimeout(timer);
+    const head = await readExactly(socket, HEAD_BYTES, DIAL_MS).catch(() => undefined);
     const answer = head === undefined ? undefined : this.awaited.get(head.toString('latin1', 0, TOKEN_BYTES));
     if (head === undefined || answer === undefined) {
       socket.destroy();
@@ -108,16 +106,6 @@ export class HelperDialer implements Dialer {
     answer(socket, errno);
     if (errno !== 0) socket.destroy();
   }
-}
-
-/** Undefined when it ends before. */
-async function headOf(socket: Socket): Promise<Buffer | undefined> {
-  while (socket.readableLength < HEAD_BYTES) {
-    if (socket.destroyed || socket.readableEnded) return undefined;
-    socket.read(0);
-    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]).catch(() => undefined);
-  }
-  return socket.read(HEAD_BYTES) as Buffer;
 }
 
 function failure(errno: number, port: number): CodedError {
