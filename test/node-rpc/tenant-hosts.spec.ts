@@ -70,6 +70,7 @@ function anEngine() {
     archives: {},
     processes: {},
     deadlines: {},
+    ports: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },

@@ -58,4 +58,6 @@ export interface HostProcesses {
   writeExec(name: ExecName, stdin: ExecStdinBody, signal: AbortSignal): Promise<void>;
   /** Resolves when it has ended. */
   waitExec(name: ExecName, signal: AbortSignal): Promise<ExecView>;
+  /** A TCP connection to what listens on the container's loopback. */
+  connect(ref: string, port: number, signal: AbortSignal): Promise<ProcessConnection>;
 }

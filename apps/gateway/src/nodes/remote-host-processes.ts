@@ -38,6 +38,8 @@ export class RemoteHostProcesses implements HostProcesses {
     return checked(execViewSchema, value);
   }
 
+  connect = (ref: string, port: number, signal: AbortSignal): Promise<ProcessConnection> => this.open('/container/port', { ref, port }, signal);
+
   private async post(verb: string, name: ExecName, body: object): Promise<void> {
     await this.rpc.json('POST', `/exec/${verb}`, { ...name }, done, { body: { json: body } });
   }

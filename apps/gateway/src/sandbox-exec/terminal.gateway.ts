@@ -5,9 +5,10 @@ import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { inSandboxWords } from '../sandboxes/sandbox-words.js';
 import { UpgradeAdmission } from '../streams/upgrade-admission.service.js';
 import type { UpgradeRequest, UpgradeRoute } from '../streams/upgrade-route.js';
-import { MAX_INPUT_BYTES } from './exec-attach.gateway.js';
 import { terminalQuerySchema, type TerminalQuery } from './exec-requests.schema.js';
-import { goneSignal, ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
+import { goneSignal } from './gone-signal.js';
+import { MAX_INPUT_BYTES } from './process-socket.js';
+import { ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
 import { SandboxExecs } from './sandbox-execs.service.js';
 
 const ROUTE = '/v1/sandboxes/:id/terminal';

@@ -183,6 +183,17 @@ export class MemoryProcesses implements HostProcesses {
     return this.find(name).view;
   };
 
+  /** Port 7 gives back what it gets. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
+  connect = async (ref: string, port: number): Promise<ProcessConnection> => {
+    this.host.container(ref);
+    if (port !== 7) throw new CodedError('failed_precondition', `nothing listens on port ${port} of the sandbox`, { port });
+    const echo = new MemoryProcess(true);
+    const connection = echo.open({ format: 'raw', stdin: true, stdout: true, stderr: false, logs: false, follow: true });
+    this.play(echo, ['cat'], (exitCode) => { echo.end(exitCode); });
+    return connection;
+  };
+
   find({ id, ref }: ExecName): { view: ExecView; readonly process: MemoryProcess } {
     const found = this.execsById.get(id) ?? (ref === undefined ? undefined : this.execsById.get(createHash('sha256').update(`${this.host.container(ref).id}${id}`).digest('hex')));
     if (found === undefined || (ref !== undefined && this.host.container(ref).id !== found.view.containerId)) throw new CodedError('not_found', `No such exec instance: ${id}`);

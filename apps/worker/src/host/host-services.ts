@@ -1,5 +1,5 @@
 import type { TenantLimits } from '#contracts';
-import type { ContainerFiles, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { ContainerFiles, ContainerPorts, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { ExecDeadlines } from './exec-deadlines.js';
@@ -14,6 +14,7 @@ export interface HostServices {
   readonly networks: Networks;
   readonly containers: Containers;
   readonly processes: ContainerProcesses;
+  readonly ports: ContainerPorts;
   readonly deadlines: Pick<ExecDeadlines, 'set'>;
   readonly files: ContainerFiles;
   readonly disks: TenantDisks;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
+import { HelperDialer, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
 import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
@@ -57,6 +57,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   const cgroups = new TenantCgroups(engine.cgroups, join(root, 'tenant-limits'));
   const prepareTenant = (tenantId: TenantId): Promise<void> => cgroups.ensureAgain(tenantId);
   const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, prepareTenant, defaults: DEFAULTS, clock: systemClock, logger });
+  const dialer = await HelperDialer.open({ program: join(config.nativeDir, 'sandbar-dial'), spawner: engine.spawner, folder: join(root, 'dial'), logger });
   const fetcher = new UrlFetcher(config.registries);
   const services: HostServices = {
     images,
@@ -64,6 +65,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     networks,
     containers,
     processes: containers.processes,
+    ports: new TenantContainerPorts(containers, engine.runtime, dialer),
     deadlines: new ExecDeadlines(containers.processes, logger),
     files: containers.files,
     disks,
@@ -87,7 +89,10 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
       if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
     },
     stopContainers: () => containers.close(),
-    closeNetworks: () => networks.close(),
+    closeNetworks: async () => {
+      await dialer.close();
+      await networks.close();
+    },
     close: () => disks.close(),
   };
 }

@@ -1,14 +1,17 @@
+import { z } from 'zod';
 import { terminalSizeSchema, tunnelFormatSchema, type ExecClientConfig } from '#contracts';
 import type { AttachOptions, TerminalSize } from '#engine';
 import { parseId } from '#kernel';
 import type { RpcUpgradeRequest, RpcUpgradeRoute } from '../node/rpc-upgrades.js';
+import { DialledStream } from './dialled-stream.js';
+import { clientConfigOf } from './exec-views.js';
 import { flag, integer, parse, required } from './host-route.js';
 import type { HostServices } from './host-services.js';
-import { clientConfigOf } from './exec-views.js';
 import { findExec, watchTime } from './process-routes.js';
 import { ProcessTunnel } from './process-tunnel.js';
 
 const STALL_MS = 60_000;
+const portSchema = z.int().min(1).max(65_535);
 
 /** The streams of processes in containers, as upgraded connections. `docs/node-rpc.md` */
 export function processTunnelRoutes(services: HostServices, stallMs: number = STALL_MS): RpcUpgradeRoute[] {
@@ -40,6 +43,11 @@ export function processTunnelRoutes(services: HostServices, stallMs: number = ST
       };
       const resize = (size: TerminalSize): Promise<void> => processes.resizeExec(call.tenantId, exec.id, size);
       return new ProcessTunnel(stream, { format: formatOf(call), stdin: options.stdin, stallMs, resize, exit });
+    }),
+    upgradeRoute('/container/port', async (call) => {
+      const port = parse(portSchema, integer(call, 'port'));
+      const connection = await services.ports.connect(call.tenantId, required(call, 'ref'), port);
+      return new ProcessTunnel(new DialledStream(connection), { format: 'raw', stdin: true, stallMs, resize: () => Promise.resolve(), exit: (ended) => Promise.resolve(ended) });
     }),
   ];
 }
