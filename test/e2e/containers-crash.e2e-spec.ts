@@ -31,7 +31,7 @@ describe('kill -9 of the worker under 50 running containers', () => {
     for (const id of ids.slice(0, 5)) followers.push(new Follower(docker, ['logs', '-f', id]), new Follower(docker, ['attach', '--sig-proxy=false', id]), new Follower(docker, ['exec', id, 'sh', '-c', COUNTING]));
     await new Promise((resolve) => setTimeout(resolve, 2000));
     await platform.kill('worker');
-    await platform.untilReady();
+    await docker.untilAnswered();
     expect((await docker.ok('ps', '-q', '--no-trunc')).split('\n').sort()).toEqual([...ids].sort());
 
     // A client that was cut off comes back and has all of it.

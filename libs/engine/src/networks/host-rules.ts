@@ -1,3 +1,5 @@
+import { elementLines, type RuleElement } from './rule-elements.js';
+
 /** The table in a host name space. Nobody else makes tables there. */
 export const HOST_TABLE = 'sandbar';
 /** What the way out of a host name space is called in it. */
@@ -82,18 +84,26 @@ const CHAINS: readonly Chain[] = [
   },
 ];
 
-/** For `nft -f`: one transaction that puts these rules in the place of all that were there, and empties the sets. */
-export function hostRules(): string {
-  return tableText(HOST_TABLE, SETS, [['bridge', BRIDGE_CHAINS], ['inet', CHAINS]]);
+/** For `nft -f`: one transaction that puts these rules and elements in the place of all that were there. */
+export function hostRules(elements: readonly RuleElement[]): string {
+  return tableText({ table: HOST_TABLE, sets: SETS, chains: [['bridge', BRIDGE_CHAINS], ['inet', CHAINS]], elements });
 }
 
-/** @param sets by family; `T` stands for the table */
-export function tableText(table: string, sets: readonly [family: string, text: string][], chains: readonly [family: string, chains: readonly Chain[]][]): string {
+export interface TableContent {
+  readonly table: string;
+  /** By family; `T` stands for the table. */
+  readonly sets: readonly [family: string, text: string][];
+  readonly chains: readonly [family: string, chains: readonly Chain[]][];
+  readonly elements: readonly RuleElement[];
+}
+
+export function tableText({ table, sets, chains, elements }: TableContent): string {
   const lines = chains.map(([family]) => `add table ${family} ${table}`);
   for (const [, text] of sets) {
     const [kind = '', family = '', , name = ''] = text.split(' ');
     lines.push(`add ${text.replace(' T ', ` ${table} `)}`, `flush ${kind} ${family} ${table} ${name}`);
   }
+  lines.push(...elementLines(table, elements));
   for (const [family, list] of chains) {
     // All of them first: rules may name any.
     for (const { name, hook } of list) lines.push(`add chain ${family} ${table} ${name}${hook === undefined ? '' : ` { ${hook} }`}`, `flush chain ${family} ${table} ${name}`);

@@ -4,7 +4,6 @@ import type { ContainerExec } from './container-exec.js';
 import type { ContainerExecution } from './container-execution.js';
 import type { ContainerLife } from './container-life.js';
 import { checkExec } from './exec-plan.js';
-import type { ProbeRequest, ProbeResult } from './process-probe.js';
 import { parseSignal } from './signals.js';
 
 const ID = /^[0-9a-f]{64}$/;
@@ -113,12 +112,6 @@ export class TenantProcesses implements ContainerProcesses {
     const exec = life.processes.execs.create(request, runOf(life, text));
     life.publish(`exec_create: ${request.argv.join(' ')}`, { execID: exec.record.id });
     return exec;
-  }
-
-  /** As `probeContainer`; inside the engine. @throws CodedError `not_found` */
-  async probe(tenantId: TenantId, text: string, request: ProbeRequest): Promise<ProbeResult> {
-    const life = this.containers.find(tenantId, text);
-    return life.processes.probe(life.record, request);
   }
 
   private findExec(tenantId: TenantId, execId: string): FoundExec {

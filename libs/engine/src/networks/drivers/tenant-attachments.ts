@@ -3,6 +3,7 @@ import { CodedError } from '#kernel';
 import type { ProcessIdentity } from '../../linux/index.js';
 import type { AttachmentState } from '../attachment-state.js';
 import { formatIpv4, holds, parseIpv4, subnetsOf, type Ipv4 } from '../ipv4.js';
+import { checkedPolicy } from '../egress-policy.js';
 import { macOf } from '../net-helper.js';
 import type { Attachment, AttachRequest, EgressPolicy, Endpoint, EndpointRequest, PortRequest } from '../networks.js';
 import { PortTable, type PortRange } from '../port-table.js';
@@ -73,7 +74,7 @@ export class TenantAttachments {
     const { containerId, containerName, endpoints, ports, publishOnNode, egress } = request;
     if (endpoints.length === 0 || endpoints.length > MOST_ENDPOINTS) throw new CodedError('invalid_argument', `a container has 1 to ${MOST_ENDPOINTS} networks`, { endpoints: endpoints.length });
     const bound: BoundPort[] = [];
-    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress, pins: new Map() };
+    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress: checkedPolicy(egress), pins: new Map() };
     try {
       for (const endpoint of endpoints) this.place(attached, endpoint);
       for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, { isLocal, dynamicPorts }));

@@ -75,6 +75,7 @@ export class NodePublisher {
   #addressFor(hostIp: Ipv4 | undefined): string {
     const { address } = this.options;
     const ofLoopback = hostIp !== undefined && hostIp >>> 24 === FIRST_OF_LOOPBACK;
-    return ofLoopback && isIPv4(address) ? LOOPBACK : address;
+    const isLoopback = address === '::1' || (isIPv4(address) && address.startsWith(`${FIRST_OF_LOOPBACK}.`));
+    return ofLoopback && !isLoopback ? LOOPBACK : address;
   }
 }
