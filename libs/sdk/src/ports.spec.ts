@@ -34,7 +34,6 @@ describe('a connection to a port', () => {
           // Only when the whole question is there.
           expect(data.toString()).toBe('{"type":"eof"}');
           socket.send(Buffer.concat([Buffer.from('you said '), ...got]));
-          socket.send('{"type":"eof"}');
           socket.close(1000);
         }
       });
@@ -60,7 +59,7 @@ describe('a connection to a port', () => {
     const stream = await serve((socket) => {
       const more = (): void => {
         if (sent < 400) socket.send(piece, () => { sent += 1; more(); });
-        else socket.send('{"type":"eof"}');
+        else socket.close(1000);
       };
       more();
     });

@@ -37,19 +37,19 @@ export class PortsApi {
   }
 }
 
-/** Bytes as binary messages, `{"type":"eof"}` for the end of a half; a close without it cuts the connection. */
+/** Bytes as binary messages. `{"type":"eof"}` ends our half, close 1000 the other; any other close cuts the connection. */
 class SocketStream extends Duplex {
-  private ended = false;
+  /** The other side has said all, and takes nothing any more. */
+  private over = false;
 
   constructor(private readonly socket: WebSocket) {
     super({ allowHalfOpen: true });
-    socket.on('message', (data: RawData, isBinary) => {
-      const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
-      if (!isBinary) this.hear(bytes.toString());
-      else if (!this.push(bytes)) socket.pause();
+    socket.on('message', (data: RawData) => {
+      if (!this.push(Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]))) socket.pause();
     });
-    socket.on('close', () => {
-      if (this.ended) this.destroy();
+    socket.on('close', (code) => {
+      this.over = code === 1000;
+      if (this.over) this.push(null);
       else this.destroy(new Error('the connection broke'));
     });
     socket.on('error', (error) => {
@@ -62,22 +62,18 @@ class SocketStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.socket.send(chunk, done);
+    if (this.over) done();
+    else this.socket.send(chunk, done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.socket.send(END, done);
+    if (this.over) done();
+    else this.socket.send(END, done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (error === null) this.socket.close(1000);
     else this.socket.terminate();
     done(error);
-  }
-
-  private hear(text: string): void {
-    if (text !== END || this.ended) return;
-    this.ended = true;
-    this.push(null);
   }
 }
