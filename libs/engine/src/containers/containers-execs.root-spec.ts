@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isCodedError } from '#kernel';
 import type { ExecSpec } from './index.js';
 import { logText, NEVER } from './testing/container-requests.js';
@@ -98,7 +99,7 @@ describe('execs', () => {
     expect(new Set(execs.map((exec) => exec.state))).toEqual(new Set(['ended']));
     for (let more = 0; more < 20; more += 1) await output(id, ['true']);
     // The last 64 that have ended.
-    expect((await host.processes.listExecs(host.tenant, id)).length).toBe(64);
+    while ((await host.processes.listExecs(host.tenant, id)).length > 64) await sleep(5);
     await expect(host.processes.getExec(host.tenant, execs[0]!.id)).rejects.toMatchObject({ code: 'not_found', message: `No such exec instance: ${execs[0]!.id}` });
   }, 60_000);
 
@@ -144,9 +145,8 @@ describe('execs', () => {
     const running = await host.processes.getExec(host.tenant, execId);
     expect(running).toMatchObject({ state: 'running', exitCode: null, finishedAt: undefined });
     expect((await output(id, ['cat', `/proc/${running.pid}/cmdline`])).split('\0')).toContain('sleep 100 & echo up; wait');
-    await host.processes.signalExec(host.tenant, execId, 'INT');
-    await host.processes.signalExec(host.tenant, execId, 'KILL');
-    expect(await host.processes.waitExec(host.tenant, execId, NEVER)).toMatchObject({ exitCode: 137, signal: 9 });
+    await host.processes.signalExec(host.tenant, execId, 'HUP');
+    expect(await host.processes.waitExec(host.tenant, execId, NEVER)).toMatchObject({ exitCode: 129, signal: 1 });
     await host.processes.signalExec(host.tenant, execId, 'KILL');
     await host.processes.resizeExec(host.tenant, execId, { columns: 1, rows: 1 });
     expect(await output(id, ['sh', '-c', 'ps | grep -c "[s]leep 100"'])).toBe('0\n');
@@ -164,9 +164,9 @@ describe('execs', () => {
     await host.node.containers.start(host.tenant, id);
     await expect(host.processes.startExec(host.tenant, created.id)).rejects.toMatchObject({ code: 'conflict' });
     expect(await output(id, ['echo', 'again'])).toBe('again\n');
-    const waiting = host.processes.waitExec(host.tenant, created.id, NEVER);
+    const waiting = expect(host.processes.waitExec(host.tenant, created.id, NEVER)).rejects.toMatchObject({ code: 'not_found' });
     await host.node.containers.remove(host.tenant, id, { force: true, volumes: true });
-    await expect(waiting).rejects.toMatchObject({ code: 'not_found' });
+    await waiting;
   });
 
   it('refuse in the words by which clients know what was wrong', async () => {

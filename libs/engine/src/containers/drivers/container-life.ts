@@ -106,6 +106,7 @@ export class ContainerLife {
   }
 
   async start(options: StartContainer = {}): Promise<boolean> {
+    await this.processes.ending();
     try {
       return await this.turn(() => this.startByHand(options));
     } catch (error) {

@@ -80,6 +80,12 @@ export class ProcessTable {
     this.noInput();
   }
 
+  /** Resolves at once, unless the main process has ended a moment ago: then when nothing runs any more, and its end is the next to be recorded. */
+  async ending(): Promise<void> {
+    const { current } = this;
+    if (current !== undefined && this.main.endOf(current.start) !== undefined) await current.ended;
+  }
+
   attach(options: AttachOptions, record: ContainerRecord): AttachedStream {
     const { tty, openStdin, stdinOnce = false } = record.request.process;
     const start = isRunning(record) ? record.starts : record.starts + 1;

@@ -1,4 +1,4 @@
-import { CodedError, type TenantId } from '#kernel';
+import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { AttachOptions, ContainerProcesses, Exec, ExecSpec, ProcessStream, TerminalSize } from '../processes.js';
 import type { ContainerExec } from './container-exec.js';
 import type { ContainerExecution } from './container-execution.js';
@@ -25,6 +25,7 @@ export class TenantProcesses implements ContainerProcesses {
 
   async attach(tenantId: TenantId, text: string, options: AttachOptions): Promise<ProcessStream> {
     const life = this.containers.find(tenantId, text);
+    await life.processes.ending();
     return life.turn(() => {
       if (life.record.status === 'paused') throw new CodedError('conflict', 'You cannot attach to a paused container, unpause it first');
       life.publish('attach');
@@ -36,7 +37,11 @@ export class TenantProcesses implements ContainerProcesses {
     const life = this.containers.find(tenantId, text);
     const { status, request } = life.record;
     if (status !== 'running' && status !== 'created') throw new CodedError('conflict', `Container ${text} is not running`);
-    if (request.process.tty) await life.processes.resize(size);
+    if (request.process.tty) {
+      await life.processes.resize(size).catch((error: unknown) => {
+        throw isCodedError(error, 'unavailable') ? new CodedError('conflict', `Container ${text} is not running`, {}, { cause: error }) : error;
+      });
+    }
     life.publish('resize', { height: String(size.rows), width: String(size.columns) });
   }
 
