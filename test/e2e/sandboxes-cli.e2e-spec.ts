@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startPlatform, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
@@ -36,7 +37,7 @@ describe('sandboxes on the command line', () => {
     let screen = '';
     child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
     const until = async (text: string): Promise<void> => {
-      while (!screen.includes(text)) await once(child.stdout, 'data', { signal: AbortSignal.timeout(15_000) });
+      for (const end = Date.now() + 15_000; !screen.includes(text); await sleep(20)) if (Date.now() > end) throw new Error(`the screen does not show ${text}: ${JSON.stringify(screen)}`);
     };
     return { child, screen: () => screen, until };
   }
@@ -70,9 +71,10 @@ describe('sandboxes on the command line', () => {
     await until('# ');
     child.stdin?.write('stty size\r');
     await until('17 91');
-    child.stdin?.write('sleep 1000\r');
-    await until('sleep 1000');
+    child.stdin?.write('echo up; sleep 1000\r');
+    await until('\nup');
     child.stdin?.write('\x03');
+    await until('^C');
     child.stdin?.write('echo $?\r');
     await until('130');
     child.stdin?.write('exit 4\r');

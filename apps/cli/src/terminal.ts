@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { CliError, EXIT } from './failure.js';
 
@@ -17,6 +18,7 @@ export class RawTerminal {
   static enter(input: ReadStream = process.stdin, output: WriteStream = process.stdout): RawTerminal {
     if (!input.isTTY) throw new CliError('the input is not a terminal', 'Leave out -t, or run it in a terminal.', EXIT.usage);
     input.setRawMode(true);
+    passThrough();
     return new RawTerminal(input, output);
   }
 
@@ -37,5 +39,17 @@ export class RawTerminal {
   leave(): void {
     this.input.setRawMode(false);
     this.input.pause();
+  }
+}
+
+/**
+ * Node's raw mode still turns each line feed into a carriage return and a line feed on the way out, where a full-screen program means one row down. `leave` takes this back
+ * too: it restores what was before raw mode.
+ */
+function passThrough(): void {
+  try {
+    execFileSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+  } catch {
+    // Without stty(1) lines still end where they should.
   }
 }

@@ -3,13 +3,11 @@ import { WebSocketGateway, type OnGatewayConnection, type OnGatewayInit } from '
 import type { WebSocket } from 'ws';
 import { LOG_CLOSE_CODES, type EventFrame } from '#contracts';
 import type { Logger } from '#kernel';
-import { asTenantCaller, assertPermitted } from '../auth/caller.js';
-import { RateLimits } from '../auth/rate-limits.service.js';
 import { LOGGER } from '../platform/platform.js';
 import { contextOf } from '../protocols/rest/request-context.js';
 import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { SlowReaderError, SocketWriter } from '../streams/socket-writer.js';
-import { UpgradeAuthenticator } from '../streams/upgrade-authenticator.service.js';
+import { UpgradeAdmission } from '../streams/upgrade-admission.service.js';
 import type { UpgradeRequest, UpgradeRoute } from '../streams/upgrade-route.js';
 import { eventSocketQuerySchema } from './event-requests.schema.js';
 import { HostEventReader } from './host-event-reader.service.js';
@@ -25,8 +23,7 @@ interface Admitted {
 export class HostEventsGateway implements OnGatewayInit<UpgradeRoute>, OnGatewayConnection<WebSocket> {
   constructor(
     private readonly reader: HostEventReader,
-    private readonly authenticator: UpgradeAuthenticator,
-    private readonly limits: RateLimits,
+    private readonly admission: UpgradeAdmission,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -38,21 +35,17 @@ export class HostEventsGateway implements OnGatewayInit<UpgradeRoute>, OnGateway
     void this.stream(socket, admitted as Admitted);
   }
 
-  private async decide({ message, query }: UpgradeRequest): Promise<Admitted> {
-    const context = contextOf(message);
-    const caller = await this.authenticator.authenticate(message, query.get('ticket') ?? undefined);
-    context.caller = caller;
-    if (caller.tenant !== null) await this.limits.countRequest(caller.tenant);
-    assertPermitted(caller, 'host:read');
+  private async decide(request: UpgradeRequest): Promise<Admitted> {
+    const caller = await this.admission.admit(request, 'host:read');
+    const { message, query } = request;
     const parsed = eventSocketQuerySchema.safeParse(grouped(query));
     if (!parsed.success) throw invalidArgument(parsed.error.issues);
-    const tenantCaller = asTenantCaller(caller);
     const over = new AbortController();
     message.socket.once('close', () => {
       over.abort();
     });
     const { after, type, action, subject } = parsed.data;
-    return { frames: await this.reader.open(tenantCaller, { after, type, action, subject }, over.signal), over, ids: { requestId: context.id, tenantId: tenantCaller.tenant.id } };
+    return { frames: await this.reader.open(caller, { after, type, action, subject }, over.signal), over, ids: { requestId: contextOf(message).id, tenantId: caller.tenant.id } };
   }
 
   private async stream(socket: WebSocket, { frames, over, ids }: Admitted): Promise<void> {

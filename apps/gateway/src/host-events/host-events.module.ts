@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AuthModule } from '../auth/auth.module.js';
 import { NodesModule } from '../nodes/nodes.module.js';
 import { StreamsModule } from '../streams/streams.module.js';
 import { HostEventReader } from './host-event-reader.service.js';
@@ -7,7 +6,7 @@ import { HostEventsController } from './host-events.controller.js';
 import { HostEventsGateway } from './host-events.gateway.js';
 
 @Module({
-  imports: [AuthModule, NodesModule, StreamsModule],
+  imports: [NodesModule, StreamsModule],
   controllers: [HostEventsController],
   providers: [HostEventReader, HostEventsGateway],
 })

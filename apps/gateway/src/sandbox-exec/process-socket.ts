@@ -6,6 +6,8 @@ import { SlowReaderError, SocketWriter } from '../streams/socket-writer.js';
 import { outputOf, type OutputChunk } from './process-output.js';
 
 const HEAD_BYTES = 9;
+/** Ctrl-D: a terminal has no end of its own. */
+export const END_OF_TRANSMISSION = Buffer.from([4]);
 const STREAM_NUMBERS = { stdout: 1, stderr: 2 } as const;
 
 export interface ProcessSocketOptions {
@@ -94,7 +96,7 @@ export class ProcessSocket {
     if (node.destroyed || node.writableEnded) return;
     if (command.type === 'resize') node.write(resizeFrame(command));
     else if (command.type === 'signal') this.options.signal(command.signal).catch((error: unknown) => { this.complain(error); });
-    else if (this.options.stdin) node.write(inputFrame('end'));
+    else if (this.options.stdin) node.write(this.connection.tty ? inputFrame('stdin', END_OF_TRANSMISSION) : inputFrame('end'));
   }
 
   private complain(error: unknown): void {

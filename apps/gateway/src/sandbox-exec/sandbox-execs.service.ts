@@ -10,6 +10,7 @@ import { CollectedOutput } from './collected-output.js';
 import { toExecRequest } from './exec-request.js';
 import type { OutputQuery } from './exec-requests.schema.js';
 import { toSandboxExecView } from './exec-view.js';
+import { END_OF_TRANSMISSION } from './process-socket.js';
 import { outputOf, type OutputChunk } from './process-output.js';
 
 /** Of a whole frame. */
@@ -100,11 +101,11 @@ async function startOnce(processes: HostProcesses, name: ExecName, { columns, ro
   }
 }
 
-function feed({ socket, first }: Started, { stdin, stdinEncoding, stdinOpen }: CreateSandboxExec): void {
+function feed({ socket, tty, first }: Started, { stdin, stdinEncoding, stdinOpen }: CreateSandboxExec): void {
   const bytes = Buffer.from(stdin, stdinEncoding);
   if (!first || bytes.length === 0) return;
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) socket.write(inputFrame('stdin', bytes.subarray(at, at + PIECE_BYTES)));
-  if (!stdinOpen) socket.write(inputFrame('end'));
+  if (!stdinOpen) socket.write(tty ? inputFrame('stdin', END_OF_TRANSMISSION) : inputFrame('end'));
 }
 
 /** Undefined when it took too long, or nobody waits any more. */

@@ -73,7 +73,7 @@ class MemoryProcess {
       else if (!request.stdin) continue;
       await this.running.promise;
       if (kind !== 'stdin' && kind !== 'end') continue;
-      if (kind === 'end') this.bell.emit('eof');
+      if (kind === 'end' || (this.tty && bytes.equals(Buffer.from([4])))) this.bell.emit('eof');
       else {
         this.input.push(bytes);
         this.bell.emit('input', bytes);

@@ -8,6 +8,9 @@ import { execIdOf, execSpec, execView } from './exec-views.js';
 import { bodyOf, hostRoute, required, type HostCall } from './host-route.js';
 import type { HostServices } from './host-services.js';
 
+/** Ctrl-D: a terminal has no end of its own. */
+const END_OF_TRANSMISSION = Buffer.from([4]);
+
 const emptySchema = z.strictObject({});
 
 /** Processes in containers, as far as one question and one answer do; `process-tunnel-routes` has their streams. */
@@ -84,7 +87,7 @@ async function writeStdin({ processes, containers }: HostServices, call: HostCal
   call.signal.addEventListener('abort', close, { once: true });
   try {
     if (bytes.length > 0) await stream.write(bytes);
-    if (eof) await stream.end();
+    if (eof) await (exec.request.tty ? stream.write(END_OF_TRANSMISSION) : stream.end());
   } finally {
     call.signal.removeEventListener('abort', close);
     close();

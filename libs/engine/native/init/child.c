@@ -28,17 +28,30 @@
 #endif
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define OOM_SCORE_ADJ "500"
+#define OOM_SCORE_ADJ 500
 
 struct rlimit inherited_nofile;
-struct guest_privileges guest_privileges = {.root_capabilities = GUEST_ROOT_CAPABILITIES, .no_new_privileges = true};
+struct guest_privileges guest_privileges = {.root_capabilities = GUEST_ROOT_CAPABILITIES, .no_new_privileges = true, .oom_score_adj = OOM_SCORE_ADJ};
+
+/* -1000 … 1000, in decimal and nothing else. */
+static bool oom_score_argument(const char *text) {
+  const char *digits = text + (*text == '-');
+  size_t length = strlen(digits);
+  if (length == 0 || length > 4 || strspn(digits, "0123456789") != length) return false;
+  long value = strtol(text, NULL, 10);
+  if (value < -1000 || value > 1000) return false;
+  guest_privileges.oom_score_adj = (int)value;
+  return true;
+}
 
 bool privileges_argument(const char *argument) {
   static const char capabilities[] = "--capabilities=";
+  static const char oom_score[] = "--oom-score-adj=";
   if (strcmp(argument, "--new-privileges") == 0) {
     guest_privileges.no_new_privileges = false;
     return true;
   }
+  if (strncmp(argument, oom_score, sizeof oom_score - 1) == 0) return oom_score_argument(argument + sizeof oom_score - 1);
   if (strncmp(argument, capabilities, sizeof capabilities - 1) != 0) return false;
   const char *digits = argument + sizeof capabilities - 1;
   if (strlen(digits) != 16 || strspn(digits, "0123456789abcdef") != 16) return false;
@@ -62,12 +75,11 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The kernel then takes guests before the agent. Best effort: a read-only /proc forbids it, and nothing depends on it. */
+/* The kernel then takes guests before the agent. Best effort: a read-only /proc forbids it, and so does a score below the agent's own; nothing depends on it. */
 static void offer_to_oom_killer(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return;
-  ssize_t written = write(fd, OOM_SCORE_ADJ, strlen(OOM_SCORE_ADJ));
-  (void)written;
+  dprintf(fd, "%d", guest_privileges.oom_score_adj);
   close(fd);
 }
 

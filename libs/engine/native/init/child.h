@@ -37,10 +37,12 @@ struct guest_privileges {
   /* The bounding set of users other than root, from which set-id programs take. */
   uint64_t user_bounding;
   bool no_new_privileges;
+  /* What the kernel's killer is told of them, -1000 … 1000. */
+  int oom_score_adj;
 };
 
 extern struct guest_privileges guest_privileges;
-/* Takes one word of the agent's command line: `--capabilities=HEX` or `--new-privileges`. False when it is neither. */
+/* Takes one word of the agent's command line: `--capabilities=HEX`, `--new-privileges` or `--oom-score-adj=N`. False when it is none of them. */
 bool privileges_argument(const char *argument);
 
 /* Soft and hard limits that the agent was given, before it raised its own. */

@@ -54,7 +54,9 @@ static const char *written_path(const char *path) {
   static char end[PATH_MAX + 1];
   int fd = open_in_root(root_fd, path, O_PATH);
   if (fd < 0) return path;
-  const bool known = path_of(fd, end, sizeof end) && end[0] == '/' && end[1] != '\0';
+  struct stat st;
+  /* One that was removed meanwhile has no path, whatever the kernel calls it. */
+  const bool known = fstat(fd, &st) == 0 && st.st_nlink > 0 && path_of(fd, end, sizeof end) && end[1] != '\0';
   close(fd);
   return known ? end + 1 : path;
 }

@@ -336,6 +336,21 @@ describe('the files of a container in the course of its life', () => {
     expect(await logText(host, tenant, id)).toBe('kept\n');
   });
 
+  it('are mounted no more when the node goes down, whoever reads them', async () => {
+    const { id } = await host.containers.create(tenant, containerOf(['true']));
+    await files.write(tenant, id, '/big', once(Buffer.alloc(8 * MIB, 1)), { overwrite: true });
+    const { bytes } = await files.read(tenant, id, '/big');
+    const reading = bytes[Symbol.asyncIterator]();
+    await reading.next();
+    await host.containers.close();
+    expect(await host.runtime.list()).toEqual([]);
+    await expect((async () => {
+      while ((await reading.next()).done !== true);
+    })()).rejects.toMatchObject({ code: 'unavailable' });
+    await host.restart();
+    ({ files } = host.containers);
+  });
+
   it('of a paused container are worked on while it is, but for its tmpfs', async () => {
     const id = await started('exec sleep 1000', { mounts: [{ kind: 'tmpfs', destination: '/quick', readOnly: false }] });
     await host.containers.pause(tenant, id);

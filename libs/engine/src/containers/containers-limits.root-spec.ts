@@ -133,4 +133,28 @@ describe('limits of containers', () => {
     expect(await logText(host, tenant, id)).toBe('0 50 4242\nNoNewPrivs:\t1\n0\n');
     await host.containers.remove(tenant, id, { force: false, volumes: false });
   });
+
+  it('give settings of its own name spaces, and what the killer is told', async () => {
+    const script = 'cat /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max /proc/sys/net/core/somaxconn; cat /proc/self/oom_score_adj; ulimit -Sn; ulimit -Hn';
+    const process = { ...containerOf([]).process, cmd: ['sh', '-c', script], ulimits: { nofile: { soft: 100, hard: 200 } } };
+    const { id } = await host.containers.create(tenant, containerOf([], { process, sysctls: { 'kernel.msgmax': '4321', 'fs.mqueue.msg_max': '20', 'net.core.somaxconn': '77' }, limits: { oomScoreAdj: 700 } }));
+    await host.containers.start(tenant, id);
+    await host.containers.wait(tenant, id, 'not-running', NEVER);
+    expect(await logText(host, tenant, id)).toBe('4321\n20\n77\n700\n100\n200\n');
+    await host.containers.remove(tenant, id, { force: false, volumes: false });
+    const favoured = (await host.containers.create(tenant, containerOf(['cat', '/proc/self/oom_score_adj'], { limits: { oomScoreAdj: -900 } }))).id;
+    await host.containers.start(tenant, favoured);
+    await host.containers.wait(tenant, favoured, 'not-running', NEVER);
+    expect(Number(await logText(host, tenant, favoured))).toBeGreaterThanOrEqual(Number(readFileSync('/proc/self/oom_score_adj', 'latin1')));
+    await host.containers.remove(tenant, favoured, { force: false, volumes: false });
+  });
+
+  it.each([
+    ['kernel.panic', 'is not in a separate kernel namespace'],
+    ['net../../kernel.panic', 'is not in a separate kernel namespace'],
+    ['vm.swappiness', 'is not in a separate kernel namespace'],
+    ['net.core.somaxconn', 'has an invalid value'],
+  ])('give no setting %s of the node', async (name, message) => {
+    await expect(host.containers.create(tenant, containerOf(['true'], { sysctls: { [name]: '1\n2' } }))).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining(message) as string });
+  });
 });

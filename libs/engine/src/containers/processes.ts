@@ -105,7 +105,7 @@ export interface ProcessStream {
   output(): AsyncIterable<ProcessChunk>;
   /** Resolves when the bytes are with the agent: who waits for it passes the process's back-pressure on. After the process's end they are dropped. */
   write(bytes: Uint8Array): Promise<void>;
-  /** End of file, behind what was written. */
+  /** End of file, behind what was written; of a terminal, and of a main process whose input more than one client may write to: as `close`. */
   end(): Promise<void>;
   /** How the process ended; undefined: the stream was closed, or the process was detached from. Settles after the last chunk was handed out. */
   readonly ended: Promise<{ readonly exitCode: number } | undefined>;

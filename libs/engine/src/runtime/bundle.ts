@@ -68,7 +68,7 @@ function ownMounts({ agentPath, sysPath, privileges }: BundleSpec): OciMount[] {
 /** What the agent may be told of the processes it starts (docs/engine/agent-protocol.md, "What a process gets"). */
 function agentArguments(privileges: SandboxPrivileges | undefined): string[] {
   if (privileges === undefined) return [];
-  return [`--capabilities=${capabilityMask(privileges.capabilities)}`, ...(privileges.noNewPrivileges ? [] : ['--new-privileges'])];
+  return [`--capabilities=${capabilityMask(privileges.capabilities)}`, ...(privileges.noNewPrivileges ? [] : ['--new-privileges']), ...(privileges.oomScoreAdj === undefined ? [] : [`--oom-score-adj=${privileges.oomScoreAdj}`])];
 }
 
 /** A container may be asked for a privileged process at any time; what others get the agent sees to. All of it counts in the sandbox's own user name space alone. */
@@ -113,6 +113,7 @@ export function ociConfig(spec: BundleSpec): object {
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
       seccomp: seccompProfile(),
+      ...(Object.keys(privileges?.sysctls ?? {}).length === 0 ? {} : { sysctl: privileges?.sysctls }),
     },
   };
 }

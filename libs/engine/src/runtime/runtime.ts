@@ -56,6 +56,10 @@ export interface SandboxPrivileges {
   /** Names (`CAP_CHOWN`) that processes of the sandbox may have at most, inside its own user name space. */
   readonly capabilities: readonly string[];
   readonly readOnlyRootfs: boolean;
+  /** -1000…1000, what the kernel's killer is told of its processes; never below the agent's own. Absent: so that they go before the agent. */
+  readonly oomScoreAdj?: number;
+  /** Kernel settings of the sandbox's own name spaces (`kernel.msgmax`, `net.core.somaxconn`): the caller has checked that they are. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Of /dev/shm, bytes; 0: there is none. */
   readonly shmBytes: number;
 }

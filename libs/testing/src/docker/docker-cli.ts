@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -25,7 +25,10 @@ export class DockerCli {
   ) {}
 
   static async open(url: string, apiKey: string): Promise<DockerCli> {
-    return new DockerCli(url, apiKey, await mkdtemp(join(tmpdir(), 'docker-cli-')));
+    const configDir = await mkdtemp(join(tmpdir(), 'docker-cli-'));
+    // What Debian's client of 2021 reads; newer ones take the variable.
+    await writeFile(join(configDir, 'config.json'), JSON.stringify({ HttpHeaders: { Authorization: `Bearer ${apiKey}` } }), { mode: 0o600 });
+    return new DockerCli(url, apiKey, configDir);
   }
 
   /** What makes any client of Docker's speak for the tenant. */

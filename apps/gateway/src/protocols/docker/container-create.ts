@@ -1,4 +1,5 @@
-import { createContainerSchema, type CreateContainerBody } from '#contracts';
+import { createContainerSchema, type CreateContainerBody, type TerminalSizeBody } from '#contracts';
+import { consoleSizeOf } from './console-size.js';
 import { createBodySchema, type CreateBody, type DockerConfig, type DockerHostConfig } from './container-config.js';
 import { mountsOf } from './container-mounts.js';
 import { exposedPortsOf, networkingOf } from './container-networks.js';
@@ -12,6 +13,8 @@ const LOG_DRIVERS = new Set(['', 'json-file', 'local']);
 export interface Translation {
   readonly request: CreateContainerBody;
   readonly warnings: readonly string[];
+  /** What its terminal is to start with. */
+  readonly terminal: TerminalSizeBody | undefined;
 }
 
 /**
@@ -48,7 +51,7 @@ export function translateCreate(json: Readonly<Record<string, unknown>>, name: s
     autoRemove: host.AutoRemove,
     clientConfig: { Config: config, HostConfig: host, NetworkingConfig: networking },
   });
-  return { request, warnings: warningsOf(host) };
+  return { request, warnings: warningsOf(host), terminal: config.Tty ? consoleSizeOf(host.ConsoleSize) : undefined };
 }
 
 function processOf(config: DockerConfig, host: DockerHostConfig): object {

@@ -41,8 +41,10 @@ export class DockerContainersController {
   async create(@Docker() call: DockerCall): Promise<object> {
     const name = call.query.optional('name');
     if (name !== undefined && !NAME.test(name)) throw badParameter(`Invalid container name (${name.slice(0, 300)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
-    const { request, warnings } = translateCreate(await call.json(), name);
-    const created = await this.host(call).createContainer(request);
+    const { request, warnings, terminal } = translateCreate(await call.json(), name);
+    const host = this.host(call);
+    const created = await host.createContainer(request);
+    if (terminal !== undefined) await host.processes.resize(created.id, terminal);
     return { Id: created.id, Warnings: [...warnings, ...created.warnings] };
   }
 

@@ -1,12 +1,11 @@
-import type { CreateExecBody, ExecView } from '#contracts';
+import type { CreateExecBody, ExecView, TerminalSizeBody } from '#contracts';
+import { consoleSizeOf } from './console-size.js';
 import { detachKeysOf } from './detach-keys.js';
 import { pick } from './docker-body.js';
 import { badParameter } from './errors.js';
 
 const FIELDS = ['User', 'Privileged', 'Tty', 'AttachStdin', 'AttachStdout', 'AttachStderr', 'Detach', 'DetachKeys', 'Env', 'WorkingDir', 'Cmd', 'ConsoleSize'] as const;
 const START_FIELDS = ['Detach', 'Tty', 'ConsoleSize'] as const;
-/** Within a terminal's 16 bits. */
-const MAX_SIZE = 65_535;
 
 /** Docker's body of `POST /containers/{id}/exec`. @throws CodedError `invalid_argument` */
 export function translateExec(body: Readonly<Record<string, unknown>>): CreateExecBody {
@@ -39,13 +38,13 @@ export function translateExec(body: Readonly<Record<string, unknown>>): CreateEx
 export interface ExecStart {
   readonly detach: boolean;
   readonly tty: boolean;
-  readonly size: { readonly columns: number; readonly rows: number } | undefined;
+  readonly size: TerminalSizeBody | undefined;
 }
 
 /** Docker's body of `POST /exec/{id}/start`. @throws CodedError `invalid_argument` */
 export function translateExecStart(body: Readonly<Record<string, unknown>>): ExecStart {
   const { Detach, Tty, ConsoleSize } = pick(body, START_FIELDS);
-  return { detach: flag(Detach, 'Detach'), tty: flag(Tty, 'Tty'), size: sizeOf(ConsoleSize) };
+  return { detach: flag(Detach, 'Detach'), tty: flag(Tty, 'Tty'), size: consoleSizeOf(ConsoleSize) };
 }
 
 /** Every field of `GET /exec/{id}/json`. */
@@ -64,18 +63,6 @@ export function toExecInspect({ id, containerId, request, state, exitCode, pid }
     DetachKeys: clientConfig.detachKeys,
     Pid: pid,
   };
-}
-
-/** `[height, width]`; nobody knows the size of `[0, 0]`. */
-function sizeOf(value: unknown): ExecStart['size'] {
-  if (value === undefined) return undefined;
-  const [rows, columns] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (!isSize(rows) || !isSize(columns)) throw badParameter('invalid JSON: ConsoleSize must be [height, width]');
-  return rows === 0 && columns === 0 ? undefined : { columns, rows };
-}
-
-function isSize(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_SIZE;
 }
 
 function text(value: unknown, name: string): string {

@@ -13,7 +13,10 @@ export interface AttachedStreamParts {
   readonly reader: ChannelReader;
   /** Of the process when it runs; undefined: it has none, or will not run. */
   readonly input: () => Promise<ProcessInput | undefined>;
-  /** What the end of this client's input does to the process's: the first one ends it, or none does; and whether a client that just goes away ends it too. */
+  /**
+   * What the end of this client's input does to the process's: the first one ends it, or none does (a terminal's never: a client lets go of it so); and whether a
+   * client that just goes away ends it too.
+   */
   readonly endsInput: { readonly onEnd: boolean; readonly onClose: boolean };
 }
 
@@ -48,8 +51,10 @@ export class AttachedStream implements ProcessStream {
 
   async end(): Promise<void> {
     const { options, endsInput, input } = this.parts;
-    if (this.closed || !options.stdin || !endsInput.onEnd) return;
-    await (await input())?.end();
+    if (this.closed || !options.stdin) return;
+    // As with Docker: who has no more to say to a program that others may go on talking to has gone.
+    if (!endsInput.onEnd) this.close();
+    else await (await input())?.end();
   }
 
   close(): void {

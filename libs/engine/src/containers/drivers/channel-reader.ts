@@ -1,7 +1,7 @@
 import { CodedError } from '#kernel';
 import type { ContainerLog, LogPin, LogPosition } from './container-log.js';
 import { LogCursor } from './log-cursor.js';
-import { FRAME_HEADER_BYTES, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
+import { frameBytes, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
 
 export interface ReaderOptions {
   /** The start whose end, or that of a later one, ends the reading. */
@@ -87,7 +87,7 @@ export class ChannelReader {
   }
 
   /** The pieces of output, until the process's end. One consumer. @throws CodedError `resource_exhausted` when it was cut off */
-  async *pieces(): AsyncGenerator<LogFrame> {
+  async *pieces(): AsyncGenerator<LogFrame, undefined> {
     try {
       while (!this.isClosed()) {
         if (this.place !== undefined) {
@@ -164,8 +164,9 @@ export class ChannelReader {
   }
 
   /** Counts a frame as taken. True: it is one to hand out. */
-  private pass({ head, payload }: LogFrame): boolean {
-    this.passedBytes += FRAME_HEADER_BYTES + payload.length;
+  private pass(frame: LogFrame): boolean {
+    const { head } = frame;
+    this.passedBytes += frameBytes(frame);
     this.tookAt = performance.now();
     if (isEnd(head) && head.start >= this.options.start) this.finish(head);
     return this.options.output && isOutput(head) && head.number > this.options.after;

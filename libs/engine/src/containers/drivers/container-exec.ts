@@ -93,7 +93,7 @@ export class ContainerExec {
       options: { ...options, stdin: options.stdin && request.openStdin },
       reader,
       input: () => this.input(),
-      endsInput: { onEnd: true, onClose: false },
+      endsInput: { onEnd: !this.record.request.tty, onClose: false },
     });
   }
 

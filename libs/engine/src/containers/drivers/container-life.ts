@@ -196,15 +196,11 @@ export class ContainerLife {
   }
 
   connect(endpoint: EndpointRequest): Promise<void> {
-    return this.turn(async () => {
-      await this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) });
-    });
+    return this.turn(async () => this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) }));
   }
 
   disconnect(network: string, options: { readonly force: boolean }): Promise<void> {
-    return this.turn(async () => {
-      await this.save({ network: await this.parts.network.disconnect(this.record, network, options) });
-    });
+    return this.turn(async () => this.save({ network: await this.parts.network.disconnect(this.record, network, options) }));
   }
 
   /** Who asks while it is being removed waits for that. */
@@ -244,8 +240,8 @@ export class ContainerLife {
   }
 
   /** After a restart of the worker, when all is known: what its policy wants up starts. */
-  revive(): void {
-    if (this.supervision.isDue(this.record)) this.startAgainIn(0);
+  async revive(): Promise<void> {
+    if (this.supervision.isDue(this.record)) await this.tryAgain();
   }
 
   /** The node goes down: it is stopped, which nobody wanted of it. */

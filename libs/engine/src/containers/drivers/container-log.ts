@@ -1,7 +1,6 @@
-import { constants, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
-import { errnoOf } from '#kernel';
-import { encodeLogHead, FRAME_HEADER_BYTES, type FrameHead, type LogFrame } from './log-frames.js';
-import { openSegment, removeSegment, scanSegment, segmentBytes, segmentPath, segmentsIn } from './log-segments.js';
+import { rm, type FileHandle } from 'node:fs/promises';
+import { encodeLogHead, frameBytes, type FrameHead, type LogFrame } from './log-frames.js';
+import { createSegment, openSegment, removeSegment, scanSegment, segmentBytes, segmentsIn, writeAll } from './log-segments.js';
 
 const MIB = 1024 * 1024;
 
@@ -104,17 +103,17 @@ export class ContainerLog {
   async append(frames: readonly LogFrame[]): Promise<LogPosition[]> {
     const [first] = frames;
     if (first === undefined) return [];
-    if (this.#size > 0 && this.#size + sizeOf(first) > this.shape.segmentBytes) await this.#turn();
+    if (this.#size > 0 && this.#size + frameBytes(first) > this.shape.segmentBytes) await this.#turn();
     this.#handle ??= await this.#openSegment();
     const places: LogPosition[] = [];
     const buffers: Buffer[] = [];
     let end = this.#size;
     for (const frame of frames) {
-      if (end > 0 && end + sizeOf(frame) > this.shape.segmentBytes) break;
+      if (end > 0 && end + frameBytes(frame) > this.shape.segmentBytes) break;
       places.push({ segment: this.#segment, offset: end });
       buffers.push(encodeLogHead(frame.head));
       if (frame.payload.length > 0) buffers.push(frame.payload);
-      end += sizeOf(frame);
+      end += frameBytes(frame);
     }
     await writeAll(this.#handle, buffers, this.#size);
     this.#sizes.set(this.#segment, end);
@@ -205,7 +204,7 @@ export class ContainerLog {
   }
 
   async #openSegment(): Promise<FileHandle> {
-    const handle = await createOrOpen(segmentPath(this.folder, this.#segment), this.folder);
+    const handle = await createSegment(this.folder, this.#segment);
     // What a crash has torn behind the last whole frame must not be taken for one again.
     if (this.#torn) await handle.truncate(this.#size);
     this.#torn = false;
@@ -215,40 +214,4 @@ export class ContainerLog {
   #wake(): void {
     for (const watcher of [...this.#watchers]) watcher();
   }
-}
-
-function sizeOf({ payload }: LogFrame): number {
-  return FRAME_HEADER_BYTES + payload.length;
-}
-
-async function createOrOpen(path: string, folder: string): Promise<FileHandle> {
-  const flags = constants.O_RDWR | constants.O_CREAT;
-  try {
-    return await open(path, flags, 0o600);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    return open(path, flags, 0o600);
-  }
-}
-
-async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
-  let [left, at] = [buffers, position];
-  while (left.length > 0) {
-    const { bytesWritten } = await handle.writev(left, at);
-    at += bytesWritten;
-    left = behind(left, bytesWritten);
-  }
-}
-
-function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
-  let skip = bytes;
-  let index = 0;
-  for (; index < buffers.length; index += 1) {
-    const length = buffers[index]?.length ?? 0;
-    if (length > skip) break;
-    skip -= length;
-  }
-  const [first, ...rest] = buffers.slice(index);
-  return first === undefined ? [] : [first.subarray(skip), ...rest];
 }

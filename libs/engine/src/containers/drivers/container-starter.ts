@@ -11,6 +11,7 @@ import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import type { GuestUser } from './guest-accounts.js';
 import { lookUpUser } from './guest-lookup.js';
+import { isAttached } from './network-mode.js';
 import { processEnv, startFailure } from './process-plan.js';
 import type { ProcessTable } from './process-table.js';
 
@@ -109,6 +110,8 @@ export class ContainerStarter {
         noNewPrivileges: request.noNewPrivileges ?? false,
         capabilities: containerCapabilities(request.capabilities),
         readOnlyRootfs: request.readOnlyRootfs,
+        ...(request.limits.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.limits.oomScoreAdj }),
+        sysctls: ownSysctls(record),
         shmBytes: request.withoutShm === true ? 0 : (request.limits.shmBytes ?? this.services.defaults.shmBytes),
       },
       hostname: network.domainHostname,
@@ -135,6 +138,11 @@ export class ContainerStarter {
 export function failedStart(before: ContainerRecord, error: unknown): Partial<ContainerRecord> {
   const exitCode = isCodedError(error) && typeof error.details.exitCode === 'number' ? error.details.exitCode : UNKNOWN_FAILURE;
   return { status: before.status === 'restarting' ? 'exited' : before.status, sandboxId: null, startedAt: before.startedAt, exitCode, error: asError(error).message };
+}
+
+/** Those of networks are given by what attaches it to them, when anything does. */
+function ownSysctls({ request: { sysctls = {} }, network }: ContainerRecord): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(sysctls).filter(([name]) => !name.startsWith('net.') || !isAttached(network)));
 }
 
 interface Surroundings {

@@ -25,6 +25,7 @@ export interface HeldTree {
  */
 export class ContainerTrees {
   private readonly busy = new Map<TenantId, number>();
+  private readonly mounted = new Set<Sandbox>();
 
   constructor(
     private readonly services: Pick<TenantContainersOptions, 'runtime' | 'defaults' | 'logger'>,
@@ -55,6 +56,11 @@ export class ContainerTrees {
       await release();
       throw error;
     }
+  }
+
+  /** The node goes down for good: what is mounted goes, and with it whoever works there. */
+  async close(): Promise<void> {
+    await Promise.all([...this.mounted].map((sandbox) => sandbox.destroy()));
   }
 
   /** Of one that runs: the sandbox's end is the end of what is done there. @throws CodedError `conflict`, `resource_exhausted` */
@@ -108,11 +114,13 @@ export class ContainerTrees {
         return;
       }
       const sandbox = await this.mount(life.record);
+      this.mounted.add(sandbox);
       try {
         ready.resolve({ root: rootOf(sandbox, sandbox.cgroupJoinFiles), release });
         await released.promise;
       } finally {
         await sandbox.destroy();
+        this.mounted.delete(sandbox);
       }
     });
     const release = async (): Promise<void> => {

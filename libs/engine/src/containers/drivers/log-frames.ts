@@ -30,6 +30,11 @@ export interface LogFrame {
   readonly payload: Buffer;
 }
 
+/** On disk. */
+export function frameBytes({ payload }: LogFrame): number {
+  return FRAME_HEADER_BYTES + payload.length;
+}
+
 export function isOutput({ type }: FrameHead): boolean {
   return type === 'stdout' || type === 'stderr';
 }

@@ -1,4 +1,4 @@
-import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#kernel';
 import type { FrameHead } from './log-frames.js';
@@ -14,7 +14,7 @@ export interface SegmentContent {
   readonly started: FrameHead | undefined;
 }
 
-export function segmentPath(folder: string, segment: number): string {
+function segmentPath(folder: string, segment: number): string {
   return join(folder, String(segment).padStart(8, '0'));
 }
 
@@ -60,4 +60,38 @@ export async function scanSegment(folder: string, segment: number): Promise<Segm
   } finally {
     await handle.close();
   }
+}
+
+/** For the writer: what stands there stays. */
+export async function createSegment(folder: string, segment: number): Promise<FileHandle> {
+  const path = segmentPath(folder, segment);
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return open(path, flags, 0o600);
+  }
+}
+
+export async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
+  let [left, at] = [buffers, position];
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = behind(left, bytesWritten);
+  }
+}
+
+function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let skip = bytes;
+  let index = 0;
+  for (; index < buffers.length; index += 1) {
+    const length = buffers[index]?.length ?? 0;
+    if (length > skip) break;
+    skip -= length;
+  }
+  const [first, ...rest] = buffers.slice(index);
+  return first === undefined ? [] : [first.subarray(skip), ...rest];
 }

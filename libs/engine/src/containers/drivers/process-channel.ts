@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, type Logger } from '#kernel';
 import type { AgentEvent } from '../../runtime/index.js';
 import { endOf, type EventSource, type ProcessEnd, type ProcessSink } from './process-sink.js';
+import { ChannelFlow, PATIENCE_MS } from './channel-flow.js';
 import { ChannelReader, type ReadChannel, type ReaderOptions } from './channel-reader.js';
 import type { ContainerLog, LogPosition } from './container-log.js';
-import { FRAME_HEADER_BYTES, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
+import { frameBytes, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
 
 /** Frames held in memory for who reads them live. Beyond it those who lag read from the log's files. */
 const WINDOW_BYTES = 1024 * 1024;
@@ -12,10 +13,6 @@ const WINDOW_BYTES = 1024 * 1024;
 const MAX_PENDING_BYTES = 1024 * 1024;
 /** Of one call of the kernel. */
 const BATCH_FRAMES = 512;
-/** A reader that lags further behind holds the process back, until it has come nearer than the second. */
-const HOLD_BYTES = 2 * 1024 * 1024;
-const GO_BYTES = 512 * 1024;
-const PATIENCE_MS = 60_000;
 const RETRY_MS = 500;
 const NOTHING = Buffer.alloc(0);
 
@@ -50,9 +47,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   private readonly readers = new Set<ChannelReader>();
   private source: EventSource | undefined;
   private writing: Promise<void> | undefined;
-  private held = false;
-  private heldSince = 0;
-  private watch: NodeJS.Timeout | undefined;
+  private readonly flow: ChannelFlow;
   private over = false;
 
   constructor(
@@ -61,6 +56,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   ) {
     this.newest = log.last;
     this.newestStarted = log.lastStarted;
+    this.flow = new ChannelFlow(this.readers, options.patienceMs ?? PATIENCE_MS, (held) => { this.source?.hold(held); });
   }
 
   /** The newest frame that has come, written or not. */
@@ -112,7 +108,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   /** From now on events come from there. What still waits to be written is tried again, what is held back is held again. */
   connect(source: EventSource): void {
     this.source = source;
-    if (this.held) source.hold(true);
+    if (this.flow.held) source.hold(true);
     this.startWriting();
   }
 
@@ -146,12 +142,12 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   /** No more will come: who looks on is at the end. */
   async close(): Promise<void> {
     this.over = true;
-    clearTimeout(this.watch);
+    this.flow.close();
     for (const reader of [...this.readers]) reader.finish();
     await this.writing;
   }
 
-  /** The start that readers waited for has failed. */
+  /** The start that readers waited for has failed: they are at the end. */
   disappoint(): void {
     for (const reader of [...this.readers]) reader.finish();
   }
@@ -166,7 +162,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
 
   progressed(): void {
     this.trim();
-    this.regulate();
+    this.flow.regulate();
   }
 
   forget(reader: ChannelReader): void {
@@ -176,7 +172,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
 
   private push(head: FrameHead, payload: Buffer): void {
     const frame: HeldFrame = { head, payload, at: undefined, kept: this.options.keepsOutput || !isOutput(head) || this.isWatched() };
-    const size = sizeOf(frame);
+    const size = frameBytes(frame);
     this.newest = head;
     if (head.type === 'started') this.newestStarted = head;
     this.frames.push(frame);
@@ -185,7 +181,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     this.total += size;
     for (const reader of this.readers) reader.wake();
     this.startWriting();
-    this.regulate();
+    this.flow.regulate();
   }
 
   private isWatched(): boolean {
@@ -194,43 +190,47 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   }
 
   private startWriting(): void {
-    this.writing ??= this.write().finally(() => {
-      this.writing = undefined;
-    });
+    this.writing ??= this.write();
   }
 
   private async write(): Promise<void> {
     // What comes in the same turn is written together.
     await Promise.resolve();
-    let told = false;
-    while (this.written < this.end) {
-      const batch = this.frames.slice(this.written - this.first, this.written - this.first + BATCH_FRAMES);
-      try {
-        await this.append(batch);
-      } catch (error) {
+    try {
+      for (let told = false; this.written < this.end; ) {
+        const failure = await this.writeSome();
+        if (failure === undefined) continue;
         // As long as the node's disk is full the process waits.
-        if (!told) this.options.logger.error({ err: asError(error) }, 'containers: the log of a process cannot be written; it waits');
+        if (!told) this.options.logger.error({ err: failure }, 'containers: the log of a process cannot be written; it waits');
         told = true;
         await sleep(RETRY_MS);
         if (this.over || this.source?.alive() !== true) return;
-        continue;
       }
-      this.trim();
-      this.source?.written();
+    } finally {
+      // In the same step as the look at what is left: what comes from now on begins anew.
+      this.writing = undefined;
     }
   }
 
-  /** At least the first of them. */
-  private async append(batch: readonly HeldFrame[]): Promise<void> {
+  /** At least the first of what waits. @returns why it could not */
+  private async writeSome(): Promise<Error | undefined> {
+    const batch = this.frames.slice(this.written - this.first, this.written - this.first + BATCH_FRAMES);
     const passedOver = batch.findIndex(({ kept }) => !kept);
-    const places = passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver));
-    places.forEach((at, index) => {
-      const frame = batch[index];
-      if (frame === undefined) return;
-      frame.at = at;
-      this.written += 1;
-      this.pendingBytes -= sizeOf(frame);
-    });
+    try {
+      const places = passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver));
+      for (const [index, at] of places.entries()) {
+        const frame = batch[index];
+        if (frame === undefined) break;
+        frame.at = at;
+        this.written += 1;
+        this.pendingBytes -= frameBytes(frame);
+      }
+    } catch (error) {
+      return asError(error);
+    }
+    this.trim();
+    this.source?.written();
+    return undefined;
   }
 
   /** Memory is for what is not written and for what a reader is about to take. */
@@ -241,39 +241,13 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
       const index = this.first + dropped;
       if (index >= this.written || (index >= needed && this.windowBytes <= WINDOW_BYTES)) break;
       for (const reader of this.readers) if (reader.index === index) reader.fallBack(frame.at ?? this.log.end);
-      this.windowBytes -= sizeOf(frame);
+      this.windowBytes -= frameBytes(frame);
       dropped += 1;
     }
     if (dropped === 0) return;
     this.frames = this.frames.slice(dropped);
     this.first += dropped;
   }
-
-  private regulate(): void {
-    let lag = 0;
-    for (const reader of this.readers) lag = Math.max(lag, reader.lagBytes);
-    const held = this.held ? lag > GO_BYTES : lag > HOLD_BYTES;
-    if (held === this.held) return;
-    this.held = held;
-    this.heldSince = performance.now();
-    this.source?.hold(held);
-    clearTimeout(this.watch);
-    if (held) this.watchReaders();
-  }
-
-  /** Who holds the process back and takes nothing is cut off. */
-  private watchReaders(): void {
-    const patienceMs = this.options.patienceMs ?? PATIENCE_MS;
-    this.watch = setTimeout(() => {
-      const now = performance.now();
-      for (const reader of [...this.readers]) if (reader.lagBytes > GO_BYTES && now - Math.max(reader.tookAt, this.heldSince) >= patienceMs) reader.cutOff();
-      if (this.held) this.watchReaders();
-    }, patienceMs / 4).unref();
-  }
-}
-
-function sizeOf({ payload }: LogFrame): number {
-  return FRAME_HEADER_BYTES + payload.length;
 }
 
 function meaningOf(event: AgentEvent): Pick<FrameHead, 'type' | 'value'> {

@@ -91,7 +91,7 @@ export class ProcessTable {
       options: { ...options, stdin: options.stdin && openStdin },
       reader,
       input: () => promise,
-      endsInput: { onEnd: stdinOnce, onClose: stdinOnce && !tty },
+      endsInput: { onEnd: stdinOnce && !tty, onClose: stdinOnce && !tty },
     });
   }
 

@@ -90,6 +90,11 @@ export class TenantContainerFiles implements ContainerFiles {
     }
   }
 
+  /** What was mounted of containers that do not run goes. */
+  close(): Promise<void> {
+    return this.trees.close();
+  }
+
   /** To where the kernel cannot rename: copied, then removed. Not atomic. */
   private async carry(root: GuestRoot, from: string, to: string, overwrite: boolean): Promise<void> {
     if (posix.resolve(to).startsWith(`${posix.resolve(from)}/`)) throw new CodedError('invalid_argument', 'a directory cannot be moved into itself');

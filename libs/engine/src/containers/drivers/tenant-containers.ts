@@ -275,6 +275,7 @@ export class TenantContainers implements Containers {
   }
 
   async close(): Promise<void> {
+    await this.files.close();
     await Promise.all(
       [...this.index.all()].map(async (life) => {
         await life.close(CLOSE_GRACE_SECONDS).catch((error: unknown) => {

@@ -15,7 +15,7 @@ type Request = Omit<TreeRequest, 'root' | 'dirs' | 'sandbox'>;
 
 /** Files of running sandboxes by way of a helper process per operation, as `HelperTrees`. */
 export class HelperGuestTrees implements GuestTrees {
-  constructor(private readonly options: HelperTreesOptions) {}
+  constructor(private readonly options: HelperTreesOptions & { readonly stallMs?: number }) {}
 
   async stat(root: GuestRoot, path: string): Promise<GuestFile> {
     return this.one(root, { operation: 'stat', path });
@@ -137,10 +137,14 @@ export class HelperGuestTrees implements GuestTrees {
   }
 
   private start({ pid, startTicks, cgroupJoinFiles }: GuestRoot, request: Request): TreeHelper {
-    return new TreeHelper(this.options, { ...request, sandbox: true, path: relative(request.path ?? ''), root: `${pid} ${startTicks}`, dirs: cgroupJoinFiles });
+    // Who watches waits for what may never happen.
+    const options = request.operation === 'watch' ? this.options : { stallMs: STALL_MS, ...this.options };
+    return new TreeHelper(options, { ...request, sandbox: true, path: relative(request.path ?? ''), root: `${pid} ${startTicks}`, dirs: cgroupJoinFiles });
   }
 }
 
+/** To remove a large directory takes a while without a word. */
+const STALL_MS = 5 * 60_000;
 /** For a helper to take back what it has begun. */
 const GRACE_MS = 2000;
 

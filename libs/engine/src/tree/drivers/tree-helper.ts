@@ -24,7 +24,11 @@ export class TreeHelper {
   #result: TreeResult | undefined;
   #gone = false;
 
-  constructor(options: { program: string; logger: Logger }, request: TreeRequest) {
+  readonly #stallMs: number | undefined;
+
+  /** `stallMs`: it is ended when it says and takes nothing for so long though it is waited for: a guest can hold up whoever looks at its files. */
+  constructor(options: { program: string; logger: Logger; stallMs?: number }, request: TreeRequest) {
+    this.#stallMs = options.stallMs;
     const child = spawn(options.program, [], { stdio: ['pipe', 'pipe', 'pipe'], env: {}, cwd: '/' });
     this.#child = child;
     // EPIPE: the helper ended before its input. Its result tells why.
@@ -60,7 +64,7 @@ export class TreeHelper {
   async write(bytes: Uint8Array): Promise<void> {
     const { stdin } = this.#child;
     if (this.gone) return;
-    await new Promise<void>((resolve) => {
+    const written = new Promise<void>((resolve) => {
       const done = (): void => {
         stdin.off('close', done);
         resolve();
@@ -68,6 +72,7 @@ export class TreeHelper {
       stdin.once('close', done);
       stdin.write(bytes, done);
     });
+    await this.#watched(written);
   }
 
   endInput(): void {
@@ -82,7 +87,7 @@ export class TreeHelper {
       if (frame?.kind === FRAME.result) this.#result = decodeResult(frame.body);
       if (this.#result !== undefined) return undefined;
       if (frame !== undefined) return frame;
-      const chunk = await this.#ahead;
+      const chunk = await this.#watched(this.#ahead);
       if (chunk.done === true) throw await this.#death();
       this.#ahead = this.#chunks.next();
       this.#ahead.catch(() => undefined);
@@ -115,6 +120,16 @@ export class TreeHelper {
     this.#child.stdin.destroy();
     this.#child.stdout.destroy();
     await this.#exited;
+  }
+
+  async #watched<T>(progress: Promise<T>): Promise<T> {
+    if (this.#stallMs === undefined) return progress;
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), this.#stallMs);
+    try {
+      return await progress;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #split(): Frame | undefined {
