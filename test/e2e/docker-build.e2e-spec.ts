@@ -92,8 +92,8 @@ describe('docker build', () => {
       const path = await context({ '.dockerignore': '*.log\n!kept.log\nDockerfile.other\n', 'Dockerfile.other': 'FROM busybox AS first\nCOPY . /all\nRUN ls -A /all\nFROM first AS second\nRUN exit 1\n', 'a.log': '', 'kept.log': '', b: '' });
       const output = await docker.ok('build', '-f', join(path, 'Dockerfile.other'), '--target', 'first', path);
       expect(output).toMatch(/\n\.dockerignore\nb\nkept\.log\n/);
-      const { stdout, exitCode } = await docker.run(['build', '-f', '-', path], { stdin: 'FROM busybox\nCOPY b /b\nRUN <<EOF\necho from a document\nEOF\n' });
-      expect([exitCode, stdout]).toEqual([0, expect.stringContaining('from a document') as string]);
+      const { stdout, stderr, exitCode } = await docker.run(['build', '-f', '-', path], { stdin: 'FROM busybox\nCOPY b /b\nRUN <<EOF\necho from a document\nEOF\n' });
+      expect([exitCode, stdout + stderr]).toEqual([0, expect.stringContaining('from a document') as string]);
       expect((await docker.ok('build', '-q', '-f', join(path, 'Dockerfile.other'), '--target', 'first', path)).trim()).toMatch(/^sha256:[0-9a-f]{64}$/);
     }),
     120_000,

@@ -2,11 +2,16 @@ import type { BuildEventView } from '#contracts';
 import { isCodedError } from '#kernel';
 import type { DockerMessage } from './json-lines.js';
 
+const COMMAND_FAILED = /^The command '[^]*' returned a non-zero code: (\d{1,3})$/;
 const SHORT = { from: 'sha256:'.length, to: 'sha256:'.length + 12 };
 
 /** A build's events in the words of Docker's classic builder. */
 export async function* buildMessages(events: AsyncIterable<BuildEventView>): AsyncGenerator<DockerMessage> {
-  for await (const event of events) yield* messagesOf(event);
+  try {
+    for await (const event of events) yield* messagesOf(event);
+  } catch (error) {
+    yield* failureOf(error);
+  }
 }
 
 /** With `q` the image's ID alone; of a build that fails all that it said, and why. */
@@ -18,10 +23,16 @@ export async function* quietMessages(events: AsyncIterable<BuildEventView>): Asy
       if (event.kind === 'built') yield { stream: `${event.imageId}\n` };
     }
   } catch (error) {
-    if (isCodedError(error) && said.messages.length === 0) throw error;
     yield* said.messages;
-    throw error;
+    yield* failureOf(error);
   }
+}
+
+/** With it Docker's client ends as the command did. @throws what is no failure of a command */
+function* failureOf(error: unknown): Generator<DockerMessage> {
+  const code = isCodedError(error) ? COMMAND_FAILED.exec(error.message)?.[1] : undefined;
+  if (!isCodedError(error) || code === undefined) throw error;
+  yield { errorDetail: { code: Number(code), message: error.message }, error: error.message };
 }
 
 /** The last of what a build has said. */

@@ -64,7 +64,7 @@ function textsOf(query: DockerQuery, name: string): Record<string, string> {
   if (value === null) return {};
   const texts = typeof value === 'object' ? Object.entries(value).filter(([, each]) => each !== null) : undefined;
   if (texts === undefined || !texts.every(([, each]) => typeof each === 'string')) throw badParameter(`error reading ${name === 'labels' ? 'labels' : 'build args'}: not an object of strings`);
-  return Object.fromEntries(texts) as Record<string, string>;
+  return Object.fromEntries(texts);
 }
 
 function networkOf(mode: string): 'default' | 'none' {

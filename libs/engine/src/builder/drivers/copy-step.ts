@@ -21,9 +21,9 @@ export interface CopyWork {
 /** What a COPY or ADD comes to: all that its layer is made of, and the layer. */
 export interface PreparedCopy {
   readonly key: readonly unknown[];
-  layer(): AsyncIterable<Buffer>;
+  readonly layer: () => AsyncIterable<Buffer>;
   /** What was spooled for it alone. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 type Owner = { readonly uid: number; readonly gid: number } | undefined;

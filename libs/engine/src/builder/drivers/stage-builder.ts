@@ -1,5 +1,5 @@
 import { CodedError, type Digest } from '#kernel';
-import { KeyedQueue } from '../../linux/index.js';
+import { type KeyedQueue } from '../../linux/index.js';
 import { parseTriggers } from '../dockerfile/dockerfile.js';
 import type { Instruction } from '../dockerfile/instructions.js';
 import { DeclaredArguments } from '../stages/build-arguments.js';
