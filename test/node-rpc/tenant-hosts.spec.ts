@@ -68,6 +68,7 @@ function anEngine() {
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     files: {},
     archives: {},
+    builder: { drop: () => Promise.resolve(asked.push('builder.drop')) },
     processes: {},
     deadlines: {},
     ports: {},
@@ -423,7 +424,7 @@ describe("a tenant's host over node RPC", () => {
 
   it('drops everything of a tenant', async () => {
     await host().drop();
-    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
+    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'builder.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
   });
 });
 

@@ -20,6 +20,7 @@ import type {
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostBuilds } from './host-builds.js';
 import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
 import type { LabelFilter } from './label-filter.js';
@@ -46,6 +47,7 @@ export interface TenantHosts {
 export interface TenantHost {
   readonly networks: HostNetworks;
   readonly processes: HostProcesses;
+  readonly builds: HostBuilds;
 
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;

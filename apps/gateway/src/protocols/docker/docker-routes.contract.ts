@@ -16,6 +16,7 @@ export const DOCKER_TABLE: Readonly<Record<string, Permission>> = {
   'POST /docker/networks/:id/connect': 'host:write',
   'POST /docker/networks/:id/disconnect': 'host:write',
   'DELETE /docker/networks/:id': 'host:write',
+  'POST /docker/build': 'host:write',
   'POST /docker/build/prune': 'host:write',
   'GET /docker/images/json': 'host:read',
   'GET /docker/images/search': 'host:read',
