@@ -113,6 +113,9 @@ export class RemoteTenantHost implements TenantHost {
   unpauseContainer = async (ref: string): Promise<void> => {
     await this.verb('unpause', ref);
   };
+  removeLink = async (name: string): Promise<void> => {
+    await this.json('DELETE', '/link', { name }, done);
+  };
   renameContainer = async (ref: string, name: string): Promise<void> => {
     await this.verb('rename', ref, { name });
   };

@@ -92,6 +92,8 @@ export interface TenantHost {
   pauseContainer(ref: string): Promise<void>;
   unpauseContainer(ref: string): Promise<void>;
   renameContainer(ref: string, name: string): Promise<void>;
+  /** `web/db`: the link named `db` of the container `web`. */
+  removeLink(name: string): Promise<void>;
   removeContainer(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
   pruneContainers(filter: LabelFilter): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
   /** Resolves with a promise once the node waits: what happens from then on is not missed. */

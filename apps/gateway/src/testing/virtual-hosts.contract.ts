@@ -270,6 +270,7 @@ export class MemoryHosts implements TenantHosts {
       },
       pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; host.publish('container', 'pause', one.id); return Promise.resolve(); },
       unpauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'running' }; return Promise.resolve(); },
+      removeLink: async () => Promise.resolve(gone()),
       renameContainer: async (ref, name) => { host.container(ref).name = name; return Promise.resolve(); },
       removeContainer: async (ref, options) => {
         const one = host.container(ref);

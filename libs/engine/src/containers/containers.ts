@@ -30,6 +30,8 @@ export interface Containers {
   unpause(tenantId: TenantId, text: string): Promise<void>;
   wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
   rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** Takes the link `web/db` away: the name `db` of the container `web`. @throws CodedError `not_found`, `conflict` (a name without a container's before it) */
+  unlink(tenantId: TenantId, text: string): Promise<void>;
   /** To one more network, at once when it runs. @throws CodedError `not_found`, `conflict`, `permission_denied` (`endpoint with name X already exists in network Y`), `invalid_argument` */
   connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void>;
   /** `force`: a network that is no more too. @throws CodedError `not_found`, `conflict` */

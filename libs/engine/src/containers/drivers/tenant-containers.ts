@@ -189,6 +189,12 @@ export class TenantContainers implements Containers {
     }
   }
 
+  async unlink(tenantId: TenantId, text: string): Promise<void> {
+    const [, parent = '', alias = ''] = /^\/?([^/]+)\/([^/]+)$/.exec(text) ?? [];
+    if (alias === '') throw new CodedError('conflict', 'Conflict, cannot remove the default link name of the container');
+    await this.find(tenantId, parent).unlink(alias);
+  }
+
   async connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void> {
     await this.find(tenantId, text).connect(endpoint);
   }
