@@ -112,12 +112,21 @@ export class HelperDialer implements Dialer {
 
 /** Undefined when it ends before. */
 async function headOf(socket: Socket): Promise<Buffer | undefined> {
-  while (socket.readableLength < HEAD_BYTES) {
+  let head = Buffer.alloc(0);
+  while (head.length < HEAD_BYTES) {
+    // All of it: a listener for `readable` is called at once, again and again, while anything lies there unread, and then nothing more is ever received.
+    const more = socket.read() as Buffer | null;
+    if (more !== null) {
+      head = Buffer.concat([head, more]);
+      continue;
+    }
     if (socket.destroyed || socket.readableEnded) return undefined;
-    socket.read(0);
-    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]).catch(() => undefined);
+    const settled = new AbortController();
+    await Promise.race(['readable', 'end', 'close'].map((event) => once(socket, event, { signal: settled.signal }))).catch(() => undefined);
+    settled.abort();
   }
-  return socket.read(HEAD_BYTES) as Buffer;
+  if (head.length > HEAD_BYTES) socket.unshift(head.subarray(HEAD_BYTES));
+  return head.subarray(0, HEAD_BYTES);
 }
 
 function failure(errno: number, port: number): CodedError {
