@@ -47,5 +47,7 @@ export class WebSocketHalves extends Duplex {
     if (text !== END || this.ended) return;
     this.ended = true;
     this.push(null);
+    // Nobody asks for more from here on, and the answer to our close has still to be read.
+    this.socket.resume();
   }
 }
