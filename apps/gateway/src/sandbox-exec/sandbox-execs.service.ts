@@ -79,13 +79,13 @@ export class SandboxExecs {
       feed(started, exec);
       started.socket.end();
       started.socket.resume();
-      return toSandboxExecView(await processes.exec(started));
+      return toSandboxExecView(await processes.exec({ id: started.id }));
     }
     const over = AbortSignal.any([hungUp, AbortSignal.timeout(waitMs)]);
     const started = await startOnce(processes, sandbox, exec, key, { ...HEARD, stdin }, hungUp);
     feed(started, exec);
     const output = await collect(started, over);
-    const view = toSandboxExecView(await processes.exec(started));
+    const view = toSandboxExecView(await processes.exec({ id: started.id }));
     return output === undefined || view.state !== 'ended' ? view : { ...view, ...output.result() };
   }
 }
