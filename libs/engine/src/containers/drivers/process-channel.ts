@@ -35,11 +35,17 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   private writing: Promise<void> | undefined;
   private readonly flow: ChannelFlow;
   private over = false;
+  /**
+   * Where the log ended when the window last heard of it: there the first frame that is not written will stand. The log's own end is ahead of it for a moment behind
+   * each write, and a reader that took it for the window's beginning would read what it holds twice.
+   */
+  private knownEnd: LogPosition;
 
   constructor(
     readonly log: ContainerLog,
     private readonly options: ChannelOptions,
   ) {
+    this.knownEnd = log.end;
     this.newest = log.last;
     this.newestStarted = log.lastStarted;
     this.flow = new ChannelFlow(this.readers, options.patienceMs ?? PATIENCE_MS, (held) => { this.source?.hold(held); });
@@ -143,7 +149,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   }
 
   get windowStart(): { readonly index: number; readonly at: LogPosition } {
-    return { index: this.window.start, at: this.window.oldest?.at ?? this.log.end };
+    return { index: this.window.start, at: this.window.oldest?.at ?? this.knownEnd };
   }
 
   progressed(): void {
@@ -202,6 +208,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     } catch (error) {
       return asError(error);
     }
+    this.knownEnd = this.log.end;
     this.trim();
     this.source?.written();
     return undefined;
@@ -212,7 +219,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     let needed = window.end;
     for (const { index } of readers) needed = Math.min(needed, index);
     window.trim(needed, (index, { at }) => {
-      for (const reader of readers) if (reader.index === index) reader.fallBack(at ?? this.log.end);
+      for (const reader of readers) if (reader.index === index) reader.fallBack(at ?? this.knownEnd);
     });
   }
 }
