@@ -22,7 +22,7 @@ export class RemoteHostProcesses implements HostProcesses {
     return { socket, tty: header(TUNNEL_TTY_HEADER) === '1', id: header(TUNNEL_EXEC_HEADER) ?? '' };
   }
 
-  exec = (name: ExecName): Promise<ExecView> => this.rpc.json('GET', '/exec', { ...name }, execViewSchema);
+  exec = ({ id, ref }: ExecName): Promise<ExecView> => this.rpc.json('GET', '/exec', { id, ref }, execViewSchema);
   execs = (ref: string): Promise<ExecView[]> => this.rpc.json('GET', '/container/execs', { ref }, z.array(execViewSchema));
   startExec = (name: ExecName): Promise<void> => this.post('start', name, {});
 

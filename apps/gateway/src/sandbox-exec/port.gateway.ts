@@ -10,9 +10,10 @@ import { LOGGER, TENANT_HOSTS } from '../platform/platform.js';
 import { contextOf } from '../protocols/rest/request-context.js';
 import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { inSandboxWords } from '../sandboxes/sandbox-words.js';
-import { spliceWebSocket } from '../streams/splice-web-socket.js';
+import { splice } from '../streams/splice.js';
 import { UpgradeAdmission } from '../streams/upgrade-admission.service.js';
 import type { UpgradeRequest, UpgradeRoute } from '../streams/upgrade-route.js';
+import { WebSocketHalves } from '../streams/web-socket-halves.js';
 import { goneSignal } from './gone-signal.js';
 import { MAX_INPUT_BYTES } from './process-socket.js';
 
@@ -24,7 +25,7 @@ interface Admitted {
   readonly fields: { readonly requestId: string; readonly tenantId: string };
 }
 
-/** A TCP connection to what listens on a sandbox's loopback, as binary messages both ways. Closed when that one closes, 1000. */
+/** A TCP connection to what listens on a sandbox's loopback, as binary messages both ways. The text `{"type":"eof"}` ends the client's half; closed when that one has ended its own, 1000. */
 @WebSocketGateway({ path: ROUTE })
 export class PortGateway implements OnGatewayInit<UpgradeRoute>, OnGatewayConnection<WebSocket> {
   constructor(
@@ -53,7 +54,7 @@ export class PortGateway implements OnGatewayInit<UpgradeRoute>, OnGatewayConnec
 
   private async serve(socket: WebSocket, { connection, fields }: Admitted): Promise<void> {
     const began = performance.now();
-    const result = await spliceWebSocket(socket, connection.socket, { signal: this.lifecycle.draining });
+    const result = await splice(new WebSocketHalves(socket), connection.socket, { signal: this.lifecycle.draining });
     this.logger.info({ ...fields, ...result, method: 'GET', route: ROUTE, upgrade: true, durationMs: Math.round(performance.now() - began) }, 'request');
   }
 }

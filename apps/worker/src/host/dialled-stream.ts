@@ -19,7 +19,11 @@ export class DialledStream implements ProcessStream {
   async write(bytes: Uint8Array): Promise<void> {
     const { connection } = this;
     if (connection.destroyed || connection.writableEnded || connection.write(bytes)) return;
-    await Promise.race([once(connection, 'drain'), once(connection, 'close')]).catch(() => undefined);
+    const settled = new AbortController();
+    const { signal } = settled;
+    await Promise.race([once(connection, 'drain', { signal }), once(connection, 'close', { signal })]).catch(() => undefined);
+    // The one that did not come would be listened for as long as the connection lasts.
+    settled.abort();
   }
 
   end(): Promise<void> {

@@ -7,3 +7,4 @@ export { TenantContainers } from './drivers/tenant-containers.js';
 export type { ContainerDefaults, TenantContainersOptions } from './drivers/container-services.js';
 export { CONTAINER_ANNOTATION } from './drivers/container-starter.js';
 export { parseSignal } from './drivers/signals.js';
+export { resolveUser } from './drivers/guest-accounts.js';

@@ -101,6 +101,16 @@ describe('HelperDialer', () => {
     await once(stranger, 'close');
   });
 
+  it('goes on with its work while a token comes in pieces', async () => {
+    const slow = connect(join(base, 'd', 's'));
+    slow.on('error', () => undefined);
+    slow.write(Buffer.alloc(20, 'a'));
+    // Were the pieces waited for in a loop, this timer would never fire.
+    await sleep(100);
+    slow.end(Buffer.alloc(10, 'a'));
+    await once(slow, 'close');
+  });
+
   it('ends with whoever destroys it, and with all when it closes', async () => {
     const connections = await Promise.all(Array.from({ length: 8 }, () => dialer.dial(identity, 7000)));
     expect(helpers()).toBe(8);
