@@ -202,6 +202,30 @@ describe('the channel of a process', () => {
     expect(channel.oldestPending).toBeUndefined();
   });
 
+  it('goes on in memory exactly behind what was read from the files, in the middle of a write too', async () => {
+    for (const seq of [1, 2, 3]) channel.take(output(seq, String(seq)), 1);
+    await channel.settled();
+    const { log } = channel;
+    const append = log.append.bind(log);
+    const [written, told] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    // The bytes are in the file; the channel does not know it yet.
+    jest.spyOn(log, 'append').mockImplementationOnce(async (frames) => {
+      const places = await append(frames);
+      written.resolve(undefined);
+      await told.promise;
+      return places;
+    });
+    const reader = channel.read({ ...LIVE, kept: true });
+    channel.take(output(4, '4'), 1);
+    await written.promise;
+    const text = textOf(reader);
+    await sleep(50);
+    told.resolve(undefined);
+    channel.take(output(5, '5'), 1);
+    channel.take(exit(6), 1);
+    expect(await text).toBe('12345');
+  });
+
   it('gives each reader everything once and in order, whatever its pace, where it began and how the log turns', async () => {
     const pace = fc.record({ begin: fc.nat(60), kept: fc.boolean(), stops: fc.array(fc.nat(80), { maxLength: 4 }) });
     await fc.assert(

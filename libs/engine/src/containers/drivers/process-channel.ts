@@ -35,17 +35,14 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   private writing: Promise<void> | undefined;
   private readonly flow: ChannelFlow;
   private over = false;
-  /**
-   * Where the log ended when the window last heard of it: there the first frame that is not written will stand. The log's own end is ahead of it for a moment behind
-   * each write, and a reader that took it for the window's beginning would read what it holds twice.
-   */
-  private knownEnd: LogPosition;
+  /** Where the oldest frame that is not written will stand. The log's own end moves before the window knows which frames are behind it. */
+  private written: LogPosition;
 
   constructor(
     readonly log: ContainerLog,
     private readonly options: ChannelOptions,
   ) {
-    this.knownEnd = log.end;
+    this.written = log.end;
     this.newest = log.last;
     this.newestStarted = log.lastStarted;
     this.flow = new ChannelFlow(this.readers, options.patienceMs ?? PATIENCE_MS, (held) => { this.source?.hold(held); });
@@ -149,7 +146,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   }
 
   get windowStart(): { readonly index: number; readonly at: LogPosition } {
-    return { index: this.window.start, at: this.window.oldest?.at ?? this.knownEnd };
+    return { index: this.window.start, at: this.window.oldest?.at ?? this.written };
   }
 
   progressed(): void {
@@ -204,11 +201,13 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     const batch = this.window.pending(BATCH_FRAMES);
     const passedOver = batch.findIndex(({ kept }) => !kept);
     try {
-      this.window.wrote(passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver)));
+      const places = passedOver === 0 ? [this.written] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver));
+      // In one step: who reads the files up to here goes on in memory behind it.
+      this.window.wrote(places);
+      this.written = this.log.end;
     } catch (error) {
       return asError(error);
     }
-    this.knownEnd = this.log.end;
     this.trim();
     this.source?.written();
     return undefined;
@@ -219,7 +218,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     let needed = window.end;
     for (const { index } of readers) needed = Math.min(needed, index);
     window.trim(needed, (index, { at }) => {
-      for (const reader of readers) if (reader.index === index) reader.fallBack(at ?? this.knownEnd);
+      for (const reader of readers) if (reader.index === index) reader.fallBack(at ?? this.written);
     });
   }
 }
