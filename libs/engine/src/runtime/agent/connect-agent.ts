@@ -13,18 +13,10 @@ import { ReadSlabs } from './read-slabs.js';
  */
 export async function connectAgent(options: ConnectOptions): Promise<AgentConnection> {
   const slabs = new ReadSlabs();
-  let receive: ((bytes: Buffer) => void) | undefined;
-  const onread = {
-    buffer: () => slabs.room(),
-    callback: (length: number) => {
-      receive?.(slabs.took(length));
-      return true;
-    },
-  };
-  const socket = connect({ path: options.socketPath, onread });
+  const socket = connect({ path: options.socketPath, onread: slabs.onread });
   await connected(socket, options.timeoutMs);
   const connection = new AgentConnection(socket, options);
-  receive = (bytes) => { connection.receive(bytes); };
+  slabs.deliver = (bytes) => { connection.receive(bytes); };
   try {
     await connection.greet();
     return connection;
