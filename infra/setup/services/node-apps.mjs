@@ -11,9 +11,12 @@ const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src'
 /**
  * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use;
  * its old one is let grow before it is collected. glibc keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest
- * block that was freed, the buffers of a stream too; a threshold that is set stays (mallopt(3)). Measured by `npm run bench:storage` and `bench:images --big`.
+ * block that was freed, the buffers of a stream too; a threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the
+ * compiled lines read like their sources. Measured by `npm run bench:storage` and `bench:images --big`.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=1', '--optimize-for-size'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size'];
+/** The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take. */
+const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
@@ -37,7 +40,9 @@ export function workerService(context) {
   return {
     name: 'worker',
     stopSignal: 'SIGTERM',
-    stopTimeoutMs: 30_000,
+    stopTimeoutMs: 60_000,
+    /** Sandboxes outlive it: only its own stop ends them. */
+    tidiesUp: true,
     async prepare() {
       ensureFolder(dirname(paths.rpcSocket), 0o750, { uid: 0, gid: accounts.gateway.gid });
       // Of a worker that was killed: its presence would pass for the new one's.
@@ -81,7 +86,7 @@ export function gatewayService(context) {
 /** One of the gateway's programs (`main`, `main-migrate`, `main-bootstrap`) with the gateway's rights. */
 export function gatewayProgram(context, file) {
   const { app } = context.paths;
-  return { argv: asAccountInApp(context.accounts.gateway, app, [node(app), ...NODE_FLAGS, main(app, 'gateway', file)], 'KILL'), env: gatewayEnv(context) };
+  return { argv: asAccountInApp(context.accounts.gateway, app, [node(app), ...GATEWAY_FLAGS, main(app, 'gateway', file)], 'KILL'), env: gatewayEnv(context) };
 }
 
 export async function answers(url) {

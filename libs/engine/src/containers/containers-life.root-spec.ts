@@ -92,6 +92,20 @@ describe('the life of containers', () => {
     expect(await host.runtime.list()).toEqual([]);
   });
 
+  it.each([
+    ['dev', 'etc/passwd', 126],
+    ['proc', 'etc', 126],
+    ['sys', '/nowhere', 126],
+    ['dev', '/nowhere', 127],
+  ])('cannot be started from an image whose /%s is a link to %s, and says so', async (name, target, exitCode) => {
+    await host.importImage(tenant, `link-${name}`, `rm -rf ${name} && ln -s ${target} ${name}`, { Cmd: ['sh'] });
+    const { id } = await host.containers.create(tenant, containerOf(['true'], { image: `link-${name}` }));
+    await expect(host.containers.start(tenant, id)).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('OCI runtime create failed: '), details: { exitCode } });
+    expect((await host.containers.get(tenant, id)).state).toMatchObject({ status: 'created', exitCode });
+    await host.containers.remove(tenant, id, { force: false, volumes: false });
+    expect(await host.runtime.list()).toEqual([]);
+  });
+
   it('is stopped by its signal, and killed when it does not listen', async () => {
     const polite = await run(['sh', '-c', FOREVER]);
     await until(polite, 'up');

@@ -24,7 +24,7 @@ const LAYER_TYPES: Readonly<Record<LayerCompression, string>> = { none: MEDIA_TY
  * @throws CodedError `invalid_argument`, `not_found` never: what an archive names and does not hold makes it invalid
  */
 export async function readArchiveIndex(files: StoredFiles, content: ContentStore, pin: Pin): Promise<ArchivedImage[]> {
-  const images = files.has('manifest.json') ? await fromDockerManifest(files, content, pin) : await fromLayout(files, content);
+  const images = files.has('manifest.json') ? await fromDockerManifest(files, content, pin) : await fromLayout(files, content, pin);
   if (images.length === 0) throw bad('it holds no image');
   if (images.length > MAX_IMAGES) throw bad(`it holds ${images.length} images, at most ${MAX_IMAGES} are allowed`);
   return images;
@@ -38,39 +38,51 @@ async function fromDockerManifest(files: StoredFiles, content: ContentStore, pin
     if (!isObject(item) || typeof item.Config !== 'string') throw bad('its manifest.json names no config');
     const config = files.get(item.Config);
     const layers = strings(item.Layers, 'Layers').map((path) => files.get(path));
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: MEDIA_TYPES.manifest,
-      config: { mediaType: MEDIA_TYPES.config, digest: config.digest, size: config.size },
-      layers: layers.map(layerDescriptor),
-    };
-    const { digest } = await content.write(once(Buffer.from(JSON.stringify(manifest))), undefined, pin);
-    images.push({ manifest: digest, names: strings(item.RepoTags, 'RepoTags').map((name) => tagged(name)) });
+    images.push({ manifest: await writeManifest(config, layers, content, pin), names: strings(item.RepoTags, 'RepoTags').map((name) => tagged(name)) });
   }
   return images;
 }
 
-async function fromLayout(files: StoredFiles, content: ContentStore): Promise<ArchivedImage[]> {
+async function writeManifest(config: Pick<StoredFile, 'digest' | 'size'>, layers: readonly StoredFile[], content: ContentStore, pin: Pin): Promise<Digest> {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.manifest,
+    config: { mediaType: MEDIA_TYPES.config, digest: config.digest, size: config.size },
+    layers: layers.map(layerDescriptor),
+  };
+  return (await content.write(once(Buffer.from(JSON.stringify(manifest))), undefined, pin)).digest;
+}
+
+async function fromLayout(files: StoredFiles, content: ContentStore, pin: Pin): Promise<ArchivedImage[]> {
   if (!files.has('index.json')) throw bad('it holds neither a manifest.json nor an index.json');
   const byManifest = new Map<Digest, ImageReference[]>();
   for (const entry of parseIndex(await files.read('index.json')).manifests) {
     if (entry.platform?.os === 'unknown') continue;
-    const manifest = await manifestOf(entry, files, content, 1);
+    const manifest = await manifestOf(entry, { files, content, pin }, 1);
     byManifest.set(manifest, [...(byManifest.get(manifest) ?? []), ...namesOf(entry)]);
   }
   return [...byManifest].map(([manifest, names]) => ({ manifest, names: distinct(names) }));
 }
 
-/** Follows indexes to the manifest for this machine, and sees that what it names is there. */
-async function manifestOf(descriptor: Descriptor, files: StoredFiles, content: ContentStore, depth: number): Promise<Digest> {
+interface Layout {
+  readonly files: StoredFiles;
+  readonly content: ContentStore;
+  readonly pin: Pin;
+}
+
+/** Follows indexes to the manifest for this machine, and sees that what it names is there. One whose layers are kept as other blobs is written anew. */
+async function manifestOf(descriptor: Descriptor, layout: Layout, depth: number): Promise<Digest> {
+  const { files, content, pin } = layout;
   const bytes = await content.read(files.get(blobPath(descriptor.digest)).digest);
   if (documentKind(bytes, descriptor.mediaType) === 'index') {
     if (depth === MAX_INDEX_DEPTH) throw bad('its indexes lead to indexes without end');
-    return manifestOf(selectPlatform(parseIndex(bytes), hostPlatform()), files, content, depth + 1);
+    return manifestOf(selectPlatform(parseIndex(bytes), hostPlatform()), layout, depth + 1);
   }
   const { config, layers } = parseManifest(bytes);
-  for (const { digest } of [config, ...layers]) files.get(blobPath(digest));
-  return descriptor.digest;
+  files.get(blobPath(config.digest));
+  const stored = layers.map(({ digest }) => files.get(blobPath(digest)));
+  if (stored.every(({ digest }, place) => digest === layers[place]?.digest)) return descriptor.digest;
+  return writeManifest(config, stored, content, pin);
 }
 
 /** Some tools give the whole name, some only a tag, which names nothing without a repository. */

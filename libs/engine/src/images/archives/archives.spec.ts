@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +18,8 @@ async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function* stream(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-  for (let at = 0; at < bytes.length; at += 10_000) yield await Promise.resolve(bytes.subarray(at, at + 10_000));
+async function* stream(bytes: Uint8Array, step = 10_000): AsyncGenerator<Uint8Array, void, void> {
+  for (let at = 0; at < bytes.length; at += step) yield await Promise.resolve(bytes.subarray(at, at + step));
 }
 
 const tarOf = (...entries: TarEntryInput[]): Promise<Buffer> => bytesOf(writeTar(entries));
@@ -61,6 +62,24 @@ describe('TarImageArchives', () => {
     expect(await archives.load('c', stream(gzipSync(await bytesOf(archives.save('a', [id])))))).toEqual([{ id, tags: [] }]);
     expect(await archives.load('d', stream(zstdCompressSync(saved)))).toHaveLength(1);
     await expect(bytesOf(archives.save('a', ['absent']))).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('keeps a layer that another name space has made once, by whichever layout it comes and however its bytes arrive', async () => {
+    const words = Buffer.from(randomBytes(400_000).toString('hex'));
+    const id = (await images.importTar('a', { tar: stream(await tarOf(file('words', words), file('noise', randomBytes(700_001)))), name: parseReference('base'), changes: [] })).id;
+    const before = await blobs();
+    const saved = await bytesOf(archives.save('a', ['base']));
+    const layout: TarEntryInput[] = [];
+    for await (const entry of readTar(stream(saved))) {
+      if (entry.path !== 'manifest.json' && entry.path !== 'repositories' && entry.type === 'file') layout.push(file(entry.path, await bytesOf(entry.content)));
+    }
+    for (const [namespace, archive, step] of [['b', saved, 777], ['c', saved, 3_000_000], ['d', await tarOf(...layout), 65_536]] as const) {
+      expect(await archives.load(namespace, stream(archive, step))).toEqual([{ id, tags: ['docker.io/library/base:latest'] }]);
+      expect(await blobs()).toBe(before);
+    }
+    // Nobody needs the first one's any more: the others still do.
+    await images.drop('a');
+    expect((await bytesOf(archives.save('d', ['base']))).equals(saved)).toBe(true);
   });
 
   it('takes a name for a name, whatever it is to JavaScript', async () => {

@@ -1,17 +1,20 @@
+import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import { CodedError, isDigest, type Digest } from '#kernel';
+import { CodedError, finishDigest, isDigest, type Digest } from '#kernel';
 import type { ContentStore, Pin } from '../../content/index.js';
 import { classifyLayerPath, readTar, type TarEntry } from '../../tar/index.js';
 import { compressionOf, peeked } from '../compression.js';
 import { MAX_DOCUMENT_BYTES } from '../documents.js';
+import { compressed } from '../drivers/decompress.js';
 import type { LayerCompression } from '../media-types.js';
 import type { LoadProgress } from '../tenant-images.js';
 
-/** A file of an archive, kept as a blob. */
+/** A file of an archive, kept as a blob: as it is, or, a tar that is not compressed, as layers that are made here are kept. */
 export interface StoredFile {
+  /** Of the blob. */
   readonly digest: Digest;
   readonly size: number;
-  /** By its first bytes. */
+  /** Of the blob, by its first bytes. */
   readonly compression: LayerCompression;
 }
 
@@ -20,6 +23,7 @@ const MAX_ENTRIES = 50_000;
 /** Docker's archives of old repeat layers as links; nobody chains more. */
 const MAX_LINKS = 16;
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
+const TAR_BLOCK_BYTES = 512;
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 export interface StoreFilesOptions {
@@ -85,9 +89,29 @@ export class StoredFiles {
     const digest = expected === undefined ? undefined : `sha256:${expected}`;
     const known = isDigest(digest) ? digest : undefined;
     if (known !== undefined) await pin.add([known]);
-    const info = await content.write(this.reported(source, known, entry.size), known, pin);
-    this.files.set(path, { ...info, compression: compressionOf(head) });
+    const reported = this.reported(source, known, entry.size);
+    const compression = compressionOf(head);
+    const file = compression === 'none' && isTar(head, entry.size) ? await this.storeTar(reported, known) : { ...(await content.write(reported, known, pin)), compression };
+    this.files.set(path, file);
     this.links.delete(path);
+  }
+
+  /**
+   * An archive holds layers as plain tars, whatever they were before. Compressed as an import or a commit compresses them, a layer is one blob on the node
+   * whoever brought it; and which blob that is follows from its bytes alone, so nobody learns whether it was there.
+   */
+  private async storeTar(tar: AsyncIterable<Uint8Array>, expected: Digest | undefined): Promise<StoredFile> {
+    const hash = createHash('sha256');
+    const hashed = async function* (): AsyncGenerator<Uint8Array, void, void> {
+      for await (const chunk of tar) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    };
+    const info = await this.options.content.write(compressed(hashed()), undefined, this.options.pin);
+    const actual = finishDigest(hash);
+    if (expected !== undefined && actual !== expected) throw new CodedError('digest_mismatch', 'a file of the archive is not what its path says', { expected, actual });
+    return { ...info, compression: 'zstd' };
   }
 
   private async *reported(source: AsyncIterable<Uint8Array>, layer: Digest | undefined, total: number): AsyncGenerator<Uint8Array, void, void> {
@@ -112,6 +136,11 @@ export class StoredFiles {
     }
     throw new CodedError('invalid_argument', `invalid archive: ${JSON.stringify(path.slice(0, 200))} is a loop of links`);
   }
+}
+
+/** By what every tar is and no document: whole blocks, which begin with a name. */
+function isTar(head: Buffer, size: number): boolean {
+  return size > 0 && size % TAR_BLOCK_BYTES === 0 && !/^[\s{[]/.test(head.toString('latin1'));
 }
 
 /** Paths of an archive are keys here, no file is ever opened by one. */

@@ -7,6 +7,7 @@ import { ociConfig } from '../bundle.js';
 import { sandboxMounts } from '../bundle-mounts.js';
 import { IdRanges, readSubordinateRanges } from '../id-ranges.js';
 import { assertKernelTreesAreTheKernels } from '../kernel-trees.js';
+import { launchRefusal } from '../launch-refusal.js';
 import { runtimeLayout, sandboxPaths, type RuntimeLayout, type SandboxPaths } from '../layout.js';
 import type { Sandbox, SandboxRuntime, SandboxSpec } from '../runtime.js';
 import type { SandboxRuntimeOptions } from '../sandbox-runtime-options.js';
@@ -176,7 +177,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     const details = { exitCode: result.exitCode, signal: result.signal, text };
     const usage = await cgroup.usage().catch(() => undefined);
     if ((usage?.oomKills ?? 0) > 0) return new CodedError('resource_exhausted', `${name} ran out of the sandbox's memory`, details);
-    return new CodedError('internal', `${name} failed: ${text}`, details);
+    return launchRefusal(text, this.#layout.root) ?? new CodedError('internal', `${name} failed: ${text}`, details);
   }
 
   /** A tenant's parent that nobody has made yet gets no limits of its own. */
