@@ -61,7 +61,10 @@ describe('ociConfig', () => {
   it('tells the agent of a container what its processes may hold', () => {
     const boxed = ociConfig({ ...spec, privileges: { noNewPrivileges: false, capabilities: ['CAP_CHOWN', 'CAP_NET_RAW'], readOnlyRootfs: true, shmBytes: 4096 } }) as typeof config;
     expect([boxed.process.args, boxed.process.noNewPrivileges]).toEqual([['/dev/.sandbar-init', '--capabilities=0000000000002001', '--new-privileges'], false]);
-    expect(boxed.process.capabilities['bounding']).toEqual([...(config.process.capabilities['bounding'] ?? []), 'CAP_NET_RAW']);
+    // The agent hands on what it is told, and all of it to a privileged exec alone.
+    expect(capabilityMask(boxed.process.capabilities['bounding'] ?? [])).toBe('000001ffffffffff');
+    const strict = ociConfig({ ...spec, privileges: { noNewPrivileges: true, capabilities: ['CAP_CHOWN', 'CAP_NET_RAW'], readOnlyRootfs: true, shmBytes: 4096 } }) as typeof config;
+    expect(strict.process.capabilities['bounding']).toEqual([...(config.process.capabilities['bounding'] ?? []), 'CAP_NET_RAW']);
     expect([boxed.process.capabilities['inheritable'], boxed.process.capabilities['ambient']]).toEqual([[], []]);
     expect(boxed.root).toEqual({ path: '/r/rootfs', readonly: true });
     expect(boxed.mounts.find(({ destination }) => destination === '/dev/shm')?.options).toContain('size=4096');

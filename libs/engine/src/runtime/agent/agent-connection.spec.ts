@@ -12,11 +12,12 @@ import { encodeFrame, type Frame, FrameDecoder, FrameType, writeUInt64 } from '.
 
 const SPEC: ProcessSpec = { id: 1, argv: ['true'], env: [], cwd: '/', uid: 0, gid: 0, stdio: { kind: 'pipes', stdin: true } };
 
-function welcome({ version = 3, oldest = 1, next = 1 } = {}): Buffer {
+function welcome({ version = 3, oldest = 1, next = 1, highestId = 0 } = {}): Buffer {
   const payload = Buffer.alloc(24);
   payload.writeUInt32LE(version, 0);
   writeUInt64(payload, oldest, 4);
   writeUInt64(payload, next, 12);
+  payload.writeUInt32LE(highestId, 20);
   return encodeFrame(FrameType.welcome, {}, payload);
 }
 
@@ -68,7 +69,7 @@ describe('AgentConnection against a hostile agent', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function connected(after = 0, timeoutMs = 2000): Promise<AgentConnection> {
+  async function connected(after: number | 'kept' = 0, timeoutMs = 2000): Promise<AgentConnection> {
     const connection = await connectAgent({ socketPath: join(folder, 's'), after, timeoutMs });
     open.push(connection);
     return connection;
@@ -107,6 +108,21 @@ describe('AgentConnection against a hostile agent', () => {
   ])('refuses a greeting with %s', async (_name, bytes, code) => {
     greet = bytes;
     await expect(connected(5)).rejects.toMatchObject({ code });
+  });
+
+  it('takes what an agent still has when it asks for that, each event behind the one before', async () => {
+    greet = welcome({ oldest: 7, next: 9 });
+    const agent = await connected('kept');
+    peer.write(Buffer.concat([output(7), output(8)]));
+    const events = agent.events()[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ seq: 7 });
+    agent.acknowledge(7);
+    peer.write(output(10));
+    await expect(agent.closed).resolves.toMatchObject({ code: 'protocol_violation' });
+    greet = welcome({ oldest: 0, next: 9 });
+    await expect(connected('kept')).rejects.toMatchObject({ code: 'protocol_violation' });
+    greet = welcome({ highestId: 0x8000_0000 });
+    await expect(connected('kept')).rejects.toMatchObject({ code: 'protocol_violation' });
   });
 
   it('gives up on an agent that does not greet, and on one that does not answer', async () => {
@@ -187,6 +203,7 @@ describe('AgentConnection against a hostile agent', () => {
     ['an unchanged uid', { uid: 0xffff_ffff }],
     ['more than a frame', { argv: ['x'.repeat(2_000_000)] }],
     ['a negative limit', { rlimits: { nofile: -2 } }],
+    ['a soft limit above the hard one', { rlimits: { nofile: { soft: 2, hard: 1 } } }],
     ['an unknown limit', { rlimits: { everything: 1 } }],
   ])('sends no start with %s', async (_name, change) => {
     const agent = await connected();

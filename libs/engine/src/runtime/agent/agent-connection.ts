@@ -195,7 +195,6 @@ export class AgentConnection implements GuestAgent {
 
   /** What the socket has read. The bytes are not to change any more. */
   receive(bytes: Buffer): void {
-    if (this.over) return;
     try {
       for (const frame of this.decoder.push(bytes)) {
         this.handle(decodeMessage(frame));

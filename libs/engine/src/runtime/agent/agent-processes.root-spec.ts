@@ -218,11 +218,11 @@ describe('the guest agent and its processes', () => {
 
   it('gives the limits, groups, folder and environment that were asked for', async () => {
     const spec = guest(['sh', '-c', 'ulimit -n; ulimit -Hn; ulimit -c; id -u; id -G; pwd; env | sort | head -3; umask'], {
-      rlimits: { nofile: 123, core: 0 },
+      rlimits: { nofile: { soft: 123, hard: 456 }, core: 0 },
       supplementaryGids: [2000, 3000],
       env: ['ONLY=this', 'PATH=/usr/bin:/bin'],
       cwd: '/usr',
     });
-    expect((await run(agent, collector, spec)).stdout).toBe('123\n123\n0\n1000\n1000 2000 3000\n/usr\nONLY=this\nPATH=/usr/bin:/bin\nPWD=/usr\n0022\n');
+    expect((await run(agent, collector, spec)).stdout).toBe('123\n456\n0\n1000\n1000 2000 3000\n/usr\nONLY=this\nPATH=/usr/bin:/bin\nPWD=/usr\n0022\n');
   });
 });

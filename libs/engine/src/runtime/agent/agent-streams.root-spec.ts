@@ -5,6 +5,7 @@ import { buildAgent, Collector, guest, LaunchedAgent, run } from './launched-age
 
 const MEGABYTE = 1_000_000;
 const EVENT_BUFFER_BYTES = 4 * 1024 * 1024;
+const PIPE_BYTES = 256 * 1024;
 
 /** `seq` prints numbers; what it printed is known without keeping it. */
 function numbers(last: number): string {
@@ -81,7 +82,7 @@ describe('the guest agent and its host', () => {
     const finished = await collector.exit(spec.id);
     expect(finished.exit.exitCode).toBe(5);
     expect(finished.stdout.length - before).toBeGreaterThan(0);
-    expect(finished.stdout.length - before).toBeLessThanOrEqual(65_536);
+    expect(finished.stdout.length - before).toBeLessThanOrEqual(PIPE_BYTES);
     agent.close();
   });
 
@@ -152,6 +153,63 @@ describe('the guest agent and its host', () => {
     expect(finished.stdout === numbers(400_000)).toBe(true);
     await heir.ping();
     heir.close();
+  });
+
+  it('holds one process back when it is told to, the others not, until it is told otherwise or the connection ends', async () => {
+    const agent = await launched.connect();
+    const collector = new Collector(agent);
+    const size = (id: number): number => collector.of(id).reduce((sum, event) => sum + (event.type === 'output' ? event.data.length : 0), 0);
+    const [held, free] = [guest(['head', '-c', String(20 * MEGABYTE), '/dev/zero'], { stdio: { kind: 'pipes', stdin: true } }), guest(['head', '-c', String(20 * MEGABYTE), '/dev/zero'])];
+    await expect(agent.holdOutput(held.id, true)).rejects.toMatchObject({ code: 'not_found' });
+    await agent.start(held);
+    await agent.holdOutput(held.id, true);
+    const before = size(held.id);
+    expect((await run(agent, collector, free)).exit.exitCode).toBe(0);
+    expect(size(held.id) - before).toBeLessThan(EVENT_BUFFER_BYTES);
+    expect(collector.of(held.id).some((event) => event.type === 'exit')).toBe(false);
+    await agent.holdOutput(held.id, false);
+    expect((await collector.exit(held.id)).exit.exitCode).toBe(0);
+    expect(size(held.id)).toBe(20 * MEGABYTE);
+    await agent.holdOutput(held.id, true);
+    const left = guest(['sh', '-c', `head -c ${20 * MEGABYTE} /dev/zero; exit 3`]);
+    await agent.start(left);
+    await agent.holdOutput(left.id, true);
+    agent.close();
+    const again = await launched.connect('kept');
+    expect((await new Collector(again).exit(left.id)).exit.exitCode).toBe(3);
+    again.close();
+  });
+
+  it('kills with a connection what was tied to it, and nothing else', async () => {
+    const agent = await launched.connect();
+    const [tied, free] = [guest(['sh', '-c', 'sleep 100 & sleep 100'], { tied: true }), guest(['sleep', '100'])];
+    for (const spec of [tied, free]) await agent.start(spec);
+    const again = await launched.connect('kept');
+    const collector = new Collector(again);
+    expect((await collector.exit(tied.id)).exit.signal).toBe(9);
+    await again.ping();
+    expect(collector.of(free.id).map((event) => event.type)).toEqual(['started']);
+    again.close();
+  });
+
+  it('tells a host that knows nothing what it still has, and which ids were used', async () => {
+    const first = await launched.connect('kept');
+    expect(first.highestId).toBe(0);
+    const [spec, other] = [guest(['echo', 'one']), guest(['nothing-of-that-name'])];
+    await run(first, new Collector(first), spec);
+    await expect(first.start(other)).rejects.toMatchObject({ code: 'not_found' });
+    const late = guest(['sh', '-c', 'echo two; exit 2']);
+    await first.ping();
+    first.close();
+    const second = await launched.connect('kept');
+    expect(second.highestId).toBe(other.id);
+    const collector = new Collector(second);
+    expect((await run(second, collector, late)).stdout).toBe('two\n');
+    const [started] = collector.of(late.id);
+    expect(started).toMatchObject({ type: 'started', pid: expect.any(Number) });
+    expect(started).not.toMatchObject({ pid: 1 });
+    expect(collector.of(spec.id)).toEqual([]);
+    second.close();
   });
 
   it('tells when the sandbox is gone', async () => {

@@ -159,7 +159,7 @@ describe('the walls of the guest agent', () => {
     socket.on('data', (bytes) => answers.push(bytes));
     for (const byte of encodeFrame(FrameType.hello, {}, encodeHello(0))) socket.write(Buffer.from([byte]));
     socket.write(Buffer.concat(Array.from({ length: 20_000 }, (_, id) => encodeFrame(FrameType.ping, { id }))));
-    const expected = 40 + 20_000 * 24;
+    const expected = 44 + 20_000 * 24;
     while (Buffer.concat(answers).length < expected) await sleep(10);
     expect(Buffer.concat(answers)).toHaveLength(expected);
     socket.destroy();

@@ -13,24 +13,15 @@ import { ReadSlabs } from './read-slabs.js';
  */
 export async function connectAgent(options: ConnectOptions): Promise<AgentConnection> {
   const slabs = new ReadSlabs();
-  /** Nothing is said before the greeting. */
-  let connection: AgentConnection | undefined = undefined as AgentConnection | undefined;
-  const onread = {
-    buffer: () => slabs.room(),
-    callback: (length: number) => {
-      connection?.receive(slabs.took(length));
-      return true;
-    },
-  };
-  const socket = connect({ path: options.socketPath, onread });
+  const socket = connect({ path: options.socketPath, onread: slabs.onread });
   await connected(socket, options.timeoutMs);
-  const made = new AgentConnection(socket, options);
-  connection = made;
+  const connection = new AgentConnection(socket, options);
+  slabs.deliver = (bytes) => { connection.receive(bytes); };
   try {
-    await made.greet();
-    return made;
+    await connection.greet();
+    return connection;
   } catch (error) {
-    made.close();
+    connection.close();
     throw error;
   }
 }

@@ -44,7 +44,7 @@ export class LaunchedAgent {
     return this.launcher.exitCode === null && this.launcher.signalCode === null;
   }
 
-  connect(after = 0): Promise<AgentConnection> {
+  connect(after: number | 'kept' = 0): Promise<AgentConnection> {
     return connectAgent({ socketPath: this.socketPath, after, timeoutMs: 10_000 });
   }
 

@@ -9,6 +9,15 @@ const LEAST_READ_BYTES = 4096;
  * is never used twice: what was handed on may be kept.
  */
 export class ReadSlabs {
+  /** Gets the bytes of each read. An agent says nothing before it is greeted. */
+  deliver: (bytes: Buffer) => void = () => undefined;
+  readonly onread = {
+    buffer: (): Uint8Array => this.room(),
+    callback: (length: number): boolean => {
+      this.deliver(this.took(length));
+      return true;
+    },
+  };
   private slab = Buffer.alloc(0);
   private used = 0;
   private nextBytes = LEAST_BYTES;
