@@ -21,13 +21,13 @@ describe('execs of sandboxes', () => {
     await stopAndExpectNothingLeft(platform);
   }, 60_000);
 
-  async function call<T>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T; text: string }> {
+  async function call(method: string, path: string, body?: unknown): Promise<{ status: number; body: SandboxExecResult; text: string }> {
     const response = await fetch(platform.url + path, { method, headers: { authorization: `Bearer ${platform.apiKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     const text = await response.text();
-    return { status: response.status, text, body: (text.startsWith('{') && !text.includes('\n') ? JSON.parse(text) : undefined) as T };
+    return { status: response.status, text, body: (text.startsWith('{') && !text.includes('\n') ? JSON.parse(text) : undefined) as SandboxExecResult };
   }
 
-  const run = (body: object, query = '?wait=true') => call<SandboxExecResult>('POST', `/v1/sandboxes/box/exec${query}`, body);
+  const run = (body: object, query = '?wait=true') => call('POST', `/v1/sandboxes/box/exec${query}`, body);
   const lines = (text: string): (ProcessOutput | ProcessExit)[] => text.trim().split('\n').map((line) => JSON.parse(line) as ProcessOutput | ProcessExit);
 
   class Client {
@@ -84,7 +84,7 @@ describe('execs of sandboxes', () => {
     const [first] = all as [ProcessOutput];
     const rest = lines((await call('GET', `/v1/sandboxes/box/exec/mine/output?after=${first.seq}`)).text);
     expect(rest).toEqual(all.slice(1));
-    expect((await call<{ items: SandboxExecView[] }>('GET', '/v1/sandboxes/box/exec')).body.items.map(({ name }) => name)).toContain('mine');
+    expect((JSON.parse((await call('GET', '/v1/sandboxes/box/exec')).text) as { items: SandboxExecView[] }).items.map(({ name }) => name)).toContain('mine');
   }, 60_000);
 
   it('is a terminal over WebSocket: shell, size, editor, exit code', async () => {
