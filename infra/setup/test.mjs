@@ -66,7 +66,8 @@ async function main() {
     });
   }
   // Tests start whole platforms and measure time: more workers than cores would make each other late.
-  return script('jest', ['--maxWorkers=2', ...process.argv.slice(2)], { ENGINE_ROOT: '1', SANDBAR_TEST_DATA_DIR: TEST_DATA_DIR, NODE_ENV: 'test' });
+  // One suite at a time: each platform's tests look for what it has left on the whole machine.
+  return script('jest', ['--maxWorkers=1', ...process.argv.slice(2)], { ENGINE_ROOT: '1', SANDBAR_TEST_DATA_DIR: TEST_DATA_DIR, NODE_ENV: 'test' });
 }
 
 try {

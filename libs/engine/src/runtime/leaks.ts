@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '#kernel';
@@ -50,16 +50,34 @@ async function mounts(root: string): Promise<Leak[]> {
   return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(below) || mount.source.startsWith('sandbar-')).map((mount) => ({ kind: 'mount', what: mount.mountPoint }));
 }
 
-/** One that is mounted nowhere goes by itself when the kernel has written back what was on it: only what stays is left. */
+/**
+ * One that is mounted nowhere goes by itself when the kernel has written back what was on it. What stays is left when a process still sees it mounted, in whatever
+ * name space; one that nobody sees is the kernel's to let go.
+ */
 async function devices(root: string): Promise<Leak[]> {
   const below = join(root, '/');
   const until = Date.now() + WRITE_BACK_MS;
   for (;;) {
     const attached = (await listLoopDevices()).filter(({ image }) => image.startsWith(below));
     const mounted = new Set((await readMounts()).map(({ source }) => source));
-    if (Date.now() > until || attached.every(({ device }) => mounted.has(device))) return attached.map(({ device, image }) => ({ kind: 'device', what: `${device} ${image}` }));
+    if (attached.length === 0 || attached.some(({ device }) => mounted.has(device)) || Date.now() > until) return devicesInUse(attached);
     await sleep(100);
   }
+}
+
+async function devicesInUse(attached: readonly { readonly device: string; readonly image: string }[]): Promise<Leak[]> {
+  const leaks: Leak[] = [];
+  for (const { device, image } of attached) {
+    const holders = await processesThatSee(device);
+    if (holders.length > 0) leaks.push({ kind: 'device', what: `${device} ${image}, seen by ${holders.slice(0, 10).join(', ')}` });
+  }
+  return leaks;
+}
+
+async function processesThatSee(device: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const seen = await Promise.all(pids.map(async (pid) => (await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '')).includes(` ${device} `)));
+  return pids.filter((_, index) => seen[index]);
 }
 
 async function folders(root: string): Promise<Leak[]> {
