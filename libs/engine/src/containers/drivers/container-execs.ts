@@ -133,6 +133,7 @@ export class ContainerExecs {
     this.byId.delete(exec.record.id);
     await exec.channel.close();
     await exec.channel.log.remove();
+    await this.records.remove(exec.record.id);
   }
 
   private makeRoom(): void {
