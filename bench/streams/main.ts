@@ -19,7 +19,7 @@ try {
   rows.push(await stream('dd, log not kept', zeros, megabytes * 1e6, NOT_KEPT));
   rows.push(await stream('yes', ['sh', '-c', `yes | head -c ${String(megabytes)}000000`], megabytes * 1e6));
   rows.push(await stream('lines of 7 bytes, each a write', ['sh', '-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo abcdef; done'], 200_000 * 7));
-  rows.push(await echo(megabytes / 4));
+  rows.push(await echo(Math.ceil(megabytes / 4)));
   console.log(table(['', 'MB/s', 'CPU s of the worker'], rows));
   const id = await node.create(['sleep', '1000000']);
   await node.start(id);
@@ -28,8 +28,8 @@ try {
     const ms = await timed(() => node.exec(id, ['/bin/true']));
     if (round >= 0) samples.push(ms);
   }
-  const { p50, p99, max } = summarize(samples);
-  console.log(`\nexec of /bin/true, one after the other, from the wish to the exit code: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, max ${max.toFixed(2)} ms`);
+  const { min, p50, p99, max } = summarize(samples);
+  console.log(`\nexec of /bin/true, one after the other, from the wish to the exit code: min ${min.toFixed(2)} ms, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, max ${max.toFixed(2)} ms`);
   const burst = await timed(async () => { await Promise.all(Array.from({ length: 50 }, () => node.exec(id, ['/bin/true']))); });
   console.log(`50 at once: ${burst.toFixed(1)} ms`);
 } finally {

@@ -37,14 +37,16 @@ export class StreamsNode {
   readonly #cgroups: CgroupManager;
   readonly #spawner: HelperSpawner;
   readonly #disks: LoopDisks;
+  readonly #networks: LinuxNetworks;
   readonly #containers: TenantContainers;
   readonly #tenantId: TenantId;
 
-  private constructor(base: string, parts: { cgroups: CgroupManager; spawner: HelperSpawner; disks: LoopDisks; containers: TenantContainers; tenantId: TenantId }) {
+  private constructor(base: string, parts: { cgroups: CgroupManager; spawner: HelperSpawner; disks: LoopDisks; networks: LinuxNetworks; containers: TenantContainers; tenantId: TenantId }) {
     this.#base = base;
     this.#cgroups = parts.cgroups;
     this.#spawner = parts.spawner;
     this.#disks = parts.disks;
+    this.#networks = parts.networks;
     this.#containers = parts.containers;
     this.#tenantId = parts.tenantId;
   }
@@ -69,13 +71,14 @@ export class StreamsNode {
     const guestTrees = new HelperGuestTrees({ program: join(NATIVE, 'sandbar-tree'), logger });
     // No container of the bench is put into one.
     const networks = LinuxNetworks.open({ root: join(base, 'networks'), instance: `bench-${String(process.pid)}`, program: join(NATIVE, 'sandbar-net'), spawner, allowPrivateCidrs: [], publish: { address: '127.0.0.1', ports: { first: 32_768, last: 60_999 } }, logger });
+    await networks.recover();
     const defaults = { memoryBytes: 256 * MIB, cpuMillis: 2000, pids: 256, shmBytes: MIB };
     const containers = TenantContainers.open({ root: join(base, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime, events, defaults, clock: systemClock, logger });
     await containers.recover();
     const tenantId = newId('tenant');
     await disks.ensure(tenantId, 256 * MIB);
     await images.importTar(tenantId, { tar: busybox(base), name: parseReference(IMAGE), changes: [] });
-    return new StreamsNode(base, { cgroups, spawner, disks, containers, tenantId });
+    return new StreamsNode(base, { cgroups, spawner, disks, networks, containers, tenantId });
   }
 
   /** Created, not started. */
@@ -131,6 +134,8 @@ export class StreamsNode {
   async close(): Promise<void> {
     await this.#containers.drop(this.#tenantId);
     await this.#containers.release();
+    await this.#networks.drop(this.#tenantId);
+    await this.#networks.close();
     await this.#cgroups.removeAll();
     await this.#disks.close();
     await this.#spawner.close();

@@ -98,13 +98,13 @@ describe('processes after a restart of the worker', () => {
 
   it('of a paused container go on when it does', async () => {
     const id = await host.run(COUNT(100, 2));
-    const { id: execId } = await host.exec(id, COUNT(100, 3));
+    const { id: execId } = await host.exec(id, COUNT(60, 3));
     await sleep(200);
     await host.node.containers.pause(host.tenant, id);
     await host.node.restart();
     expect(await host.processes.getExec(host.tenant, execId)).toMatchObject({ state: 'running' });
     await host.node.containers.unpause(host.tenant, id);
-    expect(await outputOf(await host.attachExec(execId, { logs: true }))).toMatchObject({ stdout: NUMBERS(100) });
+    expect(await outputOf(await host.attachExec(execId, { logs: true }))).toMatchObject({ stdout: NUMBERS(60), exitCode: 3 });
     await host.node.containers.wait(host.tenant, id, 'not-running', NEVER);
     expect(await logText(host.node, host.tenant, id)).toBe(NUMBERS(100));
   });

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TenantId } from '#kernel';
+import { newId, type TenantId } from '#kernel';
 import type { CreateContainer } from './index.js';
 import { openContainerHost, type ContainerHost } from './testing/container-host.js';
 import { containerOf, describeLeftovers, logText, NEVER } from './testing/container-requests.js';
@@ -60,6 +60,15 @@ describe('containers and restarts of the worker', () => {
     expect(await host.containers.wait(tenant, gone, 'removed', NEVER).catch((error: unknown) => error)).toMatchObject({});
     await expect(host.containers.get(tenant, gone)).rejects.toMatchObject({ code: 'not_found' });
     expect(await host.volumes.list(tenant)).toEqual([]);
+  });
+
+  it('learn it from the log, when nothing else knows', async () => {
+    const id = await run('exit 6');
+    await host.containers.wait(tenant, id, 'not-running', NEVER);
+    await host.containers.release();
+    await edit(id, { status: 'running', sandboxId: newId('sandbox'), exitCode: 0 });
+    await host.restart();
+    expect(await stateOf(id)).toMatchObject({ status: 'exited', exitCode: 6 });
   });
 
   it('find those dead that have died, and hold what the others need', async () => {

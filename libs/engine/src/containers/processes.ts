@@ -10,7 +10,7 @@ export interface ContainerProcesses {
   /**
    * Output from now on (with `logs`, from the log's beginning) until the main process ends. To be called before `start` so that nothing is missed. A container that does not run is fine:
    * the streams open with its next start.
-   * @throws CodedError `not_found` (`No such container: X`), `conflict` (`You cannot attach to a paused container, unpause it first`)
+   * @throws CodedError `not_found` (`No such container: X`), `conflict` (`You cannot attach to a paused container, unpause it first`, the same of a restarting one)
    */
   attach(tenantId: TenantId, text: string, options: AttachOptions): Promise<ProcessStream>;
   /** Of the main process's terminal; before its start: the size it starts with. Sizes of 0 change nothing. @throws CodedError `conflict` (`Container X is not running`) */
@@ -27,9 +27,10 @@ export interface ContainerProcesses {
   listExecs(tenantId: TenantId, text: string): Promise<Exec[]>;
   /**
    * Resolves when the program is running. Its streams are had by `attachExec`, before or after.
-   * @throws CodedError `conflict` (`exec X is already running`; its container does not run), `invalid_argument` with details.exitCode 126 or 127 and Docker's words (`OCI runtime exec failed: exec failed: unable to start container process: exec: "x": executable file not found in $PATH: unknown`)
+   * @throws CodedError `conflict` (`exec command X is already running`, `exec command X has already run`; its container does not run), `invalid_argument` with details.exitCode 126 or 127 and Docker's words (`OCI runtime exec failed: exec failed: unable to start container process: exec: "x": executable file not found in $PATH: unknown`)
    */
   startExec(tenantId: TenantId, execId: string, size?: TerminalSize): Promise<void>;
+  /** The end of the stream's input is that of the program's; a client that just goes away leaves it open for who comes back. */
   attachExec(tenantId: TenantId, execId: string, options: AttachOptions): Promise<ProcessStream>;
   resizeExec(tenantId: TenantId, execId: string, size: TerminalSize): Promise<void>;
   /** To its process group. Idempotent when it has ended. */

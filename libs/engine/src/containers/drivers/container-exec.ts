@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { CodedError, isCodedError } from '#kernel';
 import type { AttachOptions, Exec, TerminalSize } from '../processes.js';
 import { AttachedStream } from './attached-stream.js';
@@ -7,6 +8,7 @@ import { planExec, workingDirOf } from './exec-plan.js';
 import type { ExecRecord } from './exec-record.js';
 import type { GuestUser } from './guest-accounts.js';
 import { lookUpUser } from './guest-lookup.js';
+import type { FrameHead } from './log-frames.js';
 import type { ProcessChannel } from './process-channel.js';
 import { ProcessInput } from './process-input.js';
 import { execFailure } from './process-plan.js';
@@ -51,9 +53,14 @@ export class ContainerExec {
       signal: end?.type === 'signalled' ? end.value : null,
       pid: state === 'running' ? (started?.value ?? 0) : 0,
       createdAt,
-      startedAt: started === undefined ? undefined : Math.floor(started.timeUs / 1000),
-      finishedAt: end === undefined ? undefined : Math.floor(end.timeUs / 1000),
+      startedAt: this.moment(started),
+      finishedAt: this.moment(end),
     };
+  }
+
+  /** The agent's word is a guest's: not before the exec was created, not after now. */
+  private moment(frame: FrameHead | undefined): number | undefined {
+    return frame === undefined ? undefined : Math.min(Math.max(Math.floor(frame.timeUs / 1000), this.record.createdAt), Date.now());
   }
 
   /** Takes up what an earlier life of the worker has created, and perhaps started. Before the connection is made. */
@@ -77,7 +84,7 @@ export class ContainerExec {
       await this.saved;
       await execution.talk((agent) => agent.start(spec));
     } catch (error) {
-      throw this.failed(container, user, error);
+      throw this.failed(container, execution, user, error);
     } finally {
       this.starting = false;
     }
@@ -137,9 +144,11 @@ export class ContainerExec {
   }
 
   /** The exec is over, with the exit code that Docker's clients expect; unless the container is, which ends it by itself. */
-  private failed(container: ContainerRecord, user: GuestUser | undefined, error: unknown): unknown {
+  private failed(container: ContainerRecord, execution: ContainerExecution, user: GuestUser | undefined, error: unknown): unknown {
     const { request, start } = this.record;
     if (!isCodedError(error)) return error;
+    // It may still come to be: nobody's then.
+    if (error.code === 'deadline_exceeded') void this.quietly(() => execution.talk((agent) => agent.signal(this.record.processId, constants.signals.SIGKILL))).catch(() => undefined);
     if (error.code === 'unavailable') return new CodedError('conflict', `container ${container.id} is not running`, {}, { cause: error });
     const { exitCode, message } = execFailure({ path: request.argv[0] ?? '', workingDir: workingDirOf(container, request) }, user, error);
     this.channel.conclude(start, { type: 'exited', value: exitCode, timeUs: Date.now() * 1000 });

@@ -9,8 +9,10 @@ import { ExecRecords, type ExecRecord } from './exec-record.js';
 import { ProcessChannel } from './process-channel.js';
 
 const MIB = 1024 * 1024;
-/** Of one exec's output the newest 4 MiB are kept, and what one who is attached still has to take. */
+/** Of one exec's output the newest 4 MiB are kept, where there are many of them at a time 512 KiB; and what one who is attached still has to take. */
 const LOG_SHAPE: LogShape = { segmentBytes: MIB, segments: 4 };
+const SMALL_LOG_SHAPE: LogShape = { segmentBytes: MIB / 4, segments: 2 };
+const MANY = 64;
 /** Of those that have ended. */
 const KEPT_ENDED = 64;
 const KEPT_ENDED_BYTES = 32 * MIB;
@@ -74,7 +76,7 @@ export class ContainerExecs {
     saved.catch((error: unknown) => {
       this.parts.logger.error({ err: asError(error), exec: record.id }, 'containers: the record of an exec cannot be written');
     });
-    return this.add(record, ContainerLog.fresh(this.records.logFolder(record.id), LOG_SHAPE), saved);
+    return this.add(record, ContainerLog.fresh(this.records.logFolder(record.id), this.open < MANY ? LOG_SHAPE : SMALL_LOG_SHAPE), saved);
   }
 
   /** Those of a run that was found again. Before its connection is made. */
@@ -102,6 +104,11 @@ export class ContainerExecs {
     await this.close();
     this.byId.clear();
     await this.records.removeAll();
+  }
+
+  /** Those that have not ended. */
+  private get open(): number {
+    return this.byId.size - this.ended.size;
   }
 
   private add(record: ExecRecord, log: ContainerLog, saved: Promise<void>): ContainerExec {
@@ -133,12 +140,13 @@ export class ContainerExecs {
     this.byId.delete(exec.record.id);
     await exec.channel.close();
     await exec.channel.log.remove();
+    await this.records.remove(exec.record.id);
   }
 
   private makeRoom(): void {
-    if (this.byId.size - this.ended.size < MAX_OPEN) return;
+    if (this.open < MAX_OPEN) return;
     const before = this.parts.clock.now() - STALE_MS;
     for (const exec of this.byId.values()) if (exec.state === 'created' && exec.record.createdAt < before) void this.forget(exec).catch(() => undefined);
-    if (this.byId.size - this.ended.size >= MAX_OPEN) throw new CodedError('resource_exhausted', `a container has at most ${MAX_OPEN} execs that have not ended`);
+    if (this.open >= MAX_OPEN) throw new CodedError('resource_exhausted', `a container has at most ${MAX_OPEN} execs that have not ended`);
   }
 }

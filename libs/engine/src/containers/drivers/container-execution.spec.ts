@@ -32,7 +32,7 @@ class Connection {
       this.onAcknowledge(seq);
       this.acknowledged.push(seq);
     };
-    return { events: () => this.events(), acknowledge, closed: this.ended.promise, close: () => { this.end(undefined); }, killAll: () => Promise.resolve() } as Partial<GuestAgent> as GuestAgent;
+    return { highestId: 0, events: () => this.events(), acknowledge, closed: this.ended.promise, close: () => { this.end(undefined); }, killAll: () => Promise.resolve() } as Partial<GuestAgent> as GuestAgent;
   }
 
   private async *events(): AsyncGenerator<AgentEvent> {
@@ -48,9 +48,9 @@ class Connection {
   }
 }
 
-const output = (seq: number, text: string): AgentEvent => ({ seq, timeUs: seq, type: 'output', processId: MAIN_PROCESS, stream: 'stdout', data: Buffer.from(text) });
-const exit = (seq: number, exitCode: number | null, signal: number | null = null): AgentEvent => ({
-  seq, timeUs: seq, type: 'exit', processId: MAIN_PROCESS, exit: { exitCode, signal, userTimeUs: 0, systemTimeUs: 0, maxRssBytes: 0 },
+const output = (seq: number, text: string, processId = MAIN_PROCESS): AgentEvent => ({ seq, timeUs: seq, type: 'output', processId, stream: 'stdout', data: Buffer.from(text) });
+const exit = (seq: number, exitCode: number | null, signal: number | null = null, processId = MAIN_PROCESS): AgentEvent => ({
+  seq, timeUs: seq, type: 'exit', processId, exit: { exitCode, signal, userTimeUs: 0, systemTimeUs: 0, maxRssBytes: 0 },
 });
 
 describe('the execution of a container', () => {
@@ -81,7 +81,7 @@ describe('the execution of a container', () => {
       afters.push(after);
       const connection = new Connection((seq) => {
         // The promise of it all: nothing is acknowledged that a crash could still take away.
-        expect(log.last?.seq).toBeGreaterThanOrEqual(seq);
+        expect(main.oldestPending ?? Number.POSITIVE_INFINITY).toBeGreaterThan(seq);
       });
       connections.push(connection);
       return Promise.resolve(connection.agent());
@@ -155,6 +155,51 @@ describe('the execution of a container', () => {
     await other.release();
     expect(await other.ended).toBeUndefined();
     expect(destroyed).toBe(0);
+  });
+
+  it('brings each process its own, and acknowledges no event before all that came before it are written', async () => {
+    const exec = new ProcessChannel(await ContainerLog.open(join(folder, 'exec')), { logger: silentLogger, keepsOutput: true });
+    const execution = await started();
+    const id = execution.newProcessId();
+    expect(id).toBeGreaterThan(MAIN_PROCESS);
+    execution.attach(id, exec);
+    const blocked = Promise.withResolvers<never[]>();
+    const append = jest.spyOn(exec.log, 'append').mockReturnValueOnce(blocked.promise);
+    connections[0]!.say(output(1, 'a'), output(2, 'x', id), output(3, 'b'), output(4, 'nobody', 77));
+    while (log.last?.seq !== 3) await new Promise(setImmediate);
+    expect(connections[0]!.acknowledged.every((seq) => seq <= 1)).toBe(true);
+    connections[0]!.end(new CodedError('unavailable', 'gone'));
+    blocked.reject(new Error('EIO'));
+    while (connections.length < 2) await new Promise(setImmediate);
+    append.mockRestore();
+    // Everything that was not acknowledged comes again, to each its own.
+    connections[1]!.say(output(2, 'x', id), output(3, 'b'), output(4, 'nobody', 77), output(5, 'y', id));
+    while (connections[1]!.acknowledged.at(-1) !== 5) await new Promise(setImmediate);
+    expect([log.last.number, exec.log.last?.number]).toEqual([2, 2]);
+    connections[1]!.say(exit(6, 0));
+    expect(await execution.ended).toMatchObject({ exitCode: 0 });
+    await exec.settled();
+    expect(exec.log.last).toMatchObject({ type: 'signalled', value: 9 });
+    await exec.log.close();
+  });
+
+  it('says again over the next connection what a lost one did not answer, and nothing when all is over', async () => {
+    const execution = await started();
+    let calls = 0;
+    const asked = execution.talk(async (agent) => {
+      calls += 1;
+      if (calls === 1) {
+        connections[0]!.end(new CodedError('unavailable', 'gone'));
+        await agent.closed;
+        throw new CodedError('unavailable', 'gone');
+      }
+      return calls;
+    });
+    expect(await asked).toBe(2);
+    await expect(execution.talk(() => Promise.reject(new CodedError('not_found', 'no such process')))).rejects.toMatchObject({ code: 'not_found' });
+    connections[1]!.say(exit(1, 0));
+    await execution.ended;
+    await expect(execution.talk(() => Promise.resolve(1))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('needs nobody when the end is in the log already', async () => {

@@ -224,7 +224,7 @@ export class ContainerLife {
     storage.hold(this.record, this.running);
     if (!isRunning(this.record)) return;
     if (sandbox === undefined) {
-      await this.onEnd({ exitCode: UNKNOWN_EXIT, oomKilled: false, finishedAt: services.clock.now() });
+      await this.onEnd(this.processes.loggedEnd(this.record.starts) ?? { exitCode: UNKNOWN_EXIT, oomKilled: false, finishedAt: services.clock.now() });
       return;
     }
     const execution = starter.adopt(this.record, sandbox, this.processes);

@@ -111,6 +111,22 @@ describe('the log of a container', () => {
     expect(seen.join('').match(/line \d+\n/g)!.length).toBe(new Set(seen.join('').match(/line \d+\n/g)).size);
   });
 
+  it('keeps for one who follows slowly what it has not read yet, within bounds', async () => {
+    const log = await open(1000);
+    await write(log, 'before\n');
+    let running = true;
+    const reader = readLog({ log, options: { ...ALL, follow: true }, running: () => running, signal: new AbortController().signal, now: () => 0 });
+    expect((await reader.next()).value).toMatchObject({ bytes: Buffer.from('before\n') });
+    for (let line = 0; line < 200; line += 1) await write(log, `${String(line).padStart(67, '.')}\n`);
+    running = false;
+    const seen: string[] = [];
+    for await (const { bytes } of reader) seen.push(bytes.toString());
+    expect(seen.map((line) => Number(line.replaceAll('.', '')))).toEqual(Array.from({ length: 200 }, (_, line) => line));
+    await write(log, 'turn\n'.repeat(190));
+    await write(log, 'turn\n'.repeat(190));
+    expect(await readdir(folder)).toHaveLength(2);
+  });
+
   it('stops following when it is told to', async () => {
     const log = await open();
     const quit = new AbortController();

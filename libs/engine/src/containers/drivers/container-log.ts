@@ -4,6 +4,9 @@ import { createSegment, openSegment, removeSegment, scanSegment, segmentBytes, s
 
 const MIB = 1024 * 1024;
 
+/** Beside what is kept: for readers that are behind. Who is attached holds the process back long before. */
+const MAX_PINNED_BYTES = 64 * MIB;
+
 /** How much of a log is kept: the newest `segments` files of at most `segmentBytes`. */
 export interface LogShape {
   readonly segmentBytes: number;
@@ -18,7 +21,7 @@ export interface LogPosition {
   readonly offset: number;
 }
 
-/** What a reader still needs: files from there on stay. */
+/** What a reader still needs: files from there on stay, within bounds. */
 export interface LogPin {
   segment: number;
 }
@@ -195,7 +198,9 @@ export class ContainerLog {
   }
 
   async #prune(): Promise<void> {
-    const oldest = Math.min(this.#segment - this.shape.segments + 1, ...[...this.#pins].map(({ segment }) => segment));
+    const bound = this.#segment - this.shape.segments + 1 - Math.ceil(MAX_PINNED_BYTES / this.shape.segmentBytes);
+    const needed = Math.min(this.#segment - this.shape.segments + 1, ...[...this.#pins].map(({ segment }) => segment));
+    const oldest = Math.max(bound, needed);
     for (const segment of [...this.#sizes.keys()]) {
       if (segment >= oldest) continue;
       await removeSegment(this.folder, segment);

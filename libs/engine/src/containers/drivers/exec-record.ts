@@ -1,10 +1,10 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf } from '#kernel';
 import type { ProcessId } from '../../runtime/index.js';
 import type { ExecSpec } from '../processes.js';
 
-const ID = /^[0-9a-f]{64}$/;
-const RECORD = 'record.json';
+const RECORD = /^([0-9a-f]{64})\.json$/;
 
 /** What is kept of an exec beside its log, written once. What became of it the log tells. */
 export interface ExecRecord {
@@ -18,35 +18,58 @@ export interface ExecRecord {
 }
 
 /**
- * The execs of one container on disk: `<folder>/<id>/record.json` and beside it the log's files. Not forced to disk, and not staged: a worker that dies while it
+ * The execs of one container on disk: `<folder>/<id>.json` and beside it the folder `<id>.log`. Not forced to disk, and not staged: a worker that dies while it
  * writes a record has not started the process yet.
  */
 export class ExecRecords {
   constructor(private readonly folder: string) {}
 
-  /** Those that are whole; others are removed. */
+  /** Those that are whole; what belongs to none is removed. */
   async load(): Promise<ExecRecord[]> {
-    const records: ExecRecord[] = [];
-    for (const name of await readdir(this.folder).catch(() => [])) {
-      const record = ID.test(name) ? parse(await readFile(join(this.folder, name, RECORD), 'utf8').catch(() => '')) : undefined;
-      if (record?.id === name) records.push(record);
-      else await rm(join(this.folder, name), { recursive: true, force: true });
+    const records = new Map<string, ExecRecord>();
+    const names = await readdir(this.folder).catch(() => []);
+    for (const name of names) {
+      const id = RECORD.exec(name)?.[1];
+      const record = id === undefined ? undefined : parse(await readFile(join(this.folder, name), 'utf8'));
+      if (record !== undefined && record.id === id) records.set(record.id, record);
     }
-    return records.sort((one, other) => one.createdAt - other.createdAt || one.processId - other.processId);
+    for (const name of names) if (!records.has(name.split('.')[0] ?? '')) await rm(join(this.folder, name), { recursive: true, force: true });
+    return [...records.values()].sort((one, other) => one.createdAt - other.createdAt || one.processId - other.processId);
   }
 
+  /** Resolves when a worker that comes after us finds it. */
   async save(record: ExecRecord): Promise<void> {
-    const folder = this.logFolder(record.id);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(join(folder, RECORD), JSON.stringify(record), { mode: 0o600 });
+    const handle = await this.create(`${record.id}.json`);
+    try {
+      await handle.writeFile(JSON.stringify(record));
+    } finally {
+      // It is there without that.
+      void handle.close().catch(() => undefined);
+    }
   }
 
   logFolder(id: string): string {
-    return join(this.folder, id);
+    return join(this.folder, `${id}.log`);
+  }
+
+  /** After its log. */
+  async remove(id: string): Promise<void> {
+    await rm(join(this.folder, `${id}.json`), { force: true });
   }
 
   async removeAll(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async create(name: string): Promise<FileHandle> {
+    const path = join(this.folder, name);
+    try {
+      return await open(path, 'wx', 0o600);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      return open(path, 'wx', 0o600);
+    }
   }
 }
 

@@ -19,17 +19,13 @@ export interface ReadLog {
  */
 export async function* readLog({ log, options, running, signal, now }: ReadLog): AsyncGenerator<LogChunk> {
   const from = log.begin;
+  const pin = log.pin(from);
   const snapshot = log.end;
-  let skip = 0;
-  if (options.tail !== undefined) {
-    let lines = 0;
-    for await (const chunk of linesBetween(log, options, from, snapshot, signal)) lines += countLines(chunk.bytes);
-    skip = Math.max(0, lines - options.tail);
-  }
   const joiner = new LineJoiner();
   let position = from;
   const cursor = new LogCursor(log);
   try {
+    let skip = options.tail === undefined ? 0 : Math.max(0, (await countBetween(log, options, from, snapshot, signal)) - options.tail);
     for (;;) {
       const alive = running();
       const end = log.end;
@@ -41,6 +37,7 @@ export async function* readLog({ log, options, running, signal, now }: ReadLog):
         }
       }
       position = end;
+      pin.segment = end.segment;
       if (signal.aborted) return;
       const more = position.segment !== log.end.segment || position.offset !== log.end.offset;
       if (options.follow && more) continue;
@@ -54,6 +51,7 @@ export async function* readLog({ log, options, running, signal, now }: ReadLog):
       skip = Math.max(0, skip - countLines(chunk.bytes));
     }
   } finally {
+    log.unpin(pin);
     await cursor.close();
   }
 }
@@ -62,12 +60,17 @@ function past(options: LogOptions, now: number): boolean {
   return options.untilMs !== undefined && now > options.untilMs;
 }
 
-async function* linesBetween(log: ContainerLog, options: LogOptions, from: LogPosition, to: LogPosition, signal: AbortSignal): AsyncGenerator<LogChunk> {
+async function countBetween(log: ContainerLog, options: LogOptions, from: LogPosition, to: LogPosition, signal: AbortSignal): Promise<number> {
   const cursor = new LogCursor(log);
   const joiner = new LineJoiner();
+  let lines = 0;
+  const count = (chunks: Iterable<LogChunk>): void => {
+    for (const { bytes } of select(options, chunks)) lines += countLines(bytes);
+  };
   try {
-    for await (const frame of cursor.frames(from, to, signal)) yield* select(options, joiner.push(frame.head, frame.payload));
-    yield* select(options, joiner.flush());
+    for await (const frame of cursor.frames(from, to, signal)) count(joiner.push(frame.head, frame.payload));
+    count(joiner.flush());
+    return lines;
   } finally {
     await cursor.close();
   }

@@ -110,7 +110,19 @@ describe('the channel of a process', () => {
     expect(await reader.ended).toMatchObject({ type: 'signalled', value: 9 });
     channel.take(output(2, 'late'), 1);
     await channel.settled();
-    expect(channel.log.last).toMatchObject({ seq: 2 });
+    expect(channel.log.last).toMatchObject({ type: 'signalled', seq: 1 });
+  });
+
+  it('takes nothing of what a hostile agent says behind the end', async () => {
+    channel.take(output(1, 'a'), 1);
+    channel.take(exit(2), 1);
+    for (const event of [output(3, 'b'), exit(4), { seq: 5, timeUs: 5, type: 'started', processId: 1, pid: 7 } as const]) channel.take(event, 1);
+    await channel.settled();
+    expect(channel.endOf(1)).toMatchObject({ seq: 2 });
+    const next = await open();
+    next.take(output(6, 'c'), 1);
+    expect(next.endOf(1)).toMatchObject({ seq: 2 });
+    expect(await textOf(next.read({ ...LIVE, kept: true }))).toBe('a');
   });
 
   it('holds the process back for one who lags, and lets it go on', async () => {

@@ -101,10 +101,10 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     this.startWriting();
   }
 
-  /** An event of the process in that start. What has come before is passed over: the agent sends again what was not acknowledged. */
+  /** An event of the process in that start. What has come before is passed over, since the agent sends again what was not acknowledged; so is what comes behind the end. */
   take(event: AgentEvent, start: number): void {
     const { newest } = this;
-    if (this.over || (newest !== undefined && newest.start === start && newest.seq >= event.seq)) return;
+    if (this.over || (newest?.start === start && (isEnd(newest) || newest.seq >= event.seq))) return;
     const payload = event.type === 'output' ? event.data : NOTHING;
     this.push({ ...meaningOf(event), start, timeUs: event.timeUs, seq: event.seq, length: payload.length, number: (newest?.number ?? 0) + (event.type === 'output' ? 1 : 0) }, payload);
   }

@@ -2,7 +2,7 @@ import type { Clock, Logger } from '#kernel';
 import type { AttachOptions, TerminalSize } from '../processes.js';
 import { AttachedStream } from './attached-stream.js';
 import { ContainerExecs } from './container-execs.js';
-import { MAIN_PROCESS, type ContainerExecution, type ExecutionEnd } from './container-execution.js';
+import { exitCodeOf, MAIN_PROCESS, type ContainerExecution, type ExecutionEnd } from './container-execution.js';
 import { ContainerLog } from './container-log.js';
 import { isRunning, type ContainerRecord } from './container-record.js';
 import { keepsOutput, logShapeOf } from './log-shape.js';
@@ -31,6 +31,7 @@ export class ProcessTable {
   private constructor(
     readonly main: ProcessChannel,
     readonly execs: ContainerExecs,
+    private readonly clock: Clock,
   ) {}
 
   static async open({ record, folders, fresh, clock, logger }: ProcessTableParts): Promise<ProcessTable> {
@@ -38,7 +39,7 @@ export class ProcessTable {
     const shape = logShapeOf(logging);
     const log = fresh ? ContainerLog.fresh(folders.log, shape) : await ContainerLog.open(folders.log, shape);
     const execs = { folder: folders.execs, clock, logger };
-    return new ProcessTable(new ProcessChannel(log, { logger, keepsOutput: keepsOutput(logging) }), fresh ? ContainerExecs.none(execs) : await ContainerExecs.open(execs));
+    return new ProcessTable(new ProcessChannel(log, { logger, keepsOutput: keepsOutput(logging) }), fresh ? ContainerExecs.none(execs) : await ContainerExecs.open(execs), clock);
   }
 
   get log(): ContainerLog {
@@ -63,6 +64,12 @@ export class ProcessTable {
   begin(execution: ContainerExecution, record: ContainerRecord, { fresh }: { readonly fresh: boolean }): void {
     this.current = execution;
     this.input.resolve(record.request.process.openStdin ? new ProcessInput(execution, MAIN_PROCESS, { fresh }) : undefined);
+  }
+
+  /** How that start ended, as far as its log knows. */
+  loggedEnd(start: number): ExecutionEnd | undefined {
+    const end = this.main.endOf(start);
+    return end === undefined ? undefined : { exitCode: exitCodeOf(end), oomKilled: false, finishedAt: Math.min(Math.floor(end.timeUs / 1000), this.clock.now()) };
   }
 
   /** It could not be started: who waited for it waits in vain. */

@@ -28,6 +28,7 @@ export class TenantProcesses implements ContainerProcesses {
     await life.processes.ending();
     return life.turn(() => {
       if (life.record.status === 'paused') throw new CodedError('conflict', 'You cannot attach to a paused container, unpause it first');
+      if (life.record.status === 'restarting') throw new CodedError('conflict', 'You cannot attach to a restarting container, wait until it is running');
       life.publish('attach');
       return Promise.resolve(life.processes.attach(options, life.record));
     });
@@ -138,6 +139,7 @@ export class TenantProcesses implements ContainerProcesses {
 function runOf(life: ContainerLife, text: string): ContainerExecution {
   const { status } = life.record;
   if (status === 'paused') throw new CodedError('conflict', `container ${text} is paused, unpause the container before exec`);
+  if (status === 'restarting') throw new CodedError('conflict', `Container ${text} is restarting, wait until the container is running`);
   const { execution } = life.processes;
   if (status !== 'running' || execution === undefined) throw new CodedError('conflict', `container ${text} is not running`);
   return execution;
