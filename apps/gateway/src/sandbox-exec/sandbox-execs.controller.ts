@@ -33,7 +33,12 @@ export class SandboxExecsController {
 
   @Post()
   @RequirePermission('host:write')
-  @ApiOperation({ summary: 'Run a program in a sandbox', description: 'Answered at once, or with `?wait=true` with its result. Its output can be followed and read again by GET …/output and over WebSocket as long as the sandbox runs.' })
+  @ApiOperation({ summary: 'Run a program in a sandbox', description: [
+      'Answered at once, or with `?wait=true` with its result. Its output can be followed and read again by GET …/output and over WebSocket as long as the sandbox runs.',
+      'WebSockets (`?ticket=`): `…/exec/:execId/attach?after=&stdin=` and, made and started in one call, `…/terminal?command=&columns=&rows=&tty=&env=&user=&workingDir=&timeoutMs=`.',
+      'Binary messages to you: u8 stream (1 stdout, 2 stderr), u64 big-endian `seq`, bytes; from you: input. Text messages are JSON: from you `{"type":"resize","columns","rows"}`, `{"type":"signal","signal"}`, `{"type":"eof"}`; to you `{"type":"started","id"}` (terminal), `{"type":"error","error"}` and, last, `{"type":"exit","exitCode","signal"}`.',
+      '`…/ports/:port` is a TCP connection to what listens on the loopback of the sandbox, as binary messages.',
+    ].join(' ') })
   @ApiParam(SANDBOX_ID)
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'At most 200 visible ASCII characters. Repeating a call with the same key gives back the first exec.' })
   @ApiResponse({ status: 200, description: 'With `?wait=true`: it has ended.', standardSchema: sandboxExecResultSchema })
