@@ -70,7 +70,7 @@ export async function buildPrograms() {
 export async function buildNative() {
   const stampFile = at('dist', '.stamps', 'native');
   const wanted = hashTree(CHECKOUT, ['libs/engine/native', 'infra/native'], () => true);
-  const built = ['sandbar-init', 'sandbar-spawner', 'sandbar-tree', 'sandbar-net'].every((name) => existsSync(at('dist', 'native', name)));
+  const built = ['sandbar-init', 'sandbar-spawner', 'sandbar-tree', 'sandbar-net', 'sandbar-dial'].every((name) => existsSync(at('dist', 'native', name)));
   if (readStamp(stampFile) === wanted && built) return 'up to date';
   await runProgram([nodeProgram(), 'infra/native/build.mjs'], { cwd: CHECKOUT, env: buildEnv(), title: 'build of the guest agent' });
   writeStamp(stampFile, wanted);

@@ -14,7 +14,7 @@ export async function makeCheckoutDisk({ work, command, file }) {
   for (const [name, source] of Object.entries(TEST_PROGRAMS)) {
     await runProgram(['cc', '-O2', '-static', '-o', join(programs, name), join(CHECKOUT, 'libs/engine/src/runtime/testing', source)], { title: `cc ${source}` });
   }
-  await runProgram(['cp', ...['sandbar-init', 'sandbar-spawner', 'sandbar-tree', 'sandbar-net'].map((name) => join(CHECKOUT, 'dist', 'native', name)), programs], { title: 'native programs', mend: 'node infra/native/build.mjs makes them.' });
+  await runProgram(['cp', ...['sandbar-init', 'sandbar-spawner', 'sandbar-tree', 'sandbar-net', 'sandbar-dial'].map((name) => join(CHECKOUT, 'dist', 'native', name)), programs], { title: 'native programs', mend: 'node infra/native/build.mjs makes them.' });
   writeFileSync(join(work, '.vm-command'), `export SANDBAR_TEST_PROGRAMS=/checkout/test-programs PATH=/checkout/node_modules/.bin:$PATH\n${command}\n`);
   // Owned by root, whoever owns the checkout here; a blocking factor of 20 makes it a multiple of 512 bytes.
   await runProgram(['tar', '--owner=0', '--group=0', '-cf', file, '-C', CHECKOUT, ...PARTS, '-C', work, 'test-programs', '.vm-command'], { title: 'checkout' });

@@ -31,7 +31,7 @@ describe('kill -9 of the worker under 50 running containers', () => {
     for (const id of ids.slice(0, 5)) followers.push(new Follower(docker, ['logs', '-f', id]), new Follower(docker, ['attach', '--sig-proxy=false', id]), new Follower(docker, ['exec', id, 'sh', '-c', COUNTING]));
     await new Promise((resolve) => setTimeout(resolve, 2000));
     await platform.kill('worker');
-    await platform.untilReady();
+    await docker.untilAnswered();
     expect((await docker.ok('ps', '-q', '--no-trunc')).split('\n').sort()).toEqual([...ids].sort());
 
     // A client that was cut off comes back and has all of it.
@@ -49,6 +49,21 @@ describe('kill -9 of the worker under 50 running containers', () => {
     expect(await docker.ok('exec', 'c0', 'echo', 'entered')).toBe('entered');
     await Promise.all(ids.map((id) => docker.ok('rm', '-f', id)));
     expect(await docker.ok('ps', '-aq')).toBe('');
+  }, 120_000);
+});
+
+describe('a stop that comes when the worker has just died', () => {
+  it('leaves nothing of the containers that it had running', async () => {
+    const platform = await startPlatform();
+    const docker = await platform.docker();
+    try {
+      await docker.ok('pull', '-q', 'busybox');
+      for (let count = 0; count < 3; count += 1) await docker.ok('run', '-d', 'busybox', 'sleep', '1000');
+      process.kill(await platform.pidOf('worker'), 'SIGKILL');
+    } finally {
+      await docker.close();
+      await stopAndExpectNothingLeft(platform);
+    }
   }, 120_000);
 });
 

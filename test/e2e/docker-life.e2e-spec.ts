@@ -41,8 +41,10 @@ describe('docker: the life of containers', () => {
 
   async function until(docker: DockerCli, name: string, condition: (container: Inspected) => boolean): Promise<Inspected> {
     for (let attempt = 0; attempt < 150; attempt += 1) {
-      const container = await inspect(docker, name);
-      if (condition(container)) return container;
+      // A node that is just coming back answers later.
+      const { exitCode, stdout } = await docker.run(['inspect', name]);
+      const [container] = exitCode === 0 ? (JSON.parse(stdout) as Inspected[]) : [];
+      if (container !== undefined && condition(container)) return container;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`never: ${JSON.stringify((await inspect(docker, name)).State)}`);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
@@ -92,6 +93,11 @@ describe('docker: networks', () => {
     expect(await anna.ok('inspect', '-f', '{{.HostConfig.Links}}', 'web')).toBe('[/db:/web/store]');
     await anna.ok('kill', 'db', 'web');
     expect(await anna.fails('start', 'web')).toContain('Cannot link to a non running container: /db AS /web/store');
+    await anna.ok('rm', '--link', '/web/store');
+    expect(await anna.json('inspect', '-f', '{{json .HostConfig.Links}}', 'web')).toBeNull();
+    expect(await anna.ok('exec', 'web', 'cat', '/etc/hosts')).not.toContain('store');
+    expect(await anna.fails('rm', '--link', 'web/store')).toMatch(/No such link/);
+    expect(await anna.fails('rm', '--link', 'web')).toMatch(/cannot remove the default link name/);
     expect(await bert.fails('run', '-d', '--link', 'db:store', 'busybox', 'true')).toMatch(/could not get container for db/);
   }, 60_000);
 
@@ -151,6 +157,30 @@ describe('docker: networks', () => {
     // Nothing of one tenant's host is another's.
     await serve(bert, 'web', 'of-bert', '-p', '9090:80');
     expect(await said(anna, ask('127.0.0.1:9090'), '--net', 'host')).toMatch(/refused/);
+  }, 60_000);
+
+  it('are open on the node for whom the operator allows it, and outlive the worker', async () => {
+    const open = await platform.docker((await platform.newTenant('open', { publishPorts: true })).apiKey);
+    try {
+      await open.ok('pull', '-q', 'busybox');
+      const port = 20_000 + (process.pid % 20_000);
+      await serve(open, 'web', 'of-open', '-p', `${port}:80`);
+      await serve(anna, 'web', 'of-anna', '-p', `${port + 1}:80`);
+      await anna.ok('network', 'create', 'front');
+      await anna.ok('network', 'connect', 'front', 'web');
+      const body = async (at: number) => (await fetch(`http://127.0.0.1:${at}/`, { signal: AbortSignal.timeout(5_000) })).text();
+      expect(await body(port)).toBe('of-open\n');
+      await expect(body(port + 1)).rejects.toThrow();
+      await platform.kill('worker');
+      // A node that was there a moment ago counts as ready still.
+      while ((await anna.run(['ps', '-q'])).exitCode !== 0) await sleep(200);
+      expect(await page(anna, 'web:80', '--network', 'front')).toBe('of-anna');
+      expect(await body(port)).toBe('of-open\n');
+      await open.ok('rm', '-f', 'web');
+      await expect(body(port)).rejects.toThrow();
+    } finally {
+      await open.close();
+    }
   }, 60_000);
 
   it('tell of what happens, and show no file of their own among changes', async () => {

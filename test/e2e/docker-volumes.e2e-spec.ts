@@ -100,7 +100,7 @@ describe('docker: volumes', () => {
     expect(await ran(anna, '-v', '/srv:/all:ro', 'busybox', 'cat', '/all/shared/f')).toEqual({ exitCode: '0', output: 'one' });
     expect((await ran(bert, '-v', '/srv:/all', 'busybox', 'test', '-e', '/all/shared')).exitCode).toBe('1');
     // What the tenant's host has at /etc is the tenant's, whatever the links in its tree say.
-    expect((await ran(anna, '-v', '/:/host', 'busybox', 'sh', '-c', 'mkdir /host/etc && ln -s /etc /host/link')).exitCode).toBe('0');
+    expect((await ran(anna, '-v', '/:/host', 'busybox', 'sh', '-c', 'ln -s /etc /host/link')).exitCode).toBe('0');
     expect((await ran(anna, '-v', '/link:/look', 'busybox', 'test', '-e', '/look/hostname')).exitCode).toBe('1');
     expect(await anna.fails('create', '--mount', 'type=bind,src=/absent,dst=/x', 'busybox')).toMatch(/bind source path does not exist/);
     // Seen at once on both sides, also by a container that was there before.

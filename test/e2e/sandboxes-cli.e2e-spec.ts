@@ -1,6 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,7 +38,11 @@ describe('sandboxes on the command line', () => {
     let screen = '';
     child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
     const until = async (text: string): Promise<void> => {
-      for (const end = Date.now() + 15_000; !screen.includes(text); await sleep(20)) if (Date.now() > end) throw new Error(`the screen does not show ${text}: ${JSON.stringify(screen)}`);
+      const end = Date.now() + 15_000;
+      while (!screen.includes(text)) {
+        if (Date.now() > end) throw new Error(`the screen does not show ${text}: ${JSON.stringify(screen)}`);
+        await sleep(20);
+      }
     };
     return { child, screen: () => screen, until };
   }
@@ -105,5 +110,27 @@ describe('sandboxes on the command line', () => {
     expect(execFileSync('tar', ['-t'], { input: tar, encoding: 'utf8' })).toContain('new/src/tool.sh');
     expect((await platform.cli(['cp', 'box:/absent', folder])).stderr).toContain('/absent is not there in box');
     expect((await platform.cli(['cp', 'box:/a', 'box:/b'])).exitCode).toBe(2);
+  });
+
+  it('are reached through ports of this machine, published or not, half by half', async () => {
+    const program = 'import socket\ns = socket.create_server(("127.0.0.1", 7000))\nwhile True:\n  c, _ = s.accept()\n  got = b""\n  while (part := c.recv(4096)): got += part\n  c.sendall(b"all of " + got)\n  c.close()';
+    await ok('sandbox', 'create', '-r', 'python', '-n', 'served', '--', 'python3', '-c', program);
+    const child = spawn('node', [SANDBAR, 'port-forward', 'served', '0:7000'], { env: { ...process.env, NODE_OPTIONS: '', SANDBAR_URL: platform.url, SANDBAR_API_KEY: platform.apiKey }, stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer];
+      const port = Number(/^127\.0\.0\.1:(\d+) → 7000\n$/.exec(line.toString())?.[1]);
+      for (const question of ['a question', 'x'.repeat(3_000_000)]) {
+        const socket = createConnection({ port, host: '127.0.0.1', allowHalfOpen: true });
+        // Answered only behind the end of the question.
+        socket.end(question);
+        let answer = '';
+        for await (const chunk of socket) answer += String(chunk);
+        expect(answer === `all of ${question}`).toBe(true);
+      }
+      await expect(platform.client().ports.connect('served', 7001)).rejects.toMatchObject({ code: 'failed_precondition' });
+    } finally {
+      child.kill();
+      await ok('sandbox', 'rm', '-f', 'served');
+    }
   });
 });

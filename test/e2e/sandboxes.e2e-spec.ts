@@ -59,6 +59,21 @@ describe('sandboxes that stay', () => {
     await anna.networks.remove('back');
   });
 
+  it('are waited for until they are healthy, and start again by their policy', async () => {
+    const made = await anna.sandboxes.create({ image: 'busybox', name: 'checked', command: ['sleep', '1000'], health: { command: ['test', '-e', '/ready'], intervalMs: 200 }, restart: { kind: 'always', maxRetries: 0 } });
+    expect(made.health).toBe('starting');
+    expect(await anna.sandboxes.wait('checked', 'healthy', { timeoutMs: 500 })).toBeUndefined();
+    await anna.files.write('checked', '/ready', '');
+    expect((await anna.sandboxes.wait('checked', 'healthy', { timeoutMs: 10_000 }))?.health).toBe('healthy');
+    const again = anna.sandboxes.wait('checked', 'stopped', { timeoutMs: 10_000 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await anna.execs.run('checked', { command: ['sh', '-c', 'kill -9 $(pidof sleep)'] });
+    await again;
+    await anna.sandboxes.wait('checked', 'running', { timeoutMs: 10_000 });
+    expect(await anna.sandboxes.get('checked')).toMatchObject({ state: 'running', restartCount: 1 });
+    await anna.sandboxes.remove('checked', { force: true });
+  });
+
   it('run programs: to their end, in the background, and attached to', async () => {
     const result = await anna.execs.run('box', { command: ['sh', '-c', 'echo out; echo err >&2; cat; exit 3'], stdin: 'in' });
     expect(result).toMatchObject({ stdout: 'out\nin', stderr: 'err\n', exitCode: 3, state: 'ended' });

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +49,8 @@ describe('processes over node RPC', () => {
   async function start(tty = false): Promise<void> {
     engine = new FakeProcesses(CONTAINER, tty);
     const containers = { get: (_: string, text: string) => (text === 'c' || text === CONTAINER ? Promise.resolve({ id: CONTAINER }) : Promise.reject(new CodedError('not_found', `No such container: ${text}`))) };
-    const services = { processes: engine, containers, deadlines: new ExecDeadlines(engine, silentLogger) } as unknown as HostServices;
+    const ports = { connect: (_tenant: string, text: string, port: number) => dial(text, port) };
+    const services = { processes: engine, containers, ports, deadlines: new ExecDeadlines(engine, silentLogger) } as unknown as HostServices;
     server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: processRoutes(services), upgrades: processTunnelRoutes(services, STALL_MS), logger: silentLogger });
     await server.start();
   }
@@ -188,6 +189,19 @@ describe('processes over node RPC', () => {
     await expect(host('x'.repeat(40)).attach('c', { ...all, format: 'auto' }, quiet())).rejects.toMatchObject({ code: 'internal' });
   });
 
+  it('makes, attaches to and starts an exec in one call', async () => {
+    const argv = ['cat', 'x'.repeat(200_000)];
+    const { id, socket } = await host().runExec('c', execBody({ argv }), { ...all, format: 'raw' }, quiet());
+    expect(await host().exec({ id })).toMatchObject({ state: 'running', request: { argv } });
+    socket.write(Buffer.concat([inputFrame('stdin', Buffer.from('in')), inputFrame('end')]));
+    await until(() => engine.process(id).inputEnded);
+    await engine.process(id).write('stdout', 'out');
+    engine.process(id).end(0);
+    expect((await read({ socket, tty: false })).toString()).toBe('out');
+    await expect(host().runExec('c', execBody({ argv: ['missing'] }), { ...all, format: 'raw' }, quiet())).rejects.toMatchObject({ details: { exitCode: 127 } });
+    await expect(host().runExec('c', { ...execBody(), argv: [] }, { ...all, format: 'raw' }, quiet())).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
   it('opens what the exec was created with when told to', async () => {
     const clientConfig = { attachStdin: false, attachStdout: true, attachStderr: false, detachKeys: Buffer.from([1, 2]).toString('base64'), name: '', timeoutMs: null };
     const { process, connection } = await exec({ clientConfig }, { asCreated: true });
@@ -272,19 +286,45 @@ describe('processes over node RPC', () => {
   /** A client over TCP, spliced to the process as the gateway does. */
   async function spliced(options: { readonly stallMs?: number; readonly signal?: AbortSignal } = {}): Promise<{ process: FakeProcess; client: Socket; over: Promise<SpliceResult> }> {
     const { process, connection } = await exec({ tty: true });
-    const listener = createServer({ allowHalfOpen: true });
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    const { port } = listener.address() as { port: number };
+    const server = createServer({ allowHalfOpen: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
     const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     client.on('error', () => undefined);
-    const [accepted] = (await once(listener, 'connection')) as [Socket];
+    const [accepted] = (await once(server, 'connection')) as [Socket];
     leaving.push(() => {
       client.destroy();
-      listener.close();
+      server.close();
     });
     return { process, client, over: splice(accepted, connection.socket, { signal: quiet(), ...options }) };
   }
+
+  /** What a container listens with. */
+  let listener: Server | undefined;
+  const heard: Buffer[] = [];
+  async function dial(text: string, port: number): Promise<Socket> {
+    if (text !== 'c' || listener === undefined) throw new CodedError('failed_precondition', `nothing listens on port ${port} of the sandbox`, { port });
+    const socket = connect({ port: (listener.address() as { port: number }).port, host: '127.0.0.1', allowHalfOpen: true });
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  it('forwards a port: bytes both ways, either half ended first', async () => {
+    await expect(host().connect('c', 80, quiet())).rejects.toMatchObject({ code: 'failed_precondition' });
+    listener = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('data', (chunk: Buffer) => heard.push(chunk)).on('end', () => socket.end(`got ${Buffer.concat(heard).length}`));
+    });
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    leaving.push(() => { listener?.close(); });
+    await expect(host().connect('c', 65_536, quiet())).rejects.toMatchObject({ code: 'invalid_argument' });
+    const connection = await host().connect('c', 80, quiet());
+    for (let number = 0; number < 64; number += 1) if (!connection.socket.write(inputFrame('stdin', Buffer.alloc(64 * 1024)))) await once(connection.socket, 'drain');
+    connection.socket.write(inputFrame('end'));
+    expect((await read(connection)).toString()).toBe(`got ${64 * 64 * 1024}`);
+    connection.socket.destroy();
+  });
 
   it('splices a client that ends its half at once', async () => {
     const { process, client, over } = await spliced();

@@ -68,8 +68,10 @@ function anEngine() {
     containers: { list: () => Promise.resolve([container]), get: () => Promise.resolve(container), drop: () => Promise.resolve(asked.push('containers.drop')) },
     files: {},
     archives: {},
+    builder: { drop: () => Promise.resolve(asked.push('builder.drop')) },
     processes: {},
     deadlines: {},
+    ports: {},
     transfers: {},
     events: { forget: () => asked.push('events.forget') },
     quotas: { remember: () => undefined, forget: () => asked.push('quotas.forget') },
@@ -174,6 +176,19 @@ describe("a tenant's host over node RPC", () => {
       become('exited');
       publish('start');
       expect((await running)?.state.status).toBe('exited');
+    });
+
+    it('until it is healthy, when anything says that it is', async () => {
+      await expect(host().containerReached('one', 'healthy', quiet())).rejects.toMatchObject({ code: 'failed_precondition' });
+      const checked = (status: 'starting' | 'healthy') => ({ ...container, effective: { ...container.effective, health: { test: ['CMD', 'true'], intervalMs: 1, timeoutMs: 1, startPeriodMs: 0, startIntervalMs: 1, retries: 1 } }, state: { ...container.state, health: { status, failingStreak: 0, log: [] } } });
+      engine.containers['get'] = () => Promise.resolve(checked('starting'));
+      const healthy = host().containerReached('one', 'healthy', quiet());
+      await heard();
+      publish('rename');
+      await heard();
+      engine.containers['get'] = () => Promise.resolve(checked('healthy'));
+      publish('health_status: healthy');
+      expect((await healthy)?.state.health?.status).toBe('healthy');
     });
 
     it('until it is gone, or tells that it can never be so', async () => {
@@ -409,7 +424,7 @@ describe("a tenant's host over node RPC", () => {
 
   it('drops everything of a tenant', async () => {
     await host().drop();
-    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
+    expect(asked).toEqual(['containers.drop', 'networks.drop', 'volumes.drop', 'disks.remove', 'images.drop', 'builder.drop', 'cgroups.forget', 'events.forget', 'quotas.forget']);
   });
 });
 

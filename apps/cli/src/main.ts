@@ -12,6 +12,7 @@ import { registerLogin } from './commands/login.js';
 import { registerLogs } from './commands/logs.js';
 import { registerMachine } from './commands/machine.js';
 import { registerNetworks } from './commands/networks.js';
+import { registerPortForward } from './commands/port-forward.js';
 import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
 import { registerSandboxes } from './commands/sandboxes.js';
@@ -42,6 +43,7 @@ function buildProgram(): Command {
   registerSandboxes(program);
   registerExec(program);
   registerCopy(program);
+  registerPortForward(program);
   registerNetworks(program);
   registerEvents(program);
   registerTenants(program);

@@ -93,8 +93,18 @@ export class SupervisedChild {
 
   /** Idempotent: the service is gone when it resolves, by force when it takes too long. */
   async stop() {
+    const isDown = !this.#stopping && this.#child === undefined && this.identity !== undefined;
     this.#stopping = true;
+    // It has died and was to come again: what it has left behind goes by its own stop only.
+    if (isDown && this.#service.tidiesUp) await this.#spawnToStop();
     await this.#end(this.#service.stopSignal, this.#service.stopTimeoutMs);
+  }
+
+  async #spawnToStop() {
+    await this.#service.prepare();
+    this.#spawn();
+    const child = this.#child;
+    await waitUntil(async () => this.#child !== child || (await this.#service.isReady()), READY_TIMEOUT_MS);
   }
 
   async #end(signal, timeoutMs) {

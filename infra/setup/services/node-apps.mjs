@@ -40,7 +40,9 @@ export function workerService(context) {
   return {
     name: 'worker',
     stopSignal: 'SIGTERM',
-    stopTimeoutMs: 30_000,
+    stopTimeoutMs: 60_000,
+    /** Sandboxes outlive it: only its own stop ends them. */
+    tidiesUp: true,
     async prepare() {
       ensureFolder(dirname(paths.rpcSocket), 0o750, { uid: 0, gid: accounts.gateway.gid });
       // Of a worker that was killed: its presence would pass for the new one's.

@@ -64,3 +64,5 @@ export type TunnelFormat = z.infer<typeof tunnelFormatSchema>;
 export const TUNNEL_PROTOCOL = 'sandbar-stream';
 /** Of the 101: whether the process has a terminal, '1' or '0'. */
 export const TUNNEL_TTY_HEADER = 'sandbar-tty';
+/** Of the 101: the exec that was made with it. */
+export const TUNNEL_EXEC_HEADER = 'sandbar-exec';

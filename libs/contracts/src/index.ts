@@ -1,5 +1,6 @@
 export * from './certificates.js';
 export * from './errors.js';
+export * from './host-builds.js';
 export * from './host-containers.js';
 export * from './host-files.js';
 export * from './host-networks.js';

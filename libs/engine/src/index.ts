@@ -11,5 +11,5 @@ export * from './snapshots/index.js';
 export * from './images/index.js';
 export * from './registry-client/index.js';
 export * from './runtime/index.js';
-export * from './builder/index.js';
 export * from './containers/index.js';
+export * from './builder/index.js';

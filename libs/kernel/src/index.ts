@@ -2,5 +2,6 @@ export * from './errors.js';
 export * from './ids.js';
 export * from './digest.js';
 export * from './logger.js';
+export * from './read-exactly.js';
 export * from './references.js';
 export * from './clock.js';

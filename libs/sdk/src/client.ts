@@ -7,6 +7,7 @@ import { ImagesApi } from './images.js';
 import { NetworksApi } from './networks.js';
 import { OperationsApi } from './operations.js';
 import { RunsApi, RuntimesApi } from './runs.js';
+import { PortsApi } from './ports.js';
 import { SandboxesApi } from './sandboxes.js';
 import { KeysApi, TenantsApi } from './tenants.js';
 import { Transport, type ClientOptions } from './transport.js';
@@ -27,6 +28,7 @@ export class SandbarClient {
   readonly volumes: VolumesApi;
   readonly execs: ExecsApi;
   readonly files: FilesApi;
+  readonly ports: PortsApi;
   readonly networks: NetworksApi;
   readonly sandboxes: SandboxesApi;
   readonly events: EventsApi;
@@ -43,6 +45,7 @@ export class SandbarClient {
     this.volumes = new VolumesApi(this.#transport);
     this.execs = new ExecsApi(this.#transport);
     this.files = new FilesApi(this.#transport);
+    this.ports = new PortsApi(this.#transport);
     this.networks = new NetworksApi(this.#transport);
     this.sandboxes = new SandboxesApi(this.#transport);
     this.events = new EventsApi(this.#transport);

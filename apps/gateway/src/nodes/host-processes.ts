@@ -49,6 +49,8 @@ export interface HostProcesses {
   attach(ref: string, request: AttachRequest, signal: AbortSignal): Promise<ProcessConnection>;
   resize(ref: string, size: TerminalSizeBody): Promise<void>;
   createExec(ref: string, request: CreateExecBody): Promise<{ readonly id: string }>;
+  /** Made, attached to and started in one call. One that its name has made before is an error. */
+  runExec(ref: string, exec: CreateExecBody, request: AttachRequest & Pick<AttachExecRequest, 'size'>, signal: AbortSignal): Promise<ProcessConnection & { readonly id: string }>;
   exec(name: ExecName): Promise<ExecView>;
   execs(ref: string): Promise<ExecView[]>;
   startExec(name: ExecName): Promise<void>;
@@ -58,4 +60,6 @@ export interface HostProcesses {
   writeExec(name: ExecName, stdin: ExecStdinBody, signal: AbortSignal): Promise<void>;
   /** Resolves when it has ended. */
   waitExec(name: ExecName, signal: AbortSignal): Promise<ExecView>;
+  /** A TCP connection to what listens on the container's loopback. */
+  connect(ref: string, port: number, signal: AbortSignal): Promise<ProcessConnection>;
 }

@@ -6,7 +6,7 @@ import type { Upgraded } from './node-upgrade.js';
 import type { HostTenant } from './tenant-host.js';
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-export type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'>;
+export type Rest = Omit<NodeRequest, 'method' | 'path' | 'headers'> & { /** Beside those of each call. */ readonly headers?: Readonly<Record<string, string>> };
 
 /** Calls below `/tenants/<id>` of a tenant's home node. `connect` finds it anew for each call: nodes come back at other addresses. */
 export class HostRpc {
@@ -17,17 +17,17 @@ export class HostRpc {
 
   async json<T>(method: NodeRequest['method'], path: string, query: Query, schema: z.ZodType<T>, rest: Rest = {}): Promise<T> {
     const connection = await this.connect();
-    return checked(schema, await connection.json({ method, path: this.path(path, query), headers: this.headers(), ...rest }));
+    return checked(schema, await connection.json({ ...rest, method, path: this.path(path, query), headers: { ...rest.headers, ...this.headers() } }));
   }
 
   async stream(method: NodeRequest['method'], path: string, query: Query, rest: Rest): Promise<IncomingMessage> {
     const connection = await this.connect();
-    return connection.stream({ method, path: this.path(path, query), headers: this.headers(), ...rest });
+    return connection.stream({ ...rest, method, path: this.path(path, query), headers: { ...rest.headers, ...this.headers() } });
   }
 
-  async upgrade(path: string, query: Query, signal: AbortSignal): Promise<Upgraded> {
+  async upgrade(path: string, query: Query, signal: AbortSignal, json?: unknown): Promise<Upgraded> {
     const connection = await this.connect();
-    return connection.upgrade({ path: this.path(path, query), headers: {}, signal });
+    return connection.upgrade({ path: this.path(path, query), headers: {}, json, signal });
   }
 
   private path(path: string, query: Query): string {

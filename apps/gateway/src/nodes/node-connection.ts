@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { errorBodySchema } from '#contracts';
 import { asError, CodedError, isErrorCode } from '#kernel';
 import { targetOf } from './node-rpc.client.js';
-import { upgrade, type Upgraded } from './node-upgrade.js';
+import { upgrade, type Upgraded, type UpgradeOptions } from './node-upgrade.js';
 
 /** A node's answer may take what an extraction or a prune takes. */
 const JSON_MS = 10 * 60_000;
@@ -45,8 +45,8 @@ export class NodeConnection {
   }
 
   /** A connection of its own, both ways. The path's route decides before it is there. @throws as `json` */
-  upgrade({ path, headers, signal }: { readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal }): Promise<Upgraded> {
-    return upgrade({ target: targetOf(this.rpcUrl), path, headers: { ...headers, authorization: `Bearer ${this.token}` }, limitMs: HEADERS_MS, signal }, refused);
+  upgrade({ headers, ...request }: Pick<UpgradeOptions, 'path' | 'headers' | 'json' | 'signal'>): Promise<Upgraded> {
+    return upgrade({ ...request, target: targetOf(this.rpcUrl), headers: { ...headers, authorization: `Bearer ${this.token}` }, limitMs: HEADERS_MS }, refused);
   }
 
   private async exchange(request: NodeRequest, agent: Agent | false, limitMs: number): Promise<IncomingMessage> {

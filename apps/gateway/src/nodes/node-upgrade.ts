@@ -7,6 +7,8 @@ export interface UpgradeOptions {
   readonly target: RequestOptions;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Absent: no body. */
+  readonly json?: unknown;
   readonly limitMs: number;
   readonly signal: AbortSignal;
 }
@@ -21,19 +23,20 @@ export interface Upgraded {
  * Asks a node for a connection of its own. A plain answer is given to `refused`, which throws what it says.
  * @throws CodedError `unavailable` when the node cannot be asked, `cancelled` on the signal
  */
-export function upgrade({ target, path, headers, limitMs, signal }: UpgradeOptions, refused: (answer: IncomingMessage) => Promise<never>): Promise<Upgraded> {
+export function upgrade({ target, path, headers, json, limitMs, signal }: UpgradeOptions, refused: (answer: IncomingMessage) => Promise<never>): Promise<Upgraded> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(cancelled());
       return;
     }
+    const text = json === undefined ? '' : JSON.stringify(json);
     const sent = httpRequest({
       ...target,
       path,
       method: 'POST',
       // Without an agent, which would make connections of its own.
       createConnection: () => connectTo(target),
-      headers: { ...headers, connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, 'content-length': '0' },
+      headers: { ...headers, connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, 'content-length': Buffer.byteLength(text) },
     });
     const abort = (): void => {
       sent.destroy(cancelled());
@@ -59,7 +62,7 @@ export function upgrade({ target, path, headers, limitMs, signal }: UpgradeOptio
       if (head.length > 0) socket.unshift(head);
       resolve({ socket, header: (name) => String(answer.headers[name] ?? '') || undefined });
     });
-    sent.end();
+    sent.end(text);
   });
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { execViewSchema, TUNNEL_TTY_HEADER, type CreateExecBody, type ExecStdinBody, type ExecView, type TerminalSizeBody } from '#contracts';
+import { execViewSchema, TUNNEL_EXEC_HEADER, TUNNEL_TTY_HEADER, type CreateExecBody, type ExecStdinBody, type ExecView, type TerminalSizeBody } from '#contracts';
 import type { AttachExecRequest, AttachRequest, ExecName, HostProcesses, ProcessConnection } from './host-processes.js';
 import { checked, type HostRpc, type Query } from './host-rpc.js';
 import { failureIn } from './node-connection.js';
@@ -16,7 +16,13 @@ export class RemoteHostProcesses implements HostProcesses {
     await this.rpc.json('POST', '/container/resize', { ref }, done, { body: { json: size } });
   };
   createExec = (ref: string, request: CreateExecBody): Promise<{ readonly id: string }> => this.rpc.json('POST', '/container/execs', { ref }, created, { body: { json: request } });
-  exec = (name: ExecName): Promise<ExecView> => this.rpc.json('GET', '/exec', { ...name }, execViewSchema);
+
+  async runExec(ref: string, exec: CreateExecBody, { size, ...request }: AttachRequest & Pick<AttachExecRequest, 'size'>, signal: AbortSignal): Promise<ProcessConnection & { readonly id: string }> {
+    const { socket, header } = await this.rpc.upgrade('/container/exec', { ref, ...streams(request), start: true, ...size }, signal, exec);
+    return { socket, tty: header(TUNNEL_TTY_HEADER) === '1', id: header(TUNNEL_EXEC_HEADER) ?? '' };
+  }
+
+  exec = ({ id, ref }: ExecName): Promise<ExecView> => this.rpc.json('GET', '/exec', { id, ref }, execViewSchema);
   execs = (ref: string): Promise<ExecView[]> => this.rpc.json('GET', '/container/execs', { ref }, z.array(execViewSchema));
   startExec = (name: ExecName): Promise<void> => this.post('start', name, {});
 
@@ -37,6 +43,8 @@ export class RemoteHostProcesses implements HostProcesses {
     if (failure !== undefined) throw failure;
     return checked(execViewSchema, value);
   }
+
+  connect = (ref: string, port: number, signal: AbortSignal): Promise<ProcessConnection> => this.open('/container/port', { ref, port }, signal);
 
   private async post(verb: string, name: ExecName, body: object): Promise<void> {
     await this.rpc.json('POST', `/exec/${verb}`, { ...name }, done, { body: { json: body } });

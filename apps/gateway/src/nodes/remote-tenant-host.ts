@@ -2,12 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import * as contracts from '#contracts';
+import type { HostBuilds } from './host-builds.js';
 import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
 import type { HostProcesses } from './host-processes.js';
 import { checked, HostRpc, type Query, type Rest } from './host-rpc.js';
 import { failureIn, type NodeConnection, type NodeRequest } from './node-connection.js';
 import { linesOf, logChunksOf, oneValue } from './node-streams.js';
+import { RemoteHostBuilds } from './remote-host-builds.js';
 import { RemoteHostFiles } from './remote-host-files.js';
 import { RemoteHostNetworks } from './remote-host-networks.js';
 import { RemoteHostProcesses } from './remote-host-processes.js';
@@ -30,11 +32,13 @@ export class RemoteTenantHost implements TenantHost {
   readonly files: HostFiles;
   readonly networks: HostNetworks;
   readonly processes: HostProcesses;
+  readonly builds: HostBuilds;
   private readonly rpc: HostRpc;
 
   /** `connect`: to its home node, for each call anew. */
   constructor(tenant: HostTenant, connect: () => Promise<NodeConnection>) {
     this.rpc = new HostRpc(tenant, connect);
+    this.builds = new RemoteHostBuilds(this.rpc);
     this.files = new RemoteHostFiles(this.rpc);
     this.networks = new RemoteHostNetworks(this.rpc);
     this.processes = new RemoteHostProcesses(this.rpc);
@@ -108,6 +112,9 @@ export class RemoteTenantHost implements TenantHost {
   };
   unpauseContainer = async (ref: string): Promise<void> => {
     await this.verb('unpause', ref);
+  };
+  removeLink = async (name: string): Promise<void> => {
+    await this.json('DELETE', '/link', { name }, done);
   };
   renameContainer = async (ref: string, name: string): Promise<void> => {
     await this.verb('rename', ref, { name });

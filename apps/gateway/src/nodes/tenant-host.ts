@@ -20,6 +20,7 @@ import type {
   VolumeView,
 } from '#contracts';
 import type { TenantId } from '#kernel';
+import type { HostBuilds } from './host-builds.js';
 import type { HostFiles } from './host-files.js';
 import type { HostNetworks } from './host-networks.js';
 import type { LabelFilter } from './label-filter.js';
@@ -46,6 +47,7 @@ export interface TenantHosts {
 export interface TenantHost {
   readonly networks: HostNetworks;
   readonly processes: HostProcesses;
+  readonly builds: HostBuilds;
 
   images(options?: { readonly sharedSize?: boolean }): Promise<ImageSummary[]>;
   image(ref: string): Promise<ImageDetail>;
@@ -90,6 +92,8 @@ export interface TenantHost {
   pauseContainer(ref: string): Promise<void>;
   unpauseContainer(ref: string): Promise<void>;
   renameContainer(ref: string, name: string): Promise<void>;
+  /** `web/db`: the link named `db` of the container `web`. */
+  removeLink(name: string): Promise<void>;
   removeContainer(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
   pruneContainers(filter: LabelFilter): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }>;
   /** Resolves with a promise once the node waits: what happens from then on is not missed. */

@@ -4,11 +4,12 @@ import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { UpgradeAdmission } from '../streams/upgrade-admission.service.js';
 import type { UpgradeRequest, UpgradeRoute } from '../streams/upgrade-route.js';
 import { attachSocketQuerySchema } from './exec-requests.schema.js';
-import { goneSignal, ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
+import { goneSignal } from './gone-signal.js';
+import { MAX_INPUT_BYTES } from './process-socket.js';
+import { ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
 import { SandboxExecs } from './sandbox-execs.service.js';
 
 const ROUTE = '/v1/sandboxes/:id/exec/:execId/attach';
-export const MAX_INPUT_BYTES = 1024 * 1024;
 
 /** An exec that is there already: what it wrote behind `after`, what it writes, and its input. Many may be attached. */
 @WebSocketGateway({ path: ROUTE })

@@ -1,10 +1,12 @@
 import type { RawData, WebSocket } from 'ws';
-import { inputFrame, inputFrameHead, LOG_CLOSE_CODES, processCommandSchema, resizeFrame, type ProcessCommand } from '#contracts';
+import { inputFrame, inputFrameHead, LOG_CLOSE_CODES, MAX_INPUT_FRAME_BYTES, processCommandSchema, resizeFrame, type ProcessCommand } from '#contracts';
 import { CodedError, isCodedError } from '#kernel';
 import type { ProcessConnection } from '../nodes/host-processes.js';
 import { SlowReaderError, SocketWriter } from '../streams/socket-writer.js';
 import { outputOf, type OutputChunk } from './process-output.js';
 
+/** Of one message of a client: as much as a frame to the node holds. */
+export const MAX_INPUT_BYTES = MAX_INPUT_FRAME_BYTES;
 const HEAD_BYTES = 9;
 /** Ctrl-D: a terminal has no end of its own. */
 export const END_OF_TRANSMISSION = Buffer.from([4]);

@@ -30,12 +30,3 @@ export class ProcessSockets {
     this.logger.info({ ...fields, method: 'GET', upgrade: true, closeCode, durationMs: Math.round(performance.now() - began) }, 'request');
   }
 }
-
-/** Fires when the client goes away before its upgrade is decided on. */
-export function goneSignal({ message }: UpgradeRequest): AbortSignal {
-  const gone = new AbortController();
-  message.socket.once('close', () => {
-    gone.abort();
-  });
-  return gone.signal;
-}

@@ -164,6 +164,20 @@ describe('execs of sandboxes', () => {
     expect(await heard).toMatchObject({ code: 1000, texts: [{ type: 'output', seq: 2 }, { type: 'output', seq: 3, data: 'three' }, { type: 'exit', exitCode: 5 }] });
   });
 
+  it('forwards a port', async () => {
+    const socket = connect('/v1/sandboxes/box/ports/7');
+    await once(socket, 'open');
+    const answer = once(socket, 'message');
+    socket.send(Buffer.from('there and back'));
+    expect(String(((await answer) as [Buffer])[0])).toBe('there and back');
+    socket.close();
+    expect(await refused('/v1/sandboxes/box/ports/8')).toMatchObject({ status: 409, body: { error: { code: 'failed_precondition', message: 'nothing listens on port 8 of the sandbox' } } });
+    for (const port of ['0', '65536', 'x']) expect(await refused(`/v1/sandboxes/box/ports/${port}`)).toMatchObject({ status: 400 });
+    expect(await refused('/v1/sandboxes/nosuch/ports/7')).toMatchObject({ status: 404 });
+    expect(await refused('/v1/sandboxes/box/ports/7', stranger)).toMatchObject({ status: 404 });
+    expect(await refused('/v1/sandboxes/box/ports/x', '')).toMatchObject({ status: 401 });
+  });
+
   it('refuses what is wrong, in the words of sandboxes', async () => {
     for (const body of [{}, { command: [] }, { command: '' }, { command: ['a'], shell: true }, { command: ['a\0'] }, { command: ['a'], columns: 80 }, { command: ['a'], timeoutMs: 0 }, { command: ['a'], id: '../x' }, { command: ['a'], stdin: '%', stdinEncoding: 'base64' }]) {
       expect(await run<ErrorBody>(body)).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { NodesModule } from '../nodes/nodes.module.js';
 import { UpgradesModule } from '../streams/upgrades.module.js';
 import { ExecAttachGateway } from './exec-attach.gateway.js';
+import { PortGateway } from './port.gateway.js';
 import { ProcessOutputController } from './process-output.controller.js';
 import { ProcessSockets } from './process-sockets.service.js';
 import { SandboxExecsController } from './sandbox-execs.controller.js';
@@ -14,6 +15,6 @@ import { TerminalGateway } from './terminal.gateway.js';
 @Module({
   imports: [NodesModule, UpgradesModule],
   controllers: [SandboxExecsController, ProcessOutputController],
-  providers: [SandboxExecs, SandboxLogs, ProcessSockets, ExecAttachGateway, TerminalGateway, SandboxLogsGateway],
+  providers: [SandboxExecs, SandboxLogs, ProcessSockets, ExecAttachGateway, TerminalGateway, SandboxLogsGateway, PortGateway],
 })
 export class SandboxExecModule {}

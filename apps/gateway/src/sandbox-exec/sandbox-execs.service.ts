@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { inputFrame, type CreateSandboxExec, type ProcessExit, type SandboxExecResult, type SandboxExecStdin, type SandboxExecView, type TerminalSizeBody } from '#contracts';
 import { isCodedError } from '#kernel';
 import type { TenantCaller } from '../auth/caller.js';
-import type { AttachExecRequest, ExecName, HostProcesses, ProcessConnection } from '../nodes/host-processes.js';
+import type { AttachRequest, ExecName, HostProcesses, ProcessConnection } from '../nodes/host-processes.js';
 import type { TenantHosts } from '../nodes/tenant-host.js';
 import { TENANT_HOSTS } from '../platform/platform.js';
 import { inSandboxWords } from '../sandboxes/sandbox-words.js';
@@ -18,7 +18,7 @@ const PIECE_BYTES = 512 * 1024;
 const HEARD = { format: 'frames', stdout: true, stderr: true, logs: true, follow: true } as const;
 const UNHEARD = { format: 'frames', stdout: false, stderr: false, logs: false, follow: true } as const;
 
-type Started = ProcessConnection & { /** This call has started it. */ readonly first: boolean };
+type Started = ProcessConnection & { readonly id: string; /** This call has started it. */ readonly first: boolean };
 
 /** Programs in sandboxes, beside their main ones. Nothing of them is known here; the home node is asked. An exec lives with its sandbox's run. */
 @Injectable()
@@ -72,32 +72,35 @@ export class SandboxExecs {
 
   private async make(caller: TenantCaller, sandbox: string, exec: CreateSandboxExec, { key, waitMs, hungUp }: { readonly key: string | undefined; readonly waitMs: number | undefined; readonly hungUp: AbortSignal }): Promise<SandboxExecView | SandboxExecResult> {
     const processes = this.processes(caller);
-    const name = { ...(await processes.createExec(sandbox, toExecRequest(exec, key))), ref: sandbox };
+    const stdin = exec.stdin !== '';
     if (waitMs === undefined) {
       // Nobody listens. The input is on its way when the answer is; what a program does not read goes with it.
-      const started = await startOnce(processes, name, exec, { ...UNHEARD, stdin: exec.stdin !== '' }, new AbortController().signal);
+      const started = await startOnce(processes, sandbox, exec, key, { ...UNHEARD, stdin }, new AbortController().signal);
       feed(started, exec);
       started.socket.end();
       started.socket.resume();
-      return toSandboxExecView(await processes.exec(name));
+      return toSandboxExecView(await processes.exec({ id: started.id }));
     }
     const over = AbortSignal.any([hungUp, AbortSignal.timeout(waitMs)]);
-    const started = await startOnce(processes, name, exec, { ...HEARD, stdin: exec.stdin !== '' }, hungUp);
+    const started = await startOnce(processes, sandbox, exec, key, { ...HEARD, stdin }, hungUp);
     feed(started, exec);
     const output = await collect(started, over);
-    const view = toSandboxExecView(await processes.exec(name));
+    const view = toSandboxExecView(await processes.exec({ id: started.id }));
     return output === undefined || view.state !== 'ended' ? view : { ...view, ...output.result() };
   }
 }
 
-/** Attached and started; one that a call before has started is only attached to, and gets no input again. */
-async function startOnce(processes: HostProcesses, name: ExecName, { columns, rows }: CreateSandboxExec, request: Omit<AttachExecRequest, 'start'>, signal: AbortSignal): Promise<Started> {
-  const size = columns === undefined || rows === undefined ? {} : { size: { columns, rows } };
+/** Made, attached to and started; one that a call before has made by its name is only attached to, and gets no input again. */
+async function startOnce(processes: HostProcesses, sandbox: string, exec: CreateSandboxExec, key: string | undefined, attachment: AttachRequest, signal: AbortSignal): Promise<Started> {
+  const { columns, rows } = exec;
+  const request = toExecRequest(exec, key);
   try {
-    return { ...(await processes.attachExec(name, { ...request, ...size, start: true }, signal)), first: true };
+    return { ...(await processes.runExec(sandbox, request, { ...attachment, ...(columns === undefined || rows === undefined ? {} : { size: { columns, rows } }) }, signal)), first: true };
   } catch (error) {
-    if (!isCodedError(error, 'conflict') || (await processes.exec(name)).state === 'created') throw error;
-    return { ...(await processes.attachExec(name, { ...request, start: false }, signal)), first: false };
+    if (request.name === undefined || !isCodedError(error, 'conflict')) throw error;
+    const { id } = await processes.createExec(sandbox, request);
+    if ((await processes.exec({ id })).state === 'created') throw error;
+    return { ...(await processes.attachExec({ id }, { ...attachment, start: false }, signal)), id, first: false };
   }
 }
 

@@ -5,9 +5,10 @@ import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { inSandboxWords } from '../sandboxes/sandbox-words.js';
 import { UpgradeAdmission } from '../streams/upgrade-admission.service.js';
 import type { UpgradeRequest, UpgradeRoute } from '../streams/upgrade-route.js';
-import { MAX_INPUT_BYTES } from './exec-attach.gateway.js';
 import { terminalQuerySchema, type TerminalQuery } from './exec-requests.schema.js';
-import { goneSignal, ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
+import { goneSignal } from './gone-signal.js';
+import { MAX_INPUT_BYTES } from './process-socket.js';
+import { ProcessSockets, type AdmittedProcess } from './process-sockets.service.js';
 import { SandboxExecs } from './sandbox-execs.service.js';
 
 const ROUTE = '/v1/sandboxes/:id/terminal';
@@ -42,10 +43,9 @@ export class TerminalGateway implements OnGatewayInit<UpgradeRoute>, OnGatewayCo
     const { columns, rows, tty } = parsed.data;
     const ref = request.parameters['id'] ?? '';
     const processes = this.execs.processes(caller);
-    const { id } = await inSandboxWords(processes.createExec(ref, execOf(parsed.data)));
-    const size = tty ? { size: { columns, rows } } : {};
     // The control keys of Docker's clients are the program's here.
-    const connection = await inSandboxWords(processes.attachExec({ id }, { format: 'frames', stdin: true, stdout: true, stderr: true, logs: false, follow: true, start: true, detachKeys: Buffer.alloc(0), ...size }, goneSignal(request)));
+    const attachment = { format: 'frames', stdin: true, stdout: true, stderr: true, logs: false, follow: true, detachKeys: Buffer.alloc(0), ...(tty ? { size: { columns, rows } } : {}) } as const;
+    const { id, ...connection } = await inSandboxWords(processes.runExec(ref, execOf(parsed.data), attachment, goneSignal(request)));
     const signal = (name: string): Promise<void> => processes.signalExec({ id }, name);
     return { id, process: this.sockets.admitted(ROUTE, caller, request, connection, { after: undefined, stdin: true, signal }) };
   }

@@ -125,6 +125,11 @@ export class MemoryProcesses implements HostProcesses {
     return { id };
   };
 
+  runExec = async (ref: string, exec: CreateExecBody, request: AttachRequest & Pick<AttachExecRequest, 'size'>): Promise<ProcessConnection & { readonly id: string }> => {
+    const { id } = await this.createExec(ref, exec);
+    return { ...(await this.attachExec({ id }, { ...request, start: true })), id };
+  };
+
   exec = async (name: ExecName): Promise<ExecView> => Promise.resolve(this.find(name).view);
   // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
   execs = async (ref: string): Promise<ExecView[]> => {
@@ -181,6 +186,17 @@ export class MemoryProcesses implements HostProcesses {
     const found = this.find(name);
     if (found.view.state !== 'ended') await once(found.process.bell, 'ended', { signal });
     return this.find(name).view;
+  };
+
+  /** Port 7 gives back what it gets. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- throws as a rejection
+  connect = async (ref: string, port: number): Promise<ProcessConnection> => {
+    this.host.container(ref);
+    if (port !== 7) throw new CodedError('failed_precondition', `nothing listens on port ${port} of the sandbox`, { port });
+    const echo = new MemoryProcess(true);
+    const connection = echo.open({ format: 'raw', stdin: true, stdout: true, stderr: false, logs: false, follow: true });
+    this.play(echo, ['cat'], (exitCode) => { echo.end(exitCode); });
+    return connection;
   };
 
   find({ id, ref }: ExecName): { view: ExecView; readonly process: MemoryProcess } {

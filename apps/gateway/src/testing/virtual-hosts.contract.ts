@@ -142,6 +142,7 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
+      builds: { build: gone, prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
       processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
@@ -269,6 +270,7 @@ export class MemoryHosts implements TenantHosts {
       },
       pauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'paused' }; host.publish('container', 'pause', one.id); return Promise.resolve(); },
       unpauseContainer: async (ref) => { const one = host.container(ref); one.state = { ...one.state, status: 'running' }; return Promise.resolve(); },
+      removeLink: async () => Promise.resolve(gone()),
       renameContainer: async (ref, name) => { host.container(ref).name = name; return Promise.resolve(); },
       removeContainer: async (ref, options) => {
         const one = host.container(ref);

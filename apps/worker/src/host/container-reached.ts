@@ -16,7 +16,8 @@ type Services = Pick<HostServices, 'containers' | 'events'>;
 export function containerReachedRoute(services: Services): RpcRoute {
   return hostRoute('GET', '/container/reached', async (call) => {
     const condition = parse(sandboxConditionSchema, call.query.get('condition'));
-    const { id } = await services.containers.get(call.tenantId, required(call, 'ref'));
+    const { id, effective } = await services.containers.get(call.tenantId, required(call, 'ref'));
+    if (condition === 'healthy' && effective.health === undefined) throw new CodedError('failed_precondition', `container ${id} has no health check`);
     // Before the state is looked at: what changes from now on is heard.
     const events = services.events.follow(call.tenantId, undefined, call.signal);
     return new RpcLater(untilReached(services, call, id, { condition, events }));
@@ -53,6 +54,7 @@ function holds(condition: SandboxCondition, { state }: Container): boolean {
     case 'stopped':
       return state.status === 'exited' || state.status === 'dead';
     case 'healthy':
+      return state.status === 'running' && state.health?.status === 'healthy';
     case 'removed':
       return false;
   }

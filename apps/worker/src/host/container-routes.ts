@@ -72,6 +72,7 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
       await containers.rename(call.tenantId, ref, name);
       return true;
     }),
+    hostRoute('DELETE', '/link', (call) => containers.unlink(call.tenantId, required(call, 'name'))),
     hostRoute('GET', '/container/changes', async (call) => containers.changes(call.tenantId, required(call, 'ref'))),
   ];
 }

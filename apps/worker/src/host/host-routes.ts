@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { DiskUsageView } from '#contracts';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { archiveRoutes } from './archive-routes.js';
+import { buildRoutes } from './build-routes.js';
 import { containerReachedRoute } from './container-reached.js';
 import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
@@ -23,6 +24,7 @@ export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeIm
   const routes = [
     ...imageRoutes(services),
     ...archiveRoutes(services),
+    ...buildRoutes(services),
     ...volumeRoutes(services),
     ...networkRoutes(services),
     ...containerRoutes(services),

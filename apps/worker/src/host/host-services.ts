@@ -1,5 +1,5 @@
 import type { TenantLimits } from '#contracts';
-import type { ContainerFiles, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
+import type { Builder, ContainerFiles, ContainerPorts, ContainerProcesses, Containers, HostEvents, ImageArchives, ImageTransfers, Networks, TenantDisks, TenantImages, Volumes } from '#engine';
 import type { TenantId } from '#kernel';
 import type { TenantCgroups } from '../engine/tenant-cgroups.js';
 import type { ExecDeadlines } from './exec-deadlines.js';
@@ -14,8 +14,10 @@ export interface HostServices {
   readonly networks: Networks;
   readonly containers: Containers;
   readonly processes: ContainerProcesses;
+  readonly ports: ContainerPorts;
   readonly deadlines: Pick<ExecDeadlines, 'set'>;
   readonly files: ContainerFiles;
+  readonly builder: Builder;
   readonly disks: TenantDisks;
   readonly events: HostEvents;
   /** One for all that makes sandboxes, runs too: it remembers what each tenant was given. */
@@ -32,12 +34,13 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
 
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
-  const { containers, networks, volumes, disks, images, events, quotas, cgroups } = services;
+  const { builder, containers, networks, volumes, disks, images, events, quotas, cgroups } = services;
   await containers.drop(tenantId);
   await networks.drop(tenantId);
   await volumes.drop(tenantId);
   await disks.remove(tenantId);
   await images.drop(tenantId);
+  await builder.drop(tenantId);
   await cgroups.forget(tenantId);
   events.forget(tenantId);
   quotas.forget(tenantId);

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainers, TenantVolumes, UrlFetcher, type HostEvents } from '#engine';
+import { DockerfileBuilder, HelperDialer, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
 import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
@@ -57,19 +57,26 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   const cgroups = new TenantCgroups(engine.cgroups, join(root, 'tenant-limits'));
   const prepareTenant = (tenantId: TenantId): Promise<void> => cgroups.ensureAgain(tenantId);
   const containers = TenantContainers.open({ root: join(root, 'containers'), images, snapshots, volumes, disks, trees, guestTrees, networks, runtime: engine.runtime, events, prepareTenant, defaults: DEFAULTS, clock: systemClock, logger });
+  const dialer = await HelperDialer.open({ program: join(config.nativeDir, 'sandbar-dial'), spawner: engine.spawner, folder: join(root, 'dial'), logger });
   const fetcher = new UrlFetcher(config.registries);
+  const transfers = new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) });
+  const builder = new DockerfileBuilder({ root: join(root, 'builds'), images, transfers, snapshots, trees, containers, processes: containers.processes, volumes, fetchUrl: (url, signal) => fetcher.open(url, signal), clock: systemClock, logger });
   const services: HostServices = {
     images,
     volumes,
     networks,
     containers,
+    processes: containers.processes,
+    ports: new TenantContainerPorts(containers, engine.runtime, dialer),
+    deadlines: new ExecDeadlines(containers.processes, logger),
     files: containers.files,
     disks,
     events,
     cgroups,
     quotas,
     archives: new TarImageArchives({ content, images, quotaBytesOf: (namespace) => quotas.of(namespace) }),
-    transfers: new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) }),
+    transfers,
+    builder,
     fetchUrl: (url, signal) => fetcher.fetch(url, signal),
   };
   return {
@@ -81,11 +88,15 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     },
     recover: async () => {
       await containers.recover();
+      await builder.recover();
       const { blobs, bytes, layers } = await images.collectGarbage();
       if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
     },
     stopContainers: () => containers.close(),
-    closeNetworks: () => networks.close(),
+    closeNetworks: async () => {
+      await dialer.close();
+      await networks.close();
+    },
     close: () => disks.close(),
   };
 }

@@ -21,12 +21,7 @@ export function processRoutes(services: HostServices): RpcRoute[] {
       await processes.resize(call.tenantId, required(call, 'ref'), await bodyOf(call, terminalSizeSchema));
     }),
     hostRoute('POST', '/container/execs', async (call) => {
-      const body = await bodyOf(call, createExecSchema);
-      assertSize(body);
-      const ref = required(call, 'ref');
-      // Only a name has to be told apart from the same name in another container.
-      const spec = execSpec(body.name === undefined ? '' : (await services.containers.get(call.tenantId, ref)).id, body);
-      return processes.createExec(call.tenantId, ref, spec);
+      return { id: await makeExec(services, call, await bodyOf(call, createExecSchema)) };
     }),
     hostRoute('GET', '/container/execs', async (call) => (await processes.listExecs(call.tenantId, required(call, 'ref'))).map(execView)),
     hostRoute('GET', '/exec', async (call) => execView(await findExec(services, call))),
@@ -67,6 +62,15 @@ export async function findExec({ processes, containers }: Pick<HostServices, 'pr
   });
   if (exec.containerId !== containerId) throw unknown;
   return exec;
+}
+
+/** One of the container `ref`. @throws CodedError `not_found`, `conflict`, `invalid_argument` */
+export async function makeExec({ processes, containers }: Pick<HostServices, 'processes' | 'containers'>, call: Pick<HostCall, 'tenantId' | 'query'>, body: CreateExecBody): Promise<string> {
+  assertSize(body);
+  const ref = required(call, 'ref');
+  // Only a name has to be told apart from the same name in another container.
+  const spec = execSpec(body.name === undefined ? '' : (await containers.get(call.tenantId, ref)).id, body);
+  return (await processes.createExec(call.tenantId, ref, spec)).id;
 }
 
 /** To be called once it runs. */

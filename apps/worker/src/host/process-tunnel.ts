@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { inputFramesOf, outputFrameHead, TUNNEL_TTY_HEADER, type ProcessInputFrame, type TunnelFormat } from '#contracts';
+import { inputFramesOf, outputFrameHead, TUNNEL_EXEC_HEADER, TUNNEL_TTY_HEADER, type ProcessInputFrame, type TunnelFormat } from '#contracts';
 import type { ProcessChunk, ProcessStream, TerminalSize } from '#engine';
 import { CodedError, isCodedError } from '#kernel';
 import { drained } from '../node/paced-write.js';
@@ -16,6 +16,8 @@ export interface ProcessTunnelOptions {
   /** A reader that takes nothing for so long is cut. */
   readonly stallMs: number;
   readonly resize: (size: TerminalSize) => Promise<void>;
+  /** Told with the answer. */
+  readonly execId?: string;
   /** How the process ended, for the last frame. */
   readonly exit: (ended: { readonly exitCode: number }) => Promise<object>;
 }
@@ -32,7 +34,7 @@ export class ProcessTunnel implements RpcTunnel {
     private readonly stream: ProcessStream,
     private readonly options: ProcessTunnelOptions,
   ) {
-    this.headers = { [TUNNEL_TTY_HEADER]: stream.tty ? '1' : '0' };
+    this.headers = { [TUNNEL_TTY_HEADER]: stream.tty ? '1' : '0', ...(options.execId === undefined ? {} : { [TUNNEL_EXEC_HEADER]: options.execId }) };
     this.format = options.format !== 'auto' ? options.format : stream.tty ? 'raw' : 'stdcopy';
   }
 

@@ -1,13 +1,15 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TUNNEL_PROTOCOL } from '#contracts';
-import { asError, CodedError, newId, type Logger } from '#kernel';
+import { asError, CodedError, newId, readExactly, type Logger } from '#kernel';
 import { rpcError } from './rpc-errors.js';
 
-/** A request for an upgraded connection. It has no body: what it asks for stands in its path and query. */
+/** A request for an upgraded connection. */
 export interface RpcUpgradeRequest {
   readonly groups: readonly string[];
   readonly query: URLSearchParams;
+  /** Undefined when the body is empty. @throws CodedError `invalid_argument` */
+  readonly json: () => Promise<unknown>;
   /** Fires when the caller goes away before it has its answer. */
   readonly signal: AbortSignal;
 }
@@ -31,6 +33,9 @@ export interface RpcTunnel {
 
 /** What was written has left; the other side has this time to hand it on and to close. It takes a connection that is closed before for one that was cut. */
 const LEAVE_MS = 120_000;
+/** Arguments and variables of one program, every character escaped. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+const BODY_MS = 60_000;
 
 /** Upgraded connections of the node's private interface: `POST` with `Upgrade: sandbar-stream`. Half-open: either side may end its half first. */
 export class RpcUpgrades {
@@ -56,7 +61,7 @@ export class RpcUpgrades {
     let tunnel: RpcTunnel;
     try {
       this.authenticate(message);
-      tunnel = await this.find(message, gone.signal);
+      tunnel = await this.find(message, socket, gone.signal);
     } catch (error) {
       this.refuse(socket, error);
       return;
@@ -80,12 +85,12 @@ export class RpcUpgrades {
     for (const socket of this.open) socket.destroy();
   }
 
-  private find(message: IncomingMessage, signal: AbortSignal): Promise<RpcTunnel> {
+  private find(message: IncomingMessage, socket: Duplex, signal: AbortSignal): Promise<RpcTunnel> {
     const [path = '', query = ''] = (message.url ?? '').split('?', 2);
     if (message.headers.upgrade?.toLowerCase() !== TUNNEL_PROTOCOL || message.method !== 'POST') throw new CodedError('invalid_argument', `upgrades are POST, to ${TUNNEL_PROTOCOL}`);
     for (const route of this.routes) {
       const match = route.path.exec(path);
-      if (match?.[0] === path) return route.open({ groups: match.slice(1), query: new URLSearchParams(query), signal });
+      if (match?.[0] === path) return route.open({ groups: match.slice(1), query: new URLSearchParams(query), json: () => readBody(message, socket), signal });
     }
     throw new CodedError('not_found', 'no such node RPC');
   }
@@ -97,6 +102,19 @@ export class RpcUpgrades {
       socket.end(headOf(`${status} ${STATUS_CODES[status] ?? 'Error'}`, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)), connection: 'close' }) + text);
     }
     leave(socket);
+  }
+}
+
+/** Node hands an upgrade over with its headers: the body is the beginning of what follows. */
+async function readBody(message: IncomingMessage, socket: Duplex): Promise<unknown> {
+  const length = Number(message.headers['content-length'] ?? 0);
+  if (length > MAX_BODY_BYTES) throw new CodedError('payload_too_large', `a body holds at most ${MAX_BODY_BYTES} bytes`);
+  const body = await readExactly(socket, length, BODY_MS);
+  if (length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new CodedError('invalid_argument', 'the body is not JSON');
   }
 }
 

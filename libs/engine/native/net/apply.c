@@ -9,6 +9,7 @@
  *   up SPACE NAME
  *   route SPACE ADDRESS PREFIX GATEWAY NAME
  *   delete SPACE NAME                                     a link, with the other end of its pair
+ *   forget SPACE ADDRESS                                  connections that the kernel remembers of it
  *   sysctl SPACE PATH VALUE…                              below /proc/sys/net; a value may have blanks
  *   sysctl? SPACE PATH VALUE…                             the same, where the kernel has it
  *   element SPACE FAMILY TABLE SET add|remove KEY END|- DATA|- MS
@@ -151,7 +152,7 @@ static void set_sysctl(char *rest, bool optional) {
 }
 
 static void carry_out(char **word, size_t count) {
-  const struct { const char *verb; size_t words; } verbs[] = {{"space", 4}, {"veth", 8}, {"bridge", 5}, {"master", 4}, {"address", 5}, {"up", 3}, {"route", 6}, {"delete", 3}};
+  const struct { const char *verb; size_t words; } verbs[] = {{"space", 4}, {"veth", 8}, {"bridge", 5}, {"master", 4}, {"address", 5}, {"up", 3}, {"route", 6}, {"delete", 3}, {"forget", 3}};
   size_t which = 0;
   while (which < sizeof verbs / sizeof verbs[0] && strcmp(verbs[which].verb, word[0]) != 0) which++;
   if (which == sizeof verbs / sizeof verbs[0] || verbs[which].words != count) malformed();
@@ -176,7 +177,13 @@ static void carry_out(char **word, size_t count) {
     case 4: check(add_address(fd, word[2], address(word[3]), (uint8_t)number(word[4], 32))); return;
     case 5: check(set_up(fd, word[2])); return;
     case 6: check(add_route(fd, address(word[2]), (uint8_t)number(word[3], 32), address(word[4]), word[5])); return;
-    default: check(remove_link(fd, word[2]));
+    case 7: check(remove_link(fd, word[2])); return;
+    default: {
+      const int dump = netlink_open(NETLINK_NETFILTER), deletes = netlink_open(NETLINK_NETFILTER);
+      check(dump >= 0 && deletes >= 0 && forget_connections(dump, deletes, address(word[2])));
+      close(dump);
+      close(deletes);
+    }
   }
 }
 

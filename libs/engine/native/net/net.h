@@ -75,6 +75,11 @@ struct element {
 /* All of them or none, in one transaction. `fd` is a NETLINK_NETFILTER socket. False with errno. */
 bool change_elements(int fd, const struct element *elements, size_t count);
 
+/* --- connections that the kernel remembers (connections.c) --- */
+
+/* Those with the address (network byte order), before or after translation. Two NETLINK_NETFILTER sockets of one name space. False with errno. */
+bool forget_connections(int dump, int deletes, uint32_t address);
+
 /* --- the commands --- */
 
 int apply(void);

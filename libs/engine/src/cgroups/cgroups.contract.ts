@@ -114,9 +114,9 @@ export function describeCgroupManager(name: string, factory: () => Promise<Cgrou
     it('tells all figures of what runs', async () => {
       const cgroup = await manager.ensureSandbox(tenant, 'sbx_1', { memoryBytes: 64 * MIB, pids: 9, cpuMillis: 500 });
       startIn(cgroup, 'i=0; while :; do i=$((i+1)); done');
-      await until('it runs', async () => (await cgroup.figures()).cpu.totalNs > 0);
+      await until('it has run for a tick', async () => (await cgroup.figures()).cpu.userNs > 0);
       const { cpu, memory, pids } = await cgroup.figures();
-      expect(cpu.userNs + cpu.kernelNs).toBeGreaterThan(0);
+      expect(cpu.totalNs).toBeGreaterThan(0);
       expect(memory).toMatchObject({ limitBytes: 64 * MIB, failures: 0 });
       expect(memory.usageBytes).toBeGreaterThan(0);
       expect(Object.keys(memory.counters).length).toBeGreaterThan(10);

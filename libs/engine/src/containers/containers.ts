@@ -1,4 +1,5 @@
 import type { Digest, SandboxId, TenantId } from '#kernel';
+import type { ImageConfig } from '../images/index.js';
 import type { EgressPolicy, EndpointRequest, PortRequest, PublishedPort } from '../networks/index.js';
 import type { TreeChange } from '../tree/index.js';
 
@@ -29,6 +30,8 @@ export interface Containers {
   unpause(tenantId: TenantId, text: string): Promise<void>;
   wait(tenantId: TenantId, text: string, condition: 'not-running' | 'next-exit' | 'removed', signal: AbortSignal): Promise<{ readonly exitCode: number; readonly error?: string }>;
   rename(tenantId: TenantId, text: string, name: string): Promise<void>;
+  /** Takes the link `web/db` away: the name `db` of the container `web`. @throws CodedError `not_found`, `conflict` (a name without a container's before it) */
+  unlink(tenantId: TenantId, text: string): Promise<void>;
   /** To one more network, at once when it runs. @throws CodedError `not_found`, `conflict`, `permission_denied` (`endpoint with name X already exists in network Y`), `invalid_argument` */
   connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void>;
   /** `force`: a network that is no more too. @throws CodedError `not_found`, `conflict` */
@@ -51,6 +54,8 @@ export interface Containers {
   export(tenantId: TenantId, text: string): Promise<AsyncIterable<Buffer>>;
   /** Paused meanwhile unless `pause` is false. */
   commit(tenantId: TenantId, text: string, request: CommitContainer): Promise<Digest>;
+  /** As `commit`, by one who knows all of the new image's config and history: its step of a build. */
+  commitAs(tenantId: TenantId, text: string, image: CommittedImage): Promise<Digest>;
   usage(tenantId: TenantId, text: string): Promise<{ readonly writableBytes: number; readonly rootfsBytes: number }>;
 
   /** Everything of a tenant. */
@@ -184,6 +189,8 @@ export type ContainerMount =
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
 
 export interface CreateContainer {
+  /** Of a step of a build: in no list, touched by no `prune`, and swept with the next start of the worker, whatever it did. */
+  readonly transient?: boolean;
   /** Chosen by the caller, unique in all the node: 64 hex digits. One of this tenant's that is there already, or is just being made, is given back as it is. */
   readonly id?: string;
   readonly name?: string;
@@ -326,6 +333,15 @@ export interface CommitContainer {
   readonly pause: boolean;
   /** Docker's body: replaces parts of the config. */
   readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface CommittedImage {
+  readonly config: ImageConfig['config'];
+  readonly author: string;
+  /** Its line in the history. */
+  readonly createdBy: string;
+  /** An empty directory that is left out: a place where something of the build's own was mounted. */
+  readonly without?: string;
 }
 
 export interface LogOptions {

@@ -1,16 +1,13 @@
+import type { RuleElement } from './rule-elements.js';
+import { tableText, type RuleChain } from './rule-table.js';
+
 /** The table in a host name space. Nobody else makes tables there. */
 export const HOST_TABLE = 'sandbar';
 /** What the way out of a host name space is called in it. */
 export const UPLINK = 'eth0';
 
-interface Chain {
-  readonly name: string;
-  readonly hook?: string;
-  readonly rules: readonly string[];
-}
-
 /** Frames that members send into their bridge: their own addresses, IPv4 and ARP, nothing else. So a source address says who it is everywhere below. */
-const BRIDGE_CHAINS: readonly Chain[] = [
+const BRIDGE_CHAINS: readonly RuleChain[] = [
   {
     name: 'from_members',
     hook: 'type filter hook prerouting priority -300; policy drop;',
@@ -30,7 +27,7 @@ const SETS: readonly [family: string, text: string][] = [
   ['inet', 'map inet T ports_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }'],
 ];
 
-const CHAINS: readonly Chain[] = [
+const CHAINS: readonly RuleChain[] = [
   {
     name: 'arriving',
     hook: 'type filter hook prerouting priority -300; policy accept;',
@@ -82,22 +79,7 @@ const CHAINS: readonly Chain[] = [
   },
 ];
 
-/** For `nft -f`: one transaction that puts these rules in the place of all that were there, and empties the sets. */
-export function hostRules(): string {
-  return tableText(HOST_TABLE, SETS, [['bridge', BRIDGE_CHAINS], ['inet', CHAINS]]);
-}
-
-/** @param sets by family; `T` stands for the table */
-export function tableText(table: string, sets: readonly [family: string, text: string][], chains: readonly [family: string, chains: readonly Chain[]][]): string {
-  const lines = chains.map(([family]) => `add table ${family} ${table}`);
-  for (const [, text] of sets) {
-    const [kind = '', family = '', , name = ''] = text.split(' ');
-    lines.push(`add ${text.replace(' T ', ` ${table} `)}`, `flush ${kind} ${family} ${table} ${name}`);
-  }
-  for (const [family, list] of chains) {
-    // All of them first: rules may name any.
-    for (const { name, hook } of list) lines.push(`add chain ${family} ${table} ${name}${hook === undefined ? '' : ` { ${hook} }`}`, `flush chain ${family} ${table} ${name}`);
-    for (const { name, rules } of list) for (const rule of rules) lines.push(`add rule ${family} ${table} ${name} ${rule}`);
-  }
-  return `${lines.join('\n')}\n`;
+/** For `nft -f`: one transaction that puts these rules and elements in the place of all that were there. */
+export function hostRules(elements: readonly RuleElement[]): string {
+  return tableText({ table: HOST_TABLE, sets: SETS, chains: [['bridge', BRIDGE_CHAINS], ['inet', CHAINS]], elements });
 }

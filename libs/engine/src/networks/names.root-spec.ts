@@ -125,10 +125,17 @@ END`);
     const next = await member('next', ['front', 'back'], { egress: { kind: 'allow', cidrs: [], domains: ['outside.test'] } });
     expect(await fetched(next, OUTSIDE)).toMatch(/^no/);
     await world.networks.detach(tenant, next.id);
-    const byAddress = await member('ranges', ['front'], { egress: { kind: 'allow', cidrs: ['198.51.100.64/26'], domains: [] } });
+    const byAddress = await member('ranges', ['front'], { egress: { kind: 'allow', cidrs: ['198.51.100.77', '198.51.100.64/26', '198.51.100.80/28'], domains: [] } });
     expect(await fetched(byAddress, ELSEWHERE)).toBe('outside');
     expect(await fetched(byAddress, OUTSIDE)).toMatch(/^no/);
     await world.networks.detach(tenant, byAddress.id);
+    const anywhere = await member('anywhere', ['front'], { egress: { kind: 'allow', cidrs: ['0.0.0.0/0'], domains: [] } });
+    await world.reopen();
+    for (const host of [OUTSIDE, ELSEWHERE]) expect(await fetched(anywhere, host)).toBe('outside');
+    for (const host of ['172.19.0.1', '172.17.0.1']) expect(await fetched(anywhere, host)).toMatch(/^no/);
+    await world.networks.detach(tenant, anywhere.id);
+    const connections = await world.within(await world.networks.hostNamespace(tenant), "grep -c '172.18.0' /proc/net/nf_conntrack");
+    expect(connections.output.trim()).toBe('0');
   });
 
   it('are answered again when the worker is back, also what was asked meanwhile', async () => {

@@ -25,7 +25,7 @@ export interface Networks {
 
   /**
    * The path of the tenant's host name space (`/proc/<pid>/ns/net`), made with the first call: for sandboxes with `--net host`. Holds until
-   * `drop`.
+   * `drop`. Their resolver is the gateway of the network `bridge`; a container's egress policy does not hold there.
    */
   hostNamespace(tenantId: TenantId): Promise<string>;
   /**
@@ -150,6 +150,6 @@ export interface PublishedPort {
 export interface Attachment {
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly PublishedPort[];
-  /** For `/etc/resolv.conf`: our resolver's address as the container sees it. */
+  /** For `/etc/resolv.conf`: our resolver's addresses as the container sees them, at most three; each answers for all of its networks. */
   readonly nameservers: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { formatSubnet, type Subnet } from './ipv4.js';
-import { tableText } from './host-rules.js';
+import type { RuleElement } from './rule-elements.js';
+import { tableText } from './rule-table.js';
 
 /**
  * What no sandbox reaches, whatever a tenant asks for: addresses that are no public ones (RFC 6890), among them the metadata services of clouds
@@ -44,8 +45,8 @@ export interface NodeRules {
   readonly allowed: readonly Subnet[];
 }
 
-/** For `nft -f`: one transaction. The elements of `uplinks` are not in it. */
-export function nodeRules({ table, linkPrefix, outgoing, guarded, allowed }: NodeRules): string {
+/** For `nft -f`: one transaction. */
+export function nodeRules({ table, linkPrefix, outgoing, guarded, allowed }: NodeRules, elements: readonly RuleElement[]): string {
   const uplinks = `"${linkPrefix}*"`;
   const among = (names: readonly string[]): string => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
   const toOutside = outgoing.length === 0 ? ['drop'] : [`oifname != ${among(outgoing)} drop`];
@@ -63,13 +64,14 @@ export function nodeRules({ table, linkPrefix, outgoing, guarded, allowed }: Nod
   ];
   // Other instances have rules of their own for theirs.
   const guard = guarded.length === 0 ? [] : [`iifname ${among(guarded)} oifname != "${LINK_PREFIX}*" drop`];
-  return tableText(
+  return tableText({
     table,
-    [
+    elements,
+    sets: [
       ['inet', 'set inet T uplinks { type ifname . ipv4_addr; }'],
       ['inet', 'set inet T connections { type ipv4_addr; size 65535; flags dynamic; }'],
     ],
-    [
+    chains: [
       [
         'inet',
         [
@@ -82,5 +84,5 @@ export function nodeRules({ table, linkPrefix, outgoing, guarded, allowed }: Nod
         ],
       ],
     ],
-  );
+  });
 }

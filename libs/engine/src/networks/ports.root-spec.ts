@@ -5,6 +5,9 @@ import { newId } from '#kernel';
 import type { Attachment, PortRequest } from './networks.js';
 import { makeNetWorld, run, type Guest, type NetWorld } from './testing/world.js';
 
+/** An address of the node's loopback that nothing else on the machine listens on. */
+const NODE = '127.0.0.9';
+
 function tcp(containerPort: number, hostPort: number, hostIp = ''): PortRequest {
   return { containerPort, hostPort, hostIp, protocol: 'tcp' };
 }
@@ -17,7 +20,7 @@ describe('Published ports', () => {
   let uplink: string;
 
   beforeAll(async () => {
-    world = await makeNetWorld('ports');
+    world = await makeNetWorld('ports', { publish: { address: NODE, ports: { first: 1024, last: 65_535 } } });
     host = await world.networks.hostNamespace(tenant);
     uplink = (await world.within(host, "ip -4 -o addr show dev eth0 | sed 's/.*inet //; s,/.*,,'")).output.trim();
     await world.networks.create(tenant, { name: 'apart', internal: false, labels: {}, options: {} });
@@ -83,12 +86,12 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 5353))
 for _ in range(3):
   d, a = s.recvfrom(100); s.sendto(d.upper(), a)"`);
     await publish([{ containerPort: 5353, hostPort: 5300, hostIp: '', protocol: 'udp' }], true);
-    await new Promise((wake) => setTimeout(wake, 500));
+    await server.untilBound(5353);
     const asking = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.sendto(b'inside', ('127.0.0.1', 5300)); print(s.recv(99).decode())";
     expect((await world.within(host, `python3 -c "${asking}"`)).output).toBe('INSIDE\n');
     const socket = createSocket('udp4');
     for (const message of ['one', 'two']) {
-      socket.send(message, 5300, '127.0.0.1');
+      socket.send(message, 5300, NODE);
       expect(await new Promise((answered) => socket.once('message', (answer) => { answered(answer.toString()); }))).toBe(message.toUpperCase());
     }
     socket.close();
@@ -98,16 +101,16 @@ for _ in range(3):
   describe('on the node', () => {
     it('are handed on, also those of the tenant’s loopback, and end with the container', async () => {
       const { ports } = await publish([tcp(80, 18_080), tcp(80, 18_081, '127.0.0.1'), tcp(80, 0)], true);
-      for (const { hostPort } of ports) expect((await run('curl', ['-s', `http://127.0.0.1:${hostPort}/`])).output).toBe('served');
+      for (const { hostPort } of ports) expect((await run('curl', ['-s', `http://${NODE}:${hostPort}/`])).output).toBe('served');
       expect(await within(uplink, 18_081)).toMatch(/^no/);
       await world.networks.detach(tenant, server.id);
-      for (const { hostPort } of ports) expect((await run('curl', ['-s', `http://127.0.0.1:${hostPort}/`])).code).toBe(7);
+      for (const { hostPort } of ports) expect((await run('curl', ['-s', `http://${NODE}:${hostPort}/`])).code).toBe(7);
     });
 
     it('that another program has are refused, or another is chosen', async () => {
-      const blocker = createServer().listen(32_790, '127.0.0.1');
+      const blocker = createServer().listen(32_790, NODE);
       await new Promise((listening) => blocker.once('listening', listening));
-      await expect(publish([tcp(80, 32_790)], true)).rejects.toMatchObject({ code: 'conflict', message: expect.stringMatching(/^driver failed .* Bind for 127\.0\.0\.1:32790 failed: port is already allocated$/) as string });
+      await expect(publish([tcp(80, 32_790)], true)).rejects.toMatchObject({ code: 'conflict', message: expect.stringMatching(/^driver failed .* Bind for 127\.0\.0\.9:32790 failed: port is already allocated$/) as string });
       await expect(publish([tcp(80, 80)], true)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('ports 1024 to 65535') as string });
       const chosen: number[] = [];
       for (let count = 0; count < 25; count += 1) {
@@ -131,8 +134,8 @@ while True:
   n += len(d)
 c.sendall(b'got %d' % n); c.close()"`);
       await publish([tcp(7, 18_007)], true);
-      await new Promise((wake) => setTimeout(wake, 500));
-      const socket = connect({ host: '127.0.0.1', port: 18_007, allowHalfOpen: true });
+      await server.untilBound(7);
+      const socket = connect({ host: NODE, port: 18_007, allowHalfOpen: true });
       const answer = text(socket);
       for (let count = 0; count < 64; count += 1) if (!socket.write(Buffer.alloc(256 * 1024))) await new Promise((drained) => socket.once('drain', drained));
       socket.end();
@@ -143,9 +146,9 @@ c.sendall(b'got %d' % n); c.close()"`);
     it('are open again after a restart of the worker, for a container that runs on', async () => {
       await publish([tcp(80, 18_080)], true);
       await world.networks.release();
-      expect((await run('curl', ['-s', 'http://127.0.0.1:18080/'])).code).toBe(7);
+      expect((await run('curl', ['-s', `http://${NODE}:18080/`])).code).toBe(7);
       await world.reopen();
-      expect((await run('curl', ['-s', 'http://127.0.0.1:18080/'])).output).toBe('served');
+      expect((await run('curl', ['-s', `http://${NODE}:18080/`])).output).toBe('served');
       expect((await publish([tcp(80, 18_080)], true)).ports).toHaveLength(1);
     });
   });

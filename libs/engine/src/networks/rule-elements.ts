@@ -8,7 +8,10 @@ const IFNAME_BYTES = 16;
 export type Protocol = keyof typeof PROTOCOLS;
 export type RuleFamily = keyof typeof FAMILIES;
 
-/** An element of a set or map of nftables, in the bytes that the kernel compares: each part of a key is filled up to four (nft(8), "concatenations"). */
+/**
+ * An element of a set or map of nftables: in the bytes that the kernel compares, each part of a key filled up to four (nft(8), "concatenations"), and in
+ * nft's words, for where it is loaded together with rules.
+ */
 export interface RuleElement {
   readonly family: RuleFamily;
   readonly set: string;
@@ -18,6 +21,7 @@ export interface RuleElement {
   /** What a map has under the key. */
   readonly data?: Buffer;
   readonly timeoutMs?: number;
+  readonly text: string;
 }
 
 function address(value: Ipv4): Buffer {
@@ -44,16 +48,16 @@ function macAddress(text: string): Buffer {
 
 /** Who may send with which addresses into a bridge. */
 export function memberElement(hostLink: string, mac: string, ipv4: Ipv4): RuleElement {
-  return { family: 'bridge', set: 'members', key: Buffer.concat([interfaceName(hostLink), macAddress(mac), address(ipv4)]) };
+  return { family: 'bridge', set: 'members', key: Buffer.concat([interfaceName(hostLink), macAddress(mac), address(ipv4)]), text: `"${hostLink}" . ${mac} . ${formatIpv4(ipv4)}` };
 }
 
 /** Packets that come from a bridge and go back to it. */
 export function bridgeElement(bridge: string): RuleElement {
-  return { family: 'inet', set: 'bridges', key: Buffer.concat([interfaceName(bridge), interfaceName(bridge)]) };
+  return { family: 'inet', set: 'bridges', key: Buffer.concat([interfaceName(bridge), interfaceName(bridge)]), text: `"${bridge}" . "${bridge}"` };
 }
 
 export function internalElement(bridge: string): RuleElement {
-  return { family: 'inet', set: 'internal', key: interfaceName(bridge) };
+  return { family: 'inet', set: 'internal', key: interfaceName(bridge), text: `"${bridge}"` };
 }
 
 export interface PortTarget {
@@ -68,8 +72,9 @@ export interface PortTarget {
 export function portElement(target: PortTarget): RuleElement {
   const from = [Buffer.from([PROTOCOLS[target.protocol], 0, 0, 0]), port(target.hostPort)];
   const data = Buffer.concat([address(target.address), port(target.containerPort)]);
-  if (target.hostIp === undefined) return { family: 'inet', set: 'ports', key: Buffer.concat(from), data };
-  return { family: 'inet', set: 'ports_at', key: Buffer.concat([address(target.hostIp), ...from]), data };
+  const text = `${target.protocol} . ${target.hostPort} : ${formatIpv4(target.address)} . ${target.containerPort}`;
+  if (target.hostIp === undefined) return { family: 'inet', set: 'ports', key: Buffer.concat(from), data, text };
+  return { family: 'inet', set: 'ports_at', key: Buffer.concat([address(target.hostIp), ...from]), data, text: `${formatIpv4(target.hostIp)} . ${text}` };
 }
 
 /** A port that is open on an address of the node, from where it is handed on over the uplink whatever address it has in the tenant's host. */
@@ -79,20 +84,26 @@ export function nodePortElement(target: PortTarget): RuleElement {
 
 /** An address for which not all is open. */
 export function policedElement(ipv4: Ipv4): RuleElement {
-  return { family: 'inet', set: 'policed', key: address(ipv4) };
+  return { family: 'inet', set: 'policed', key: address(ipv4), text: formatIpv4(ipv4) };
 }
 
 export function allowedElement(ipv4: Ipv4, subnet: Subnet): RuleElement {
-  return { family: 'inet', set: 'allowed', key: Buffer.concat([address(ipv4), address(subnet.base)]), end: Buffer.concat([address(ipv4), address(lastOf(subnet))]) };
+  return {
+    family: 'inet',
+    set: 'allowed',
+    key: Buffer.concat([address(ipv4), address(subnet.base)]),
+    end: Buffer.concat([address(ipv4), address(lastOf(subnet))]),
+    text: `${formatIpv4(ipv4)} . ${formatIpv4(subnet.base)}-${formatIpv4(lastOf(subnet))}`,
+  };
 }
 
 export function pinnedElement(ipv4: Ipv4, destination: Ipv4, timeoutMs: number): RuleElement {
-  return { family: 'inet', set: 'pinned', key: Buffer.concat([address(ipv4), address(destination)]), timeoutMs };
+  return { family: 'inet', set: 'pinned', key: Buffer.concat([address(ipv4), address(destination)]), timeoutMs, text: `${formatIpv4(ipv4)} . ${formatIpv4(destination)} timeout ${Math.ceil(timeoutMs / 1000)}s` };
 }
 
 /** Of the node's own table: which uplink sends with which address. */
 export function uplinkElement(link: string, ipv4: Ipv4): RuleElement {
-  return { family: 'inet', set: 'uplinks', key: Buffer.concat([interfaceName(link), address(ipv4)]) };
+  return { family: 'inet', set: 'uplinks', key: Buffer.concat([interfaceName(link), address(ipv4)]), text: `"${link}" . ${formatIpv4(ipv4)}` };
 }
 
 function line(space: string, table: string, verb: 'add' | 'remove', element: RuleElement): string {
@@ -116,7 +127,14 @@ export function renewElements(space: string, table: string, elements: readonly R
   return [...removeElements(space, table, elements), ...addElements(space, table, elements)];
 }
 
-/** For messages. */
-export function describeTarget({ hostIp, hostPort }: Pick<PortTarget, 'hostIp' | 'hostPort'>): string {
-  return `${hostIp === undefined ? '0.0.0.0' : formatIpv4(hostIp)}:${hostPort}`;
+/** Lines of `nft -f`. */
+export function elementLines(table: string, elements: readonly RuleElement[]): string[] {
+  const sets = new Map<string, string[]>();
+  for (const { family, set, text } of elements) {
+    const name = `${family} ${table} ${set}`;
+    const texts = sets.get(name) ?? [];
+    texts.push(text);
+    sets.set(name, texts);
+  }
+  return [...sets].map(([name, texts]) => `add element ${name} { ${texts.join(', ')} }`);
 }

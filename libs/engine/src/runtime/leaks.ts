@@ -8,7 +8,7 @@ import { cgroupPathsOf, listPids, readMounts } from '../linux/index.js';
 import { runtimeLayout } from './layout.js';
 
 /** Of a tenant's disk, on a busy machine. */
-const WRITE_BACK_MS = 10_000;
+const WRITE_BACK_MS = 30_000;
 
 /** Something that a node that has ended, or that holds no sandbox, must not leave behind. */
 export interface Leak {

@@ -46,6 +46,11 @@ export class ByteSource {
     for (let left = length; left > 0; ) left -= (await this.some(left)).length;
   }
 
+  /** The source may end before. */
+  async skipUpTo(length: number): Promise<void> {
+    for (let left = length; left > 0 && (this.#chunk.length > 0 || (await this.#pull())); ) left -= this.#take(Math.min(left, this.#chunk.length)).length;
+  }
+
   /** Reads on to the source's end. */
   async drain(): Promise<void> {
     do this.#take(this.#chunk.length);

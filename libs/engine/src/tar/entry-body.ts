@@ -24,11 +24,13 @@ export class EntryBody {
     this.#padding = paddingOf(storedBytes);
   }
 
-  /** Skips what nobody read, and the padding. */
-  async finish(): Promise<void> {
+  /** Skips what nobody read, and the padding, which may be missing at the source's end when that is allowed. */
+  async finish({ allowMissingPadding }: { readonly allowMissingPadding: boolean }): Promise<void> {
     this.#over = true;
-    await this.source.skip(this.#left + this.#padding);
+    await this.source.skip(this.#left);
     this.#left = 0;
+    if (allowMissingPadding) await this.source.skipUpTo(this.#padding);
+    else await this.source.skip(this.#padding);
   }
 
   #content(): AsyncGenerator<Buffer, void, void> {

@@ -109,6 +109,10 @@ describe('an archive read', () => {
   it('may lack its end where the caller vouches for its length', async () => {
     expect(await readAll(good, { allowMissingEnd: true })).toHaveLength(1);
     expect(await readAll(Buffer.concat([good, Buffer.alloc(512)]), { allowMissingEnd: true })).toHaveLength(1);
+    const bare = rawEntry({ body: 'xyz' }).subarray(0, 512 + 3);
+    expect(await readAll(bare, { allowMissingEnd: true })).toHaveLength(1);
+    await expect(readAll(bare)).rejects.toThrow(/cut short/);
+    await expect(readAll(bare.subarray(0, -1), { allowMissingEnd: true })).rejects.toThrow(/cut short/);
   });
 
   it('is read to the source’s end, whatever stands behind its own', async () => {

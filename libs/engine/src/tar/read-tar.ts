@@ -58,7 +58,7 @@ class TarReader {
   }
 
   async next(): Promise<TarEntry | undefined> {
-    await this.#body?.finish();
+    await this.#body?.finish({ allowMissingPadding: this.#allowMissingEnd });
     this.#body = undefined;
     this.#headers.reset();
     this.#entry += 1;

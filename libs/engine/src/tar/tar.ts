@@ -86,7 +86,10 @@ export interface TarLimits {
 }
 
 export interface ReadTarOptions extends Partial<TarLimits> {
-  /** Take the source's end between two entries for the archive's. For bytes whose length is vouched for by a digest. */
+  /**
+   * Take the source's end between two entries, or in the padding behind one, for the archive's: Docker's client ends contexts so (`docker build -f -`). For bytes whose length is
+   * vouched for by what carries them.
+   */
   readonly allowMissingEnd?: boolean;
 }
 

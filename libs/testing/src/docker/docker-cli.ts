@@ -86,6 +86,16 @@ export class DockerCli {
     return stdout.trimEnd();
   }
 
+  /** Resolves when the tenant's host answers again. @throws Error with what it says instead */
+  async untilAnswered(withinMs = 30_000): Promise<void> {
+    for (const end = performance.now() + withinMs; ; ) {
+      const { exitCode, stderr } = await this.run(['ps', '-q']);
+      if (exitCode === 0) return;
+      if (performance.now() > end) throw new Error(stderr);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   /** What it prints as JSON (`inspect`). */
   async json<T>(...args: string[]): Promise<T> {
     return JSON.parse(await this.ok(...args)) as T;

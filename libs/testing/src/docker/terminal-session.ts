@@ -28,11 +28,13 @@ export class TerminalSession {
 
   /** What comes on the screen behind what was seen already. @throws Error with the screen when it does not come */
   async see(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
-    for (const end = performance.now() + timeoutMs; performance.now() < end; await sleep(20)) {
+    for (const end = performance.now() + timeoutMs; performance.now() < end; ) {
       const found = pattern.exec(this.heard.slice(this.seen));
-      if (found === null) continue;
-      this.seen += found.index + found[0].length;
-      return found;
+      if (found !== null) {
+        this.seen += found.index + found[0].length;
+        return found;
+      }
+      await sleep(20);
     }
     throw new Error(`${String(pattern)} is not on the screen:\n${JSON.stringify(this.heard.slice(this.seen))}`);
   }

@@ -93,13 +93,13 @@ export function toContainerInspect(container: ContainerView): object {
 
 /** What the client asked for, with what is in force where it asked for nothing. */
 function hostConfigOf(container: ContainerView): object {
-  const { request, name } = container;
+  const { request } = container;
   const host = hostConfigSchema.parse(objectOf(request.clientConfig['HostConfig']));
   const { limits, capabilities } = request;
   return {
     ...host,
     NetworkMode: networkMode(container),
-    Links: host.Links === null ? null : host.Links.map((link) => linkView(link, name)),
+    Links: linksOf(container),
     LogConfig: { Type: host.LogConfig.Type === '' ? 'json-file' : host.LogConfig.Type, Config: host.LogConfig.Config },
     RestartPolicy: { Name: request.restart?.kind ?? 'no', MaximumRetryCount: request.restart?.maxRetries ?? 0 },
     IpcMode: host.IpcMode === '' ? 'private' : host.IpcMode,
@@ -149,6 +149,11 @@ function toHealthcheck({ test, intervalMs, timeoutMs, startPeriodMs, startInterv
 function healthText({ health }: ContainerView['state']): string {
   if (health === undefined) return '';
   return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
+}
+
+function linksOf({ request, name }: ContainerView): string[] | null {
+  const links = request.network?.links ?? [];
+  return links.length === 0 ? null : links.map((link) => linkView(link, name));
 }
 
 /** `db:alias` → `/db:/web/alias`. */

@@ -11,7 +11,7 @@ import { translateUpdate } from './container-resources.js';
 import { toContainerInspect, toContainerSummary } from './container-views.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
-import { badParameter, DockerStatusError } from './errors.js';
+import { badParameter } from './errors.js';
 import { DockerFilters } from './filters.js';
 
 const KINDS = { modified: 0, added: 1, deleted: 2 } as const;
@@ -136,7 +136,10 @@ export class DockerContainersController {
   @HttpCode(204)
   @RequirePermission('host:write')
   async remove(@Docker() call: DockerCall, @Param('id') id: string): Promise<void> {
-    if (call.query.flag('link')) throw new DockerStatusError(501, 'links are not supported by this server');
+    if (call.query.flag('link')) {
+      await this.host(call).removeLink(id);
+      return;
+    }
     await this.host(call).removeContainer(id, { force: call.query.flag('force'), volumes: call.query.flag('v') });
   }
 

@@ -6,6 +6,7 @@ import { OperationsModule } from '../../operations/operations.module.js';
 import { OperationsService } from '../../operations/operations.service.js';
 import { TENANT_HOSTS } from '../../platform/platform.js';
 import { UpgradesModule } from '../../streams/upgrades.module.js';
+import { DockerBuildsController } from './builds.controller.js';
 import { DockerContainerArchiveController } from './container-archive.controller.js';
 import { DockerContainerStreamsController } from './container-streams.controller.js';
 import { DockerContainersController } from './containers.controller.js';
@@ -31,6 +32,7 @@ const CONTROLLERS = [
   DockerContainerStreamsController,
   DockerProcessesController,
   DockerContainerArchiveController,
+  DockerBuildsController,
   DockerUnavailableController,
 ];
 

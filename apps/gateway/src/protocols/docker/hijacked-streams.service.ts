@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Socket } from 'node:net';
-import { createWebSocketStream, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { isCodedError } from '#kernel';
 import type { ProcessConnection } from '../../nodes/host-processes.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { linger, splice, type SpliceResult } from '../../streams/splice.js';
 import { keepAlive } from '../../streams/keep-alive.js';
+import { spliceWebSocket } from '../../streams/splice-web-socket.js';
 import { attachRequest, startRequest } from './attach-requests.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { parseJsonObject } from './docker-body.js';
@@ -85,9 +86,7 @@ export class HijackedStreams {
       .then(({ socket: node }) => new Promise((resolve) => {
         this.sockets.handleUpgrade(call.message, call.socket, call.head, (accepted) => {
           keepAlive(accepted);
-          // Nothing can come to a WebSocket that was closed: the end of its half is the end of both.
-          accepted.once('close', () => node.destroy());
-          splice(createWebSocketStream(accepted, { readableHighWaterMark: 64 * 1024 }), node, { signal }).then(resolve, () => undefined);
+          void spliceWebSocket(accepted, node, { signal }).then(resolve);
         });
       }));
   }

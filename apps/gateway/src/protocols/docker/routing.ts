@@ -20,7 +20,8 @@ const NOUNS = new Set([
 const NAMED: readonly { readonly methods: readonly string[]; readonly form: RegExp }[] = [
   { methods: ['GET', 'HEAD'], form: /^\/(images|distribution)\/(.+)\/(json|history|get)$/ },
   { methods: ['POST'], form: /^\/(images)\/(.+)\/(tag|push)$/ },
-  { methods: ['DELETE'], form: /^\/(images)\/(.+)$/ },
+  // A link's name is that of a container, a slash and its own.
+  { methods: ['DELETE'], form: /^\/(images|containers)\/(.+)$/ },
 ];
 
 const requests = new WeakMap<IncomingMessage, { readonly version: string | undefined }>();

@@ -118,14 +118,6 @@ export class DockerSystemController {
       clearTimeout(timer);
     }
   }
-
-  /** No build has left anything. */
-  @Post('build/prune')
-  @HttpCode(200)
-  @RequirePermission('host:write')
-  pruneBuilds(): object {
-    return { CachesDeleted: null, SpaceReclaimed: 0 };
-  }
 }
 
 function pingHeaders({ reply }: DockerCall): void {

@@ -10,7 +10,7 @@ const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 /** What a person reads when a command meets something that is not there. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^plugins(\/|$)/, 'plugins are not supported by this server'],
-  [/^(build|build\/cancel|session|grpc)$/, 'building images is not supported by this server'],
+  [/^(build\/cancel|session|grpc)$/, 'BuildKit is not supported by this server: build with the environment variable DOCKER_BUILDKIT=0'],
 ];
 
 /** Parts of Docker's API that are known and not served are said so; everything else is no path of it. */

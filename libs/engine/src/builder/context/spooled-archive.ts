@@ -53,6 +53,11 @@ export class SpooledArchive {
     }
   }
 
+  /** The same files without those that are ignored. One of both is removed. */
+  without(ignores: (path: string) => boolean): SpooledArchive {
+    return new SpooledArchive(this.path, this.handle, new Map([...this.entries].filter(([path]) => !ignores(path))));
+  }
+
   /** The bytes of a file. */
   async *content({ offset, size }: SpooledEntry): AsyncGenerator<Buffer, void, undefined> {
     const end = offset + size;

@@ -66,7 +66,7 @@ export class StageState {
       case 'HEALTHCHECK':
         return this.changed(instruction, { ...this.config, Healthcheck: healthcheck(instruction) }, healthText(instruction));
       case 'SHELL':
-        return this.changed(instruction, { ...this.config, Shell: instruction.argv }, ` ${listText(instruction.argv)}`);
+        return this.changed(instruction, { ...this.config, Shell: instruction.argv }, `[${instruction.argv.join(' ')}]`);
       case 'MAINTAINER':
         this.author = instruction.name;
         return this.changed(instruction, this.config, instruction.name);
@@ -91,7 +91,7 @@ export class StageState {
       }
       case 'VOLUME': {
         const paths = instruction.paths.map((path) => this.word(path));
-        return this.changed(instruction, withVolumes(this.config, paths), listText(paths));
+        return this.changed(instruction, withVolumes(this.config, paths), `[${paths.join(' ')}]`);
       }
       case 'USER': {
         const user = this.word(instruction.user);
@@ -192,7 +192,7 @@ export class StageState {
 
   private changed(instruction: Instruction, config: BuildConfig, text: string): Step {
     this.config = config;
-    return { kind: 'config', ...this.common(instruction, `${NOP}${instruction.kind} ${text}`) };
+    return { kind: 'config', ...this.common(instruction, `${NOP} ${instruction.kind} ${text.trimStart()}`) };
   }
 
   private common({ text, place }: Instruction, createdBy: string): Omit<Extract<Step, { kind: 'config' }>, 'kind'> {

@@ -1,7 +1,8 @@
 import { CodedError, parseReference, type Digest, type ImageReference } from '#kernel';
 import { applyChanges, type ImageConfig } from '../../images/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
-import type { CommitContainer } from '../containers.js';
+import { readTar, writeTar, type TarEntryInput } from '../../tar/index.js';
+import type { CommitContainer, CommittedImage } from '../containers.js';
 import { hostnameOf, type ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 
@@ -27,6 +28,21 @@ export async function commitContainer(
     extra: { container: record.id, container_config: { Hostname: hostnameOf(record), ...configOf(record) } },
   });
   return { imageId: image.id, reference };
+}
+
+/** A step of a build: the builder says all but the layer. */
+export async function commitLayer(services: Pick<TenantContainersOptions, 'images' | 'snapshots'>, record: ContainerRecord, layer: WritableLayer, { without, ...image }: CommittedImage): Promise<Digest> {
+  const changes = services.snapshots.packChanges(layer);
+  const { id } = await services.images.append(record.tenantId, { base: record.imageId, layer: without === undefined ? changes : writeTar(entriesWithout(changes, without)), ...image });
+  return id;
+}
+
+async function* entriesWithout(tar: AsyncIterable<Buffer>, directory: string): AsyncGenerator<TarEntryInput, void, undefined> {
+  for await (const entry of readTar(tar)) {
+    const { type, size, content, linkname, ...common } = entry;
+    if (`/${entry.path.replace(/\/$/, '')}` === directory) continue;
+    yield type === 'file' ? { ...common, type, size, content } : { ...common, type, linkname };
+  }
 }
 
 function nameOf(text: string): ImageReference {

@@ -2,11 +2,11 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, CodedError, isCodedError, type Clock, type Logger } from '#kernel';
 import type { GuestAgent, ProcessId, ProcessSpec, Sandbox } from '../../runtime/index.js';
-import { Acknowledgements } from './acknowledgements.js';
+import { AgentLink } from './agent-link.js';
 import type { FrameHead } from './log-frames.js';
 import type { ProcessChannel } from './process-channel.js';
 import type { AgentLine } from './process-input.js';
-import type { EventSource, ProcessEnd, ProcessSink } from './process-sink.js';
+import type { ProcessSink } from './process-sink.js';
 
 /** Of the main process; others of a container have higher ids. */
 export const MAIN_PROCESS = 1;
@@ -42,18 +42,14 @@ export function exitCodeOf({ type, value }: Pick<FrameHead, 'type' | 'value'>): 
  */
 export class ContainerExecution implements AgentLine {
   private readonly over = Promise.withResolvers<ExecutionEnd | undefined>();
-  private readonly sinks = new Map<ProcessId, ProcessSink>();
-  private connection: GuestAgent | undefined;
-  private acknowledgements: Acknowledgements | undefined;
-  private changed = Promise.withResolvers<undefined>();
-  private highestId = MAIN_PROCESS;
+  private readonly link: AgentLink;
   private progress = 0;
   private letGo = false;
   private doomed = false;
-  private finished = false;
 
   constructor(private readonly parts: ExecutionParts) {
-    this.sinks.set(MAIN_PROCESS, parts.main);
+    this.link = new AgentLink(parts.sandbox, parts.start);
+    this.link.attach(MAIN_PROCESS, parts.main);
   }
 
   /** Settles when nothing of it runs any more; undefined: it runs on, but not for this object (`release`, or another worker took it over). */
@@ -63,13 +59,14 @@ export class ContainerExecution implements AgentLine {
 
   /** False for one that was found paused: nothing frozen can be talked to. */
   get connected(): boolean {
-    return this.connection !== undefined;
+    return this.link.agent !== undefined;
   }
 
   /** @throws CodedError `unavailable` before `connect` */
   get agent(): GuestAgent {
-    if (this.connection === undefined) throw new CodedError('unavailable', "the container's agent is not connected");
-    return this.connection;
+    const { agent } = this.link;
+    if (agent === undefined) throw new CodedError('unavailable', "the container's agent is not connected");
+    return agent;
   }
 
   get sandbox(): Sandbox {
@@ -81,14 +78,8 @@ export class ContainerExecution implements AgentLine {
   }
 
   /** @throws CodedError when the agent cannot be reached */
-  async connect(): Promise<GuestAgent> {
-    const agent = await this.parts.sandbox.connect('kept');
-    this.connection = agent;
-    this.acknowledgements = new Acknowledgements(agent);
-    this.highestId = Math.max(this.highestId, agent.highestId);
-    for (const [id, sink] of this.sinks) sink.connect(this.sourceOf(id));
-    this.announceChange();
-    return agent;
+  connect(): Promise<GuestAgent> {
+    return this.link.connect();
   }
 
   /** Follows the process to its end. After `connect`, or when the end is in the log already. */
@@ -109,32 +100,21 @@ export class ContainerExecution implements AgentLine {
 
   /** An id that no process of this run has had. */
   newProcessId(): ProcessId {
-    this.highestId += 1;
-    return this.highestId;
+    return this.link.newProcessId();
   }
 
   /** The events of a further process go there from now on, before it is started or when it is found again. */
   attach(processId: ProcessId, sink: ProcessSink): void {
-    this.highestId = Math.max(this.highestId, processId);
-    this.sinks.set(processId, sink);
-    if (this.connection !== undefined) sink.connect(this.sourceOf(processId));
+    this.link.attach(processId, sink);
   }
 
   /** Its events are of no more interest. */
   detach(processId: ProcessId): void {
-    this.sinks.delete(processId);
+    this.link.detach(processId);
   }
 
-  async talk<T>(work: (agent: GuestAgent) => Promise<T>): Promise<T> {
-    for (let lost: GuestAgent | undefined; ; ) {
-      const agent = await this.nextConnection(lost);
-      try {
-        return await work(agent);
-      } catch (error) {
-        if (!isCodedError(error, 'unavailable') || !(await isClosed(agent))) throw error;
-        lost = agent;
-      }
-    }
+  talk<T>(work: (agent: GuestAgent) => Promise<T>): Promise<T> {
+    return this.link.talk(work);
   }
 
   /** To the main process alone; SIGKILL to all that runs. */
@@ -156,7 +136,7 @@ export class ContainerExecution implements AgentLine {
     // Gone already, perhaps.
     await this.parts.sandbox.thaw().catch(() => undefined);
     const quit = new AbortController();
-    const killed = (this.connection?.killAll() ?? Promise.reject(new Error('not connected'))).then(() => Promise.race([this.ended, sleep(graceMs, 'late' as const, { signal: quit.signal })]));
+    const killed = (this.link.agent?.killAll() ?? Promise.reject(new Error('not connected'))).then(() => Promise.race([this.ended, sleep(graceMs, 'late' as const, { signal: quit.signal })]));
     const result = await killed.catch(() => 'late' as const);
     quit.abort();
     if (result === 'late') {
@@ -169,8 +149,8 @@ export class ContainerExecution implements AgentLine {
   /** The container runs on; this object does nothing more with it. */
   async release(): Promise<void> {
     this.letGo = true;
-    this.connection?.close();
-    for (const sink of this.sinks.values()) await sink.settled();
+    this.link.close();
+    await this.link.settled();
     this.conclude(undefined);
   }
 
@@ -178,7 +158,8 @@ export class ContainerExecution implements AgentLine {
     let failures = 0;
     while (!this.isOver()) {
       const before = this.progress;
-      const reason = this.connection === undefined ? new CodedError('unavailable', 'not connected') : await this.listen(this.connection);
+      const { agent } = this.link;
+      const reason = agent === undefined ? new CodedError('unavailable', 'not connected') : await this.listen(agent);
       if (this.isOver()) break;
       if (this.letGo || reason === undefined) return undefined;
       if (this.progress > before) failures = 0;
@@ -210,47 +191,18 @@ export class ContainerExecution implements AgentLine {
     const { main, start } = this.parts;
     for await (const event of agent.events()) {
       if (this.letGo) break;
-      const sink = this.sinks.get(event.processId);
-      sink?.take(event, start);
       this.progress += 1;
-      this.acknowledgements?.took(event.seq, sink);
-      if (sink?.crowded === true) await sink.settled();
+      await this.link.take(event);
       if (main.endOf(start) !== undefined) break;
     }
     await main.settled();
     return this.isOver() ? undefined : agent.closed;
   }
 
-  private sourceOf(processId: ProcessId): EventSource {
-    const { connection } = this;
-    let over = connection === undefined;
-    void connection?.closed.then(() => { over = true; });
-    return {
-      written: () => { this.acknowledgements?.tell(); },
-      // A process that is gone needs none of it; on the next connection it is said again.
-      hold: (held) => { connection?.holdOutput(processId, held).catch(() => undefined); },
-      alive: () => !over && !this.letGo,
-    };
-  }
-
-  /** One that is not `lost`. */
-  private async nextConnection(lost: GuestAgent | undefined): Promise<GuestAgent> {
-    while (!this.finished && !this.letGo) {
-      if (this.connection !== undefined && this.connection !== lost) return this.connection;
-      await this.changed.promise;
-    }
-    throw new CodedError('unavailable', 'the container does not run any more');
-  }
-
-  private announceChange(): void {
-    this.changed.resolve(undefined);
-    this.changed = Promise.withResolvers();
-  }
-
   private async finish(): Promise<ExecutionEnd> {
     const { sandbox, clock, main, start } = this.parts;
     const usage = await sandbox.usage().catch(() => undefined);
-    this.connection?.close();
+    this.link.close();
     await sandbox.destroy();
     const now = clock.now();
     const exit = main.endOf(start);
@@ -262,15 +214,8 @@ export class ContainerExecution implements AgentLine {
 
   /** Nothing of it runs any more: what has not ended by itself was killed. Or, undefined: it runs on without us. */
   private conclude(end: ExecutionEnd | undefined): void {
-    this.finished = true;
-    const killed: ProcessEnd = { type: 'signalled', value: constants.signals.SIGKILL, timeUs: this.parts.clock.now() * 1000 };
-    if (end !== undefined) for (const sink of this.sinks.values()) sink.conclude(this.start, killed);
-    this.announceChange();
+    this.link.close();
+    if (end !== undefined) this.link.conclude({ type: 'signalled', value: constants.signals.SIGKILL, timeUs: this.parts.clock.now() * 1000 });
     this.over.resolve(end);
   }
-}
-
-/** Its requests are refused before it says that it is closed. */
-async function isClosed(agent: GuestAgent): Promise<boolean> {
-  return Promise.race([agent.closed.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
 }

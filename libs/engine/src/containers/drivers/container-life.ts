@@ -106,6 +106,7 @@ export class ContainerLife {
   }
 
   async start(options: StartContainer = {}): Promise<boolean> {
+    await this.processes.ending();
     try {
       return await this.turn(() => this.startByHand(options));
     } catch (error) {
@@ -195,13 +196,9 @@ export class ContainerLife {
     });
   }
 
-  connect(endpoint: EndpointRequest): Promise<void> {
-    return this.turn(async () => this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) }));
-  }
-
-  disconnect(network: string, options: { readonly force: boolean }): Promise<void> {
-    return this.turn(async () => this.save({ network: await this.parts.network.disconnect(this.record, network, options) }));
-  }
+  unlink = (alias: string): Promise<void> => this.turn(async () => this.save(await this.parts.network.unlink(this.record, alias)));
+  connect = (endpoint: EndpointRequest): Promise<void> => this.turn(async () => this.save({ network: await this.parts.network.connect(this.record, endpoint, this.sandbox?.pid) }));
+  disconnect = (network: string, options: { readonly force: boolean }): Promise<void> => this.turn(async () => this.save({ network: await this.parts.network.disconnect(this.record, network, options) }));
 
   /** Who asks while it is being removed waits for that. */
   async remove(options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {

@@ -6,7 +6,7 @@ import { ContainerLinks, type LinkTargets } from './container-links.js';
 import { domainHostnameOf, hostnameOf, isRunning, type ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
-import { withAddress, withEntry, withoutEntry, type HostsEntry } from './hosts-file.js';
+import { withAddress, withEntry, withoutEntry, withoutName, type HostsEntry } from './hosts-file.js';
 import { attachFailure } from './network-failures.js';
 import { attachRequest, endpointRequest, NOWHERE, ownEntries, resolverOf, wantedHosts, whereaboutsOf, whereaboutsOfHost, type Whereabouts } from './network-settings.js';
 import { refuseConnect, refuseDisconnect } from './network-connections.js';
@@ -15,6 +15,7 @@ import { isAttached, kindOf, sharedContainer } from './network-mode.js';
 import { planEndpoint, planNetwork, type PlannedNetwork } from './network-plan.js';
 import type { NetworkPeers } from './network-peers.js';
 import { networkView } from './network-view.js';
+import { parseLink } from './network-words.js';
 
 /** What a start gives the sandbox for its network. To be closed when the sandbox is made, or not. */
 export interface OpenNetwork {
@@ -157,6 +158,18 @@ export class ContainerNetwork {
     const pin: NetworkPin = await sandbox.pinNetwork();
     const owner = this.ownerOf(other);
     return { sandbox: { join: pin.path }, mounts: this.mounts(record, await this.storage.networkFolder(owner)), hostname: hostnameOf(owner), domainHostname: domainHostnameOf(owner), env: [], close: () => pin.release() };
+  }
+
+  /** The record without a link, whose line in the hosts file goes at once. @throws CodedError `not_found` */
+  async unlink(record: ContainerRecord, alias: string): Promise<Pick<ContainerRecord, 'network' | 'request'>> {
+    const { network, request } = record;
+    if (!network.links.some((link) => link.alias === alias)) throw new CodedError('not_found', `No such link: /${record.name}/${alias}`);
+    if (isRunning(record)) await this.editHosts(record, (text) => withoutName(text, alias));
+    const kept = (text: string): boolean => parseLink(text).alias !== alias;
+    return {
+      network: { ...network, links: network.links.filter((link) => link.alias !== alias) },
+      request: request.network === undefined ? request : { ...request, network: { ...request.network, links: request.network.links.filter(kept) } },
+    };
   }
 
   /** Whose files a container shows that may itself share another's. */

@@ -31,6 +31,13 @@ export function withoutEntry(text: string, { address, names }: HostsEntry): stri
     .join('\n');
 }
 
+/** Every line of that first name goes. */
+export function withoutName(text: string, name: string): string {
+  return lines(text)
+    .filter((line) => firstName(line) !== name)
+    .join('\n');
+}
+
 function lineOf({ address, names }: HostsEntry): string {
   return `${address}\t${names.join(' ')}`;
 }

@@ -5,10 +5,9 @@ import { endOf, type EventSource, type ProcessEnd, type ProcessSink } from './pr
 import { ChannelFlow, PATIENCE_MS } from './channel-flow.js';
 import { ChannelReader, type ReadChannel, type ReaderOptions } from './channel-reader.js';
 import type { ContainerLog, LogPosition } from './container-log.js';
-import { frameBytes, isEnd, isOutput, type FrameHead, type LogFrame } from './log-frames.js';
+import { FrameWindow, type HeldFrame } from './frame-window.js';
+import { isEnd, isOutput, type FrameHead } from './log-frames.js';
 
-/** Frames held in memory for who reads them live. Beyond it those who lag read from the log's files. */
-const WINDOW_BYTES = 1024 * 1024;
 /** Output that waits to be written. Beyond it the agent, hence the guest, waits. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 /** Of one call of the kernel. */
@@ -23,25 +22,12 @@ export interface ChannelOptions {
   readonly patienceMs?: number;
 }
 
-export interface HeldFrame extends LogFrame {
-  /** False: nobody will read it from the log. */
-  readonly kept: boolean;
-  /** Where it stands in the log; undefined while it does not. */
-  at: LogPosition | undefined;
-}
-
 /**
  * What one process has put out and how it ended: on its way from the agent to the log, and to those who look on. They read from memory what has just come and
  * from the log's files what they have missed. Frames are counted by an index that lives as long as this object.
  */
 export class ProcessChannel implements ProcessSink, ReadChannel {
-  private frames: HeldFrame[] = [];
-  /** The index of `frames[0]`, and of the first frame that is not written yet. */
-  private first = 0;
-  private written = 0;
-  private windowBytes = 0;
-  private pendingBytes = 0;
-  private total = 0;
+  private readonly window = new FrameWindow();
   private newest: FrameHead | undefined;
   private newestStarted: FrameHead | undefined;
   private readonly readers = new Set<ChannelReader>();
@@ -82,27 +68,27 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
 
   /** The agent's number of the first event that is not in the log; undefined: there is none. */
   get oldestPending(): number | undefined {
-    return this.frames[this.written - this.first]?.head.seq;
+    return this.window.oldestPending?.head.seq;
   }
 
   get crowded(): boolean {
-    return this.pendingBytes >= MAX_PENDING_BYTES;
+    return this.window.pendingBytes >= MAX_PENDING_BYTES;
   }
 
   get end(): number {
-    return this.first + this.frames.length;
+    return this.window.end;
   }
 
   get totalBytes(): number {
-    return this.total;
+    return this.window.totalBytes;
   }
 
   get heldBytes(): { readonly all: number; readonly pending: number } {
-    return { all: this.windowBytes, pending: this.pendingBytes };
+    return { all: this.window.heldBytes, pending: this.window.pendingBytes };
   }
 
   get firstNumber(): number | undefined {
-    return this.frames.find(({ head }) => isOutput(head))?.head.number;
+    return this.window.firstNumber;
   }
 
   /** From now on events come from there. What still waits to be written is tried again, what is held back is held again. */
@@ -153,11 +139,11 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   }
 
   frameAt(index: number): HeldFrame | undefined {
-    return this.frames[index - this.first];
+    return this.window.at(index);
   }
 
   get windowStart(): { readonly index: number; readonly at: LogPosition } {
-    return { index: this.first, at: this.frames[0]?.at ?? this.log.end };
+    return { index: this.window.start, at: this.window.oldest?.at ?? this.log.end };
   }
 
   progressed(): void {
@@ -171,14 +157,9 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
   }
 
   private push(head: FrameHead, payload: Buffer): void {
-    const frame: HeldFrame = { head, payload, at: undefined, kept: this.options.keepsOutput || !isOutput(head) || this.isWatched() };
-    const size = frameBytes(frame);
     this.newest = head;
     if (head.type === 'started') this.newestStarted = head;
-    this.frames.push(frame);
-    this.windowBytes += size;
-    this.pendingBytes += size;
-    this.total += size;
+    this.window.push({ head, payload, at: undefined, kept: this.options.keepsOutput || !isOutput(head) || this.isWatched() });
     for (const reader of this.readers) reader.wake();
     this.startWriting();
     this.flow.regulate();
@@ -197,7 +178,7 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     // What comes in the same turn is written together.
     await Promise.resolve();
     try {
-      for (let told = false; this.written < this.end; ) {
+      for (let told = false; this.window.oldestPending !== undefined; ) {
         const failure = await this.writeSome();
         if (failure === undefined) continue;
         // As long as the node's disk is full the process waits.
@@ -214,17 +195,10 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
 
   /** At least the first of what waits. @returns why it could not */
   private async writeSome(): Promise<Error | undefined> {
-    const batch = this.frames.slice(this.written - this.first, this.written - this.first + BATCH_FRAMES);
+    const batch = this.window.pending(BATCH_FRAMES);
     const passedOver = batch.findIndex(({ kept }) => !kept);
     try {
-      const places = passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver));
-      for (const [index, at] of places.entries()) {
-        const frame = batch[index];
-        if (frame === undefined) break;
-        frame.at = at;
-        this.written += 1;
-        this.pendingBytes -= frameBytes(frame);
-      }
+      this.window.wrote(passedOver === 0 ? [this.log.end] : await this.log.append(passedOver < 0 ? batch : batch.slice(0, passedOver)));
     } catch (error) {
       return asError(error);
     }
@@ -233,20 +207,13 @@ export class ProcessChannel implements ProcessSink, ReadChannel {
     return undefined;
   }
 
-  /** Memory is for what is not written and for what a reader is about to take. */
   private trim(): void {
-    const needed = Math.min(...[...this.readers].map(({ index }) => index), this.end);
-    let dropped = 0;
-    for (const frame of this.frames) {
-      const index = this.first + dropped;
-      if (index >= this.written || (index >= needed && this.windowBytes <= WINDOW_BYTES)) break;
-      for (const reader of this.readers) if (reader.index === index) reader.fallBack(frame.at ?? this.log.end);
-      this.windowBytes -= frameBytes(frame);
-      dropped += 1;
-    }
-    if (dropped === 0) return;
-    this.frames = this.frames.slice(dropped);
-    this.first += dropped;
+    const { window, readers } = this;
+    let needed = window.end;
+    for (const { index } of readers) needed = Math.min(needed, index);
+    window.trim(needed, (index, { at }) => {
+      for (const reader of readers) if (reader.index === index) reader.fallBack(at ?? this.log.end);
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { CodedError, type Clock, type Logger } from '#kernel';
+import type { Clock, Logger } from '#kernel';
 import type { AttachOptions, TerminalSize } from '../processes.js';
 import { AttachedStream } from './attached-stream.js';
 import { ContainerExecs } from './container-execs.js';
@@ -8,7 +8,6 @@ import { isRunning, type ContainerRecord } from './container-record.js';
 import { keepsOutput, logShapeOf } from './log-shape.js';
 import { ProcessChannel } from './process-channel.js';
 import { ProcessInput } from './process-input.js';
-import { probeContainer, type ProbeRequest, type ProbeResult } from './process-probe.js';
 
 export interface ProcessTableParts {
   readonly record: ContainerRecord;
@@ -81,6 +80,12 @@ export class ProcessTable {
     this.noInput();
   }
 
+  /** Resolves at once, unless the main process has ended a moment ago: then when nothing runs any more, and its end is the next to be recorded. */
+  async ending(): Promise<void> {
+    const { current } = this;
+    if (current !== undefined && this.main.endOf(current.start) !== undefined) await current.ended;
+  }
+
   attach(options: AttachOptions, record: ContainerRecord): AttachedStream {
     const { tty, openStdin, stdinOnce = false } = record.request.process;
     const start = isRunning(record) ? record.starts : record.starts + 1;
@@ -101,12 +106,6 @@ export class ProcessTable {
     this.size = size;
     const { current } = this;
     if (current !== undefined) await current.talk((agent) => agent.resize(MAIN_PROCESS, size.columns, size.rows));
-  }
-
-  /** As `probeContainer`, of the run that goes on. @throws CodedError `unavailable` when nothing does */
-  async probe(record: ContainerRecord, request: ProbeRequest): Promise<ProbeResult> {
-    if (this.current === undefined) throw new CodedError('unavailable', `container ${record.id} is not running`);
-    return probeContainer(record, this.current, request);
   }
 
   /** Lets go of what runs on. */

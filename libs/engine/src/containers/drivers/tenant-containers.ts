@@ -5,9 +5,9 @@ import type { Sandbox } from '../../runtime/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
 import type { TreeChange } from '../../tree/index.js';
 import type { EndpointRequest } from '../../networks/index.js';
-import type { CommitContainer, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
+import type { CommitContainer, CommittedImage, Container, Containers, ContainerStats, CreateContainer, LogChunk, LogOptions, ProcessListing, StartContainer, UpdateContainer } from '../containers.js';
 import { checkRestartPolicy } from './container-checks.js';
-import { commitContainer } from './container-commit.js';
+import { commitContainer, commitLayer } from './container-commit.js';
 import { ContainerLife, type LifeParts } from './container-life.js';
 import { checkResources, type NodeResources } from './container-limits.js';
 import { ContainerNetwork } from './container-network.js';
@@ -83,10 +83,12 @@ export class TenantContainers implements Containers {
     const sandboxes = new Map<string, Sandbox>();
     for (const sandbox of await runtime.list()) if (CONTAINER_ANNOTATION in sandbox.annotations) sandboxes.set(sandbox.id, sandbox);
     const records = await this.records.load();
-    const claimed = new Set(records.map(({ sandboxId }) => sandboxId));
+    // Who waited for a build's step has died with the worker.
+    const left = records.filter(({ phase, request }) => phase !== 'whole' || request.transient === true);
+    const whole = records.filter((record) => !left.includes(record));
+    const claimed = new Set(records.flatMap(({ sandboxId, request }) => (request.transient === true ? [] : [sandboxId])));
     // Of a start that had not come so far as to be recorded: no process of it exists. Or one whose end was recorded and not carried out.
     for (const [id, sandbox] of sandboxes) if (!claimed.has(sandbox.id)) await sandbox.destroy().then(() => sandboxes.delete(id));
-    const whole = records.filter(({ phase }) => phase === 'whole');
     const lives: (readonly [ContainerLife, Sandbox | undefined])[] = [];
     await eachOf(whole, AT_ONCE, async (record) => {
       const life = new ContainerLife(record, await this.openProcesses(record, { fresh: false }), this.lifeParts);
@@ -95,14 +97,14 @@ export class TenantContainers implements Containers {
       this.storage.hold(record, life.running);
     });
     // After every hold is said: what others hold stays.
-    for (const record of records) if (record.phase !== 'whole') await this.sweep(record);
+    for (const record of left) await this.sweep(record);
     await eachOf(lives, AT_ONCE, async ([life, sandbox]) => {
       await life.adopt(sandbox);
       if (!life.running && life.record.request.autoRemove && life.record.starts > 0) await this.removeQuietly(life);
     });
     this.recovered.resolve(undefined);
     reviveInOrder(lives.map(([life]) => life));
-    logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: records.length - whole.length }, 'containers: recovered');
+    logger.info({ containers: lives.length, running: lives.filter(([life]) => life.running).length, swept: left.length }, 'containers: recovered');
   }
 
   async create(tenantId: TenantId, request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
@@ -133,7 +135,7 @@ export class TenantContainers implements Containers {
   }
 
   list(tenantId: TenantId): Promise<Container[]> {
-    return attempt(() => [...this.index.of(tenantId)].map((life) => life.view()).sort((one, other) => other.createdAt - one.createdAt || (one.id < other.id ? -1 : 1)));
+    return attempt(() => [...this.index.of(tenantId)].filter(({ record }) => record.request.transient !== true).map((life) => life.view()).sort((one, other) => other.createdAt - one.createdAt || (one.id < other.id ? -1 : 1)));
   }
 
   async start(tenantId: TenantId, text: string, options: StartContainer = {}): Promise<boolean> {
@@ -187,6 +189,12 @@ export class TenantContainers implements Containers {
     }
   }
 
+  async unlink(tenantId: TenantId, text: string): Promise<void> {
+    const [, parent = '', alias = ''] = /^\/?([^/]+)\/([^/]+)$/.exec(text) ?? [];
+    if (alias === '') throw new CodedError('conflict', 'Conflict, cannot remove the default link name of the container');
+    await this.find(tenantId, parent).unlink(alias);
+  }
+
   async connect(tenantId: TenantId, text: string, endpoint: EndpointRequest): Promise<void> {
     await this.find(tenantId, text).connect(endpoint);
   }
@@ -203,7 +211,7 @@ export class TenantContainers implements Containers {
     const removed: string[] = [];
     let reclaimedBytes = 0;
     for (const life of [...this.index.of(tenantId)]) {
-      if (life.running || !accepts(life.view())) continue;
+      if (life.running || life.record.request.transient === true || !accepts(life.view())) continue;
       try {
         const { writableBytes } = await this.usageOf(life);
         await life.remove({ force: false, volumes: false });
@@ -256,6 +264,11 @@ export class TenantContainers implements Containers {
       life.publish('commit', { comment: request.comment ?? '', imageID: imageId, imageRef: reference === undefined ? '' : canonicalName(reference) });
       return imageId;
     });
+  }
+
+  async commitAs(tenantId: TenantId, text: string, image: CommittedImage): Promise<Digest> {
+    const { record } = this.find(tenantId, text);
+    return commitLayer(this.services, record, await this.storage.writable(record), image);
   }
 
   async usage(tenantId: TenantId, text: string): Promise<{ readonly writableBytes: number; readonly rootfsBytes: number }> {
@@ -321,7 +334,10 @@ export class TenantContainers implements Containers {
 
   private async sweep(record: ContainerRecord): Promise<void> {
     this.services.logger.warn({ container: record.id, phase: record.phase }, 'containers: sweeping a container that was half made or half removed');
-    await this.maker.undo(record);
+    const { mounts, madeVolumes } = record;
+    if (record.request.transient === true) await this.lifeParts.network.detach(record);
+    const anonymous = record.request.transient === true ? mounts.flatMap((mount) => (mount.kind === 'volume' && mount.anonymous ? [mount.name] : [])) : [];
+    await this.maker.undo({ ...record, madeVolumes: [...madeVolumes, ...anonymous] });
     await (await this.openProcesses(record, { fresh: true })).remove();
   }
 

@@ -1,10 +1,9 @@
-import { CodedError, type TenantId } from '#kernel';
+import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { AttachOptions, ContainerProcesses, Exec, ExecSpec, ProcessStream, TerminalSize } from '../processes.js';
 import type { ContainerExec } from './container-exec.js';
 import type { ContainerExecution } from './container-execution.js';
 import type { ContainerLife } from './container-life.js';
 import { checkExec } from './exec-plan.js';
-import type { ProbeRequest, ProbeResult } from './process-probe.js';
 import { parseSignal } from './signals.js';
 
 const ID = /^[0-9a-f]{64}$/;
@@ -26,6 +25,7 @@ export class TenantProcesses implements ContainerProcesses {
 
   async attach(tenantId: TenantId, text: string, options: AttachOptions): Promise<ProcessStream> {
     const life = this.containers.find(tenantId, text);
+    await life.processes.ending();
     return life.turn(() => {
       if (life.record.status === 'paused') throw new CodedError('conflict', 'You cannot attach to a paused container, unpause it first');
       life.publish('attach');
@@ -37,7 +37,11 @@ export class TenantProcesses implements ContainerProcesses {
     const life = this.containers.find(tenantId, text);
     const { status, request } = life.record;
     if (status !== 'running' && status !== 'created') throw new CodedError('conflict', `Container ${text} is not running`);
-    if (request.process.tty) await life.processes.resize(size);
+    if (request.process.tty) {
+      await life.processes.resize(size).catch((error: unknown) => {
+        throw isCodedError(error, 'unavailable') ? new CodedError('conflict', `Container ${text} is not running`, {}, { cause: error }) : error;
+      });
+    }
     life.publish('resize', { height: String(size.rows), width: String(size.columns) });
   }
 
@@ -113,12 +117,6 @@ export class TenantProcesses implements ContainerProcesses {
     const exec = life.processes.execs.create(request, runOf(life, text));
     life.publish(`exec_create: ${request.argv.join(' ')}`, { execID: exec.record.id });
     return exec;
-  }
-
-  /** As `probeContainer`; inside the engine. @throws CodedError `not_found` */
-  async probe(tenantId: TenantId, text: string, request: ProbeRequest): Promise<ProbeResult> {
-    const life = this.containers.find(tenantId, text);
-    return life.processes.probe(life.record, request);
   }
 
   private findExec(tenantId: TenantId, execId: string): FoundExec {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { asError, CodedError, type Logger } from '#kernel';
+import { asError, CodedError, readExactly, type Logger } from '#kernel';
 import type { Dialer } from '../dialer.js';
 import type { ProcessIdentity } from '../proc.js';
 import type { Spawner } from '../spawner.js';
@@ -23,7 +23,7 @@ export interface HelperDialerOptions {
   /** The program `sandbar-dial`. */
   readonly program: string;
   readonly spawner: Pick<Spawner, 'exec'>;
-  /** An existing folder that only we may look into. Its path is short: a socket's is at most 107 bytes. */
+  /** Made anew, with what a crash left in it: its own. Its path is short: a socket's is at most 107 bytes. */
   readonly folder: string;
   readonly logger: Logger;
 }
@@ -39,19 +39,18 @@ export class HelperDialer implements Dialer {
 
   private constructor(
     private readonly server: Server,
-    private readonly place: string,
     private readonly options: HelperDialerOptions,
   ) {
     server.on('connection', (socket) => void this.admit(socket));
   }
 
   static async open(options: HelperDialerOptions): Promise<HelperDialer> {
-    const place = await mkdtemp(join(options.folder, 'd'));
-    await chmod(place, 0o700);
+    await rm(options.folder, { recursive: true, force: true });
+    await mkdir(options.folder, { mode: 0o700 });
     const server = createServer({ allowHalfOpen: true });
-    server.listen(join(place, 's'));
+    server.listen(join(options.folder, 's'));
     await once(server, 'listening');
-    return new HelperDialer(server, place, options);
+    return new HelperDialer(server, options);
   }
 
   async dial({ pid, startTicks }: ProcessIdentity, port: number): Promise<Duplex> {
@@ -67,7 +66,7 @@ export class HelperDialer implements Dialer {
       else reject(failure(errno, port));
     });
     this.options.spawner
-      .exec({ argv: [this.options.program, String(pid), String(startTicks), String(port)], stdin: Buffer.from(`${token}\n${join(this.place, 's')}`), timeoutMs: LIFE_MS })
+      .exec({ argv: [this.options.program, String(pid), String(startTicks), String(port)], stdin: Buffer.from(`${token}\n${join(this.options.folder, 's')}`), timeoutMs: LIFE_MS })
       // What it said before its end may still be on its way to us.
       .then(({ exitCode }) => { setTimeout(() => { reject(new CodedError('internal', 'a connection into a sandbox could not be made', { exitCode })); }, LATE_MS).unref(); })
       .catch((error: unknown) => {
@@ -89,7 +88,7 @@ export class HelperDialer implements Dialer {
     this.server.close();
     for (const socket of this.open) socket.destroy();
     await closed;
-    await rm(this.place, { recursive: true, force: true });
+    await rm(this.options.folder, { recursive: true, force: true });
   }
 
   /** Who shows no token that is waited for is nobody. */
@@ -97,9 +96,7 @@ export class HelperDialer implements Dialer {
     this.open.add(socket);
     socket.on('error', () => undefined);
     socket.once('close', () => this.open.delete(socket));
-    const timer = setTimeout(() => socket.destroy(), DIAL_MS);
-    const head = await headOf(socket);
-    clearTimeout(timer);
+    const head = await readExactly(socket, HEAD_BYTES, DIAL_MS).catch(() => undefined);
     const answer = head === undefined ? undefined : this.awaited.get(head.toString('latin1', 0, TOKEN_BYTES));
     if (head === undefined || answer === undefined) {
       socket.destroy();
@@ -109,16 +106,6 @@ export class HelperDialer implements Dialer {
     answer(socket, errno);
     if (errno !== 0) socket.destroy();
   }
-}
-
-/** Undefined when it ends before. */
-async function headOf(socket: Socket): Promise<Buffer | undefined> {
-  while (socket.readableLength < HEAD_BYTES) {
-    if (socket.destroyed || socket.readableEnded) return undefined;
-    socket.read(0);
-    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]).catch(() => undefined);
-  }
-  return socket.read(HEAD_BYTES) as Buffer;
 }
 
 function failure(errno: number, port: number): CodedError {

@@ -1,15 +1,22 @@
 import { CodedError } from '#kernel';
 import { HOST_TABLE } from '../host-rules.js';
+import { formatIpv4 } from '../ipv4.js';
 import { spaceLine, type NetHelper } from '../net-helper.js';
 import type { PinnedAddress } from '../names/name-resolver.js';
-import type { Closable, NodePublisher } from '../publish/node-publisher.js';
+import type { NodePublisher } from '../publish/node-publisher.js';
+import type { Closable } from '../publish/proxy.js';
 import { pinnedElement, renewElements } from '../rule-elements.js';
 import { placeLines, portElements, portLines, removeLines, routeLines } from './attachment-lines.js';
-import { gatewayPlace, type Attached, type Place } from './tenant-attachments.js';
+import { gatewayPlace, type Attached, type Place } from './attached.js';
 import type { TenantHost } from './tenant-host.js';
 
 /** That answers of the resolver have opened to one container. */
 const MOST_PINS = 2_048;
+
+/** What was let through for it, or is translated to it, is nobody's any more: its address is given out again. */
+function forgetLines({ egress, ports, places }: Attached): string[] {
+  return egress.kind === 'all' && ports.length === 0 ? [] : places.map(({ address }) => `forget host ${formatIpv4(address)}`);
+}
 
 /** Makes in the host name space, in the container's and on the node what is reserved for a container, and takes it away. */
 export class AttachmentChanges {
@@ -65,7 +72,7 @@ export class AttachmentChanges {
     const proxies = this.#proxies.get(attached.containerId);
     this.#proxies.delete(attached.containerId);
     await proxies?.close();
-    await this.helper.apply([this.host.spaceLine(), ...removeLines(attached, attached.places, portElements(attached))]);
+    await this.helper.apply([this.host.spaceLine(), ...removeLines(attached, attached.places, portElements(attached)), ...forgetLines(attached)]);
   }
 
   /** Notes addresses as open. @throws CodedError `resource_exhausted` */

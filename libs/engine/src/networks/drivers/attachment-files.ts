@@ -4,7 +4,7 @@ import { errnoOf, type TenantId } from '#kernel';
 import { removeFile } from '../../linux/index.js';
 import { isAttachmentState, type AttachmentState } from '../attachment-state.js';
 import { readStateFile, writeStateFile } from '../host-state.js';
-import type { Attached } from './tenant-attachments.js';
+import type { Attached } from './attached.js';
 
 const CONTAINER_ID = /^[A-Za-z0-9_-]{1,100}$/;
 

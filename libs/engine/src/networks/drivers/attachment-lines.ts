@@ -3,7 +3,7 @@ import { HOST_TABLE } from '../host-rules.js';
 import { formatIpv4, parseSubnet } from '../ipv4.js';
 import { macOf } from '../net-helper.js';
 import { addElements, allowedElement, memberElement, nodePortElement, pinnedElement, policedElement, portElement, removeElements, type RuleElement } from '../rule-elements.js';
-import { gatewayPlace, portTargets, type Attached, type Place } from './tenant-attachments.js';
+import { gatewayPlace, portTargets, type Attached, type Place } from './attached.js';
 import { gatewayText } from './tenant-networks.js';
 
 /** What Docker gives every container's name space. */

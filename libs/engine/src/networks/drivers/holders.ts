@@ -1,7 +1,7 @@
 import { mkdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf, isId, type TenantId } from '#kernel';
-import { bootId, identifyProcess, isRunning, listPids, type ProcessIdentity } from '../../linux/index.js';
+import { bootId, identifyProcess, isRunning, listPids, removeFile, type ProcessIdentity } from '../../linux/index.js';
 import { isHostState, readStateFile, writeStateFile, type HostState } from '../host-state.js';
 import type { NetHelper } from '../net-helper.js';
 import type { Uplink } from './node-gate.js';
@@ -54,8 +54,9 @@ export class Holders {
   }
 
   /** Its name space goes with it, and with the last sandbox in it. */
-  stop({ identity }: Holder): Promise<void> {
-    return end(identity);
+  async stop({ identity, uplink }: Holder): Promise<void> {
+    await end(identity);
+    await removeFile(this.socketOf(uplink));
   }
 
   #stateFile(tenantId: TenantId): string {

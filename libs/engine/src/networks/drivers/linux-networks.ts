@@ -12,7 +12,7 @@ import type { Attachment, AttachRequest, CreateNetwork, Endpoint, EndpointReques
 import { AttachmentFiles } from './attachment-files.js';
 import { Holders } from './holders.js';
 import { NodeGate } from './node-gate.js';
-import { attachmentOf, endpointOf } from './tenant-attachments.js';
+import { attachmentOf, endpointOf } from './attached.js';
 import { TenantNetworks } from './tenant-networks.js';
 import { TenantSide } from './tenant-side.js';
 

@@ -126,10 +126,11 @@ export class NodeGate {
 
   async #write(guarded: readonly string[]): Promise<void> {
     const { table, linkPrefix } = this.#names;
-    const rules = nodeRules({ table, linkPrefix, outgoing: this.#outgoing, guarded, allowed: this.#options.allowed });
+    const content = { table, linkPrefix, outgoing: this.#outgoing, guarded, allowed: this.#options.allowed };
+    const rules = nodeRules(content, []);
     if (rules === this.#rules) return;
-    await this.#options.helper.rules(undefined, rules);
-    await this.#options.helper.apply(addElements('here', table, [...this.#connected.values()].map(({ link, tenantAddress }) => uplinkElement(link, tenantAddress))));
+    const elements = [...this.#connected.values()].map(({ link, tenantAddress }) => uplinkElement(link, tenantAddress));
+    await this.#options.helper.rules(undefined, nodeRules(content, elements));
     this.#rules = rules;
   }
 

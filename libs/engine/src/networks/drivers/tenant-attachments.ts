@@ -2,50 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { CodedError } from '#kernel';
 import type { ProcessIdentity } from '../../linux/index.js';
 import type { AttachmentState } from '../attachment-state.js';
-import { formatIpv4, holds, parseIpv4, subnetsOf, type Ipv4 } from '../ipv4.js';
+import { holds, parseIpv4, subnetsOf, type Ipv4 } from '../ipv4.js';
+import { checkedPolicy } from '../egress-policy.js';
 import { macOf } from '../net-helper.js';
-import type { Attachment, AttachRequest, EgressPolicy, Endpoint, EndpointRequest, PortRequest } from '../networks.js';
+import type { AttachRequest, EndpointRequest, PortRequest } from '../networks.js';
 import { PortTable, type PortRange } from '../port-table.js';
-import type { PortTarget } from '../rule-elements.js';
-import { gatewayText, type BridgeNetwork, type Member, type TenantNetworks } from './tenant-networks.js';
+import { type Attached, type BoundPort, gatewayPlace, memberOf, type Place } from './attached.js';
+import type { BridgeNetwork, TenantNetworks } from './tenant-networks.js';
 
 const MOST_ENDPOINTS = 32;
-const MOST_NAMESERVERS = 3;
-const SHORT_ID = 12;
 const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 const [LOOPBACK] = subnetsOf('127.0.0.0/8');
-
-export interface Place {
-  readonly bridge: BridgeNetwork;
-  readonly endpointId: string;
-  readonly interfaceName: string;
-  readonly hostLink: string;
-  readonly macAddress: string;
-  readonly address: Ipv4;
-  readonly aliases: readonly string[];
-  readonly member: Member;
-}
-
-export type BoundPort = Omit<PortTarget, 'address'>;
 
 export interface HostFacts {
   /** Whether an address is one of the tenant's host. */
   readonly isLocal: (address: Ipv4) => boolean;
   /** What free ports are chosen from. */
   readonly dynamicPorts?: PortRange | undefined;
-}
-
-/** A container that is attached. */
-export interface Attached {
-  readonly containerId: string;
-  containerName: string;
-  readonly process: ProcessIdentity;
-  readonly places: Place[];
-  readonly ports: readonly BoundPort[];
-  readonly publishOnNode: boolean;
-  readonly egress: EgressPolicy;
-  /** Addresses that answers have opened, and until when (milliseconds since the epoch). */
-  readonly pins: Map<Ipv4, number>;
 }
 
 /** Who has which addresses, ports and names among a tenant's containers. In memory: what is reserved here is made by others. */
@@ -73,7 +46,7 @@ export class TenantAttachments {
     const { containerId, containerName, endpoints, ports, publishOnNode, egress } = request;
     if (endpoints.length === 0 || endpoints.length > MOST_ENDPOINTS) throw new CodedError('invalid_argument', `a container has 1 to ${MOST_ENDPOINTS} networks`, { endpoints: endpoints.length });
     const bound: BoundPort[] = [];
-    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress, pins: new Map() };
+    const attached: Attached = { containerId, containerName, process, places: [], ports: bound, publishOnNode, egress: checkedPolicy(egress), pins: new Map() };
     try {
       for (const endpoint of endpoints) this.place(attached, endpoint);
       for (const port of gatewayPlace(attached) === undefined ? [] : ports) bound.push(this.#bind(port, { isLocal, dynamicPorts }));
@@ -164,50 +137,6 @@ export class TenantAttachments {
     }
     return { containerPort, protocol, hostIp: address, hostPort: this.#ports.take(protocol, address, hostPort, dynamicPorts) };
   }
-}
-
-/** Where the default route goes and published ports lead to: the first network that has a way out. */
-export function gatewayPlace({ places }: Pick<Attached, 'places'>): Place | undefined {
-  return places.find(({ bridge }) => !bridge.network.internal);
-}
-
-export function portTargets(attached: Attached): PortTarget[] {
-  const place = gatewayPlace(attached);
-  return place === undefined ? [] : attached.ports.map((port) => ({ ...port, address: place.address }));
-}
-
-function memberOf(owner: Pick<Attached, 'containerId' | 'containerName'>, bridge: BridgeNetwork, { address, aliases }: Pick<Place, 'address' | 'aliases'>): Member {
-  return {
-    address,
-    owner,
-    names: () => (bridge.network.dns ? [...new Set([owner.containerName, ...aliases, owner.containerId.slice(0, SHORT_ID)])] : []),
-  };
-}
-
-export function endpointOf(place: Place): Endpoint {
-  const { bridge, endpointId, interfaceName, macAddress, address, aliases, member } = place;
-  return {
-    networkId: bridge.network.id,
-    networkName: bridge.network.name,
-    endpointId,
-    interfaceName,
-    macAddress,
-    ipv4Address: formatIpv4(address),
-    prefixLength: bridge.subnet.prefix,
-    gateway: gatewayText(bridge),
-    aliases,
-    dnsNames: member.names(),
-  };
-}
-
-export function attachmentOf(attached: Attached): Attachment {
-  const first = gatewayPlace(attached);
-  const ordered = [...(first === undefined ? [] : [first]), ...attached.places.filter((place) => place !== first)];
-  return {
-    endpoints: attached.places.map(endpointOf),
-    ports: attached.ports.map(({ containerPort, protocol, hostIp, hostPort }) => ({ containerPort, protocol, hostIp: hostIp === undefined ? '0.0.0.0' : formatIpv4(hostIp), hostPort })),
-    nameservers: ordered.slice(0, MOST_NAMESERVERS).map(({ bridge }) => gatewayText(bridge)),
-  };
 }
 
 function addressFrom(bridge: BridgeNetwork, { ipv4Address = '' }: EndpointRequest): Ipv4 {

@@ -34,7 +34,7 @@ export class TenantHost {
     let holder: Holder | undefined;
     try {
       holder = await holders.start(tenantId, uplink);
-      await helper.rules(holder.identity, hostRules());
+      await helper.rules(holder.identity, hostRules([]));
       await gate.connect(uplink, holder.identity);
       await holders.write(tenantId, holder);
       return new TenantHost(parts, holder, await gate.mtu());
@@ -52,8 +52,9 @@ export class TenantHost {
     const known = new Map(bridges.map((bridge) => [bridge.link, bridge]));
     const stray = there.filter((name) => (name.startsWith('veth') && !links.has(name)) || (name.startsWith('br-') && !known.has(name)));
     const found = there.flatMap((name) => known.get(name) ?? []);
-    await parts.helper.rules(holder.identity, hostRules());
-    await parts.helper.apply([host.spaceLine(), ...stray.map((name) => `delete host ${name}`), ...addElements('host', HOST_TABLE, [...found.flatMap(elementsOf), ...elements])]);
+    // At once: what is attached goes on without a gap.
+    await parts.helper.rules(holder.identity, hostRules([...found.flatMap(elementsOf), ...elements]));
+    await parts.helper.apply([host.spaceLine(), ...stray.map((name) => `delete host ${name}`)]);
     for (const bridge of found) host.#bridges.set(bridge.link, Promise.resolve());
     return host;
   }

@@ -1,47 +1,33 @@
-import { CodedError, type Logger } from '#kernel';
+import { CodedError } from '#kernel';
 import { identifyProcess, isRunning, KeyedQueue, type ProcessIdentity } from '../../linux/index.js';
 import type { AttachmentState } from '../attachment-state.js';
 import type { Ipv4 } from '../ipv4.js';
-import type { NameResolver, PinnedAddress } from '../names/name-resolver.js';
+import type { PinnedAddress } from '../names/name-resolver.js';
 import type { Attachment, AttachRequest, Endpoint, EndpointRequest, Network } from '../networks.js';
-import type { NodePublisher } from '../publish/node-publisher.js';
-import { AttachmentChanges } from './attachment-changes.js';
 import { isContainerId, type AttachmentFiles } from './attachment-files.js';
 import { attachedElements, sysctlLines } from './attachment-lines.js';
-import { attachmentOf, endpointOf, failedProgramming, gatewayPlace, TenantAttachments, type Attached } from './tenant-attachments.js';
-import { TenantHost, type TenantHostParts } from './tenant-host.js';
-import { TenantNames } from './tenant-names.js';
-import type { BridgeNetwork, TenantNetworks } from './tenant-networks.js';
+import { attachmentOf, endpointOf, gatewayPlace, type Attached } from './attached.js';
+import { failedProgramming, TenantAttachments } from './tenant-attachments.js';
+import { TenantHost } from './tenant-host.js';
+import type { TenantNetworks } from './tenant-networks.js';
+import { TenantOpening, type OpenHost, type TenantOpeningParts } from './tenant-opening.js';
 
 /** A port that we choose may be taken on the node by somebody else. */
 const MOST_PORT_TRIES = 32;
 
-export interface TenantSideParts extends TenantHostParts {
-  readonly networks: TenantNetworks;
+export interface TenantSideParts extends Omit<TenantOpeningParts, 'attachments' | 'pin'> {
   readonly files: AttachmentFiles;
-  readonly resolver: NameResolver;
-  readonly publisher: NodePublisher;
-  readonly logger: Logger;
-  /** Readies the node for an uplink. */
-  readonly openGate: () => Promise<void>;
-}
-
-/** What there is once a tenant has a host name space. */
-interface OpenHost {
-  readonly host: TenantHost;
-  readonly changes: AttachmentChanges;
-  readonly names: TenantNames;
 }
 
 /** One tenant's containers on its networks. Changes of one container follow one another; containers do not wait for each other. */
 export class TenantSide {
   readonly attachments: TenantAttachments;
   readonly #turns = new KeyedQueue();
-  #opening: Promise<OpenHost> | undefined;
-  #open: OpenHost | undefined;
+  readonly #opening: TenantOpening;
 
   constructor(readonly parts: TenantSideParts) {
     this.attachments = new TenantAttachments(parts.networks);
+    this.#opening = new TenantOpening({ ...parts, attachments: this.attachments, pin: (source, addresses) => this.#pin(source, addresses) });
   }
 
   get networks(): TenantNetworks {
@@ -61,14 +47,13 @@ export class TenantSide {
     if (holder === undefined) return;
     const attached = this.attachments.all();
     const links = new Set(attached.flatMap(({ places }) => places.map(({ hostLink }) => hostLink)));
-    const open = this.#opened(await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap((one) => attachedElements(one)) }));
-    await this.#listen(open);
+    const open = await this.#opening.adopt(await TenantHost.adopt(this.parts, holder, { bridges: networks.bridges(), links, elements: attached.flatMap((one) => attachedElements(one)) }));
     for (const one of attached) await this.#publishAgain(open, one);
   }
 
   /** The host name space, made with the first call. */
   async host(): Promise<TenantHost> {
-    return (await this.#hostOpen()).host;
+    return (await this.#opening.ensure()).host;
   }
 
   attach(request: AttachRequest): Promise<Attachment> {
@@ -77,7 +62,7 @@ export class TenantSide {
       const process = await identifyProcess(request.pid);
       if (process === undefined) throw new CodedError('failed_precondition', 'the sandbox has ended', { pid: request.pid });
       const sysctls = sysctlLines(request.sysctls);
-      const open = await this.#hostOpen();
+      const open = await this.#opening.ensure();
       const before = this.attachments.get(request.containerId);
       if (before !== undefined && before.process.pid === process.pid && before.process.startTicks === process.startTicks) {
         await this.#publishAgain(open, before);
@@ -86,7 +71,7 @@ export class TenantSide {
       if (before !== undefined) await this.#remove(before);
       const attached = await this.#reserve(request, process, open);
       try {
-        for (const { bridge } of attached.places) await this.#ensureBridge(open, bridge);
+        for (const { bridge } of attached.places) await this.#opening.ensureBridge(open, bridge);
         await this.#write(attached, false);
         await open.changes.make(attached, sysctls);
         await this.#write(attached, true);
@@ -102,11 +87,11 @@ export class TenantSide {
     return this.#turns.run(containerId, async () => {
       const attached = this.attachments.get(containerId);
       if (attached === undefined) throw new CodedError('conflict', `container ${containerId} has no networks of its own`, { network: request.network.slice(0, 100) });
-      const open = await this.#hostOpen();
+      const open = await this.#opening.ensure();
       const hadGateway = gatewayPlace(attached) !== undefined;
       const place = this.attachments.place(attached, request);
       try {
-        await this.#ensureBridge(open, place.bridge);
+        await this.#opening.ensureBridge(open, place.bridge);
         await this.#write(attached, false);
         await open.changes.addPlace(attached, place, !hadGateway);
         await this.#write(attached, true);
@@ -126,7 +111,7 @@ export class TenantSide {
       const attached = this.attachments.get(containerId);
       const place = attached?.places.find(({ bridge }) => bridge.network.id === network.id);
       if (attached === undefined || place === undefined) throw new CodedError('not_found', `container ${containerId} is not connected to network ${network.name}`, { network: network.name });
-      const open = await this.#hostOpen();
+      const open = await this.#opening.ensure();
       await this.#write(attached, false);
       await open.changes.removePlace(attached, place);
       this.attachments.unplace(attached, place);
@@ -151,30 +136,21 @@ export class TenantSide {
   }
 
   /** Of a network that has been removed. */
-  async removeBridge(network: Network): Promise<void> {
-    const open = this.#open;
-    if (open === undefined) return;
-    await open.host.removeBridge(network);
-    await this.#listen(open);
+  removeBridge(network: Network): Promise<void> {
+    return this.#opening.removeBridge(network);
   }
 
   /** Everything. No sandbox runs any more. */
   async drop(): Promise<void> {
     await this.#turns.idle();
-    const open = await this.#opening;
     for (const attached of this.attachments.all()) this.attachments.release(attached);
-    await this.release();
-    await open?.host.drop();
+    await this.#opening.drop();
     await this.parts.files.drop(this.parts.tenantId);
   }
 
   /** Of what this process does for them; what is set up stays. */
-  async release(): Promise<void> {
-    const open = this.#open;
-    this.#opening = undefined;
-    this.#open = undefined;
-    open?.names.close();
-    await open?.changes.close();
+  release(): Promise<void> {
+    return this.#opening.release();
   }
 
   /** Ports of the node too: another program may have taken one that we would choose. */
@@ -208,7 +184,7 @@ export class TenantSide {
     const asking = this.attachments.at(source);
     if (asking === undefined) return;
     await this.#turns.run(asking.containerId, async () => {
-      const open = this.#open;
+      const open = this.#opening.open;
       // By now it may be somebody else's address.
       if (open === undefined || this.attachments.at(source) !== asking) return;
       const now = Date.now();
@@ -228,56 +204,9 @@ export class TenantSide {
     }
   }
 
-  #hostOpen(): Promise<OpenHost> {
-    this.#opening ??= this.#makeHost().catch((error: unknown) => {
-      this.#opening = undefined;
-      throw error;
-    });
-    return this.#opening;
-  }
-
-  /** With the default bridge: its gateway answers for names to the sandboxes of the tenant's host. */
-  async #makeHost(): Promise<OpenHost> {
-    await this.parts.openGate();
-    const open = this.#opened(await TenantHost.make(this.parts));
-    try {
-      const [bridge] = this.networks.bridges();
-      if (bridge !== undefined) await this.#ensureBridge(open, bridge);
-      return open;
-    } catch (error) {
-      await this.release();
-      await open.host.drop();
-      throw error;
-    }
-  }
-
-  #opened(host: TenantHost): OpenHost {
-    const { holders, helper, publisher, resolver, logger } = this.parts;
-    const names = new TenantNames({
-      socketPath: holders.socketOf(host.holder.uplink),
-      networks: this.networks,
-      attachments: this.attachments,
-      resolver,
-      pin: (source, addresses) => this.#pin(source, addresses),
-      logger,
-    });
-    const open = { host, names, changes: new AttachmentChanges(host, helper, publisher) };
-    this.#open = open;
-    this.#opening = Promise.resolve(open);
-    return open;
-  }
-
-  async #ensureBridge(open: OpenHost, bridge: BridgeNetwork): Promise<void> {
-    if (await open.host.ensureBridge(bridge)) await this.#listen(open);
-  }
-
-  async #listen({ host, names }: OpenHost): Promise<void> {
-    await names.listen(host.gateways(this.networks.bridges()));
-  }
-
   /** What is written goes last: until then a restart finds it and sweeps. */
   async #remove(attached: Attached): Promise<void> {
-    await this.#open?.changes.takeAway(attached);
+    await this.#opening.open?.changes.takeAway(attached);
     this.attachments.release(attached);
     await this.parts.files.remove(this.parts.tenantId, attached.containerId);
   }

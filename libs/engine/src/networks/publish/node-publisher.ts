@@ -3,6 +3,7 @@ import { CodedError, errnoOf } from '#kernel';
 import { formatIpv4, type Ipv4 } from '../ipv4.js';
 import { DYNAMIC_PORTS, type PortRange } from '../port-table.js';
 import type { Protocol } from '../rule-elements.js';
+import type { Closable, ProxyTarget } from './proxy.js';
 import { openTcpProxy } from './tcp-proxy.js';
 import { openUdpProxy } from './udp-proxy.js';
 
@@ -10,15 +11,6 @@ export interface NodePublisherOptions {
   /** Of the node, on which ports of tenants are opened. */
   readonly address: string;
   readonly ports: PortRange;
-}
-
-export interface ProxyTarget {
-  readonly address: string;
-  readonly port: number;
-}
-
-export interface Closable {
-  close(): Promise<void>;
 }
 
 export interface NodePort {
@@ -75,6 +67,7 @@ export class NodePublisher {
   #addressFor(hostIp: Ipv4 | undefined): string {
     const { address } = this.options;
     const ofLoopback = hostIp !== undefined && hostIp >>> 24 === FIRST_OF_LOOPBACK;
-    return ofLoopback && isIPv4(address) ? LOOPBACK : address;
+    const isLoopback = address === '::1' || (isIPv4(address) && address.startsWith(`${FIRST_OF_LOOPBACK}.`));
+    return ofLoopback && !isLoopback ? LOOPBACK : address;
   }
 }

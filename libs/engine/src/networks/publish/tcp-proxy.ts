@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Closable, ProxyTarget } from './node-publisher.js';
+import type { Closable, ProxyTarget } from './proxy.js';
 
 const MOST_CONNECTIONS = 512;
 const CONNECT_MS = 10_000;

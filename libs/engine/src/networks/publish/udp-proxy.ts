@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { Closable, ProxyTarget } from './node-publisher.js';
+import type { Closable, ProxyTarget } from './proxy.js';
 
 const MOST_PEERS = 1_024;
 const MOST_WAITING = 16;

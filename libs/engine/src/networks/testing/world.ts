@@ -25,6 +25,8 @@ export interface Guest {
   sh(line: string): Promise<CommandResult>;
   /** A web server on every address of it that answers with `text`. */
   serve(port: number, text: string): Promise<void>;
+  /** Somebody in it has a socket on the port. */
+  untilBound(port: number): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -99,21 +101,28 @@ async function startGuest(ended: (guest: Guest) => void): Promise<Guest> {
   await untilApart(pid);
   const inside = ['-t', String(pid), '--user', '--preserve-credentials', '--net'];
   const servers: ChildProcess[] = [];
+  const folders: string[] = [];
   const guest: Guest = {
     pid,
     id: randomBytes(32).toString('hex'),
     sh: (line) => run('nsenter', [...inside, 'sh', '-c', line]),
     serve: async (port, text) => {
       const folder = await mkdtemp(join(tmpdir(), 'served-'));
+      folders.push(folder);
       await writeFile(join(folder, 'index.html'), text);
       servers.push(spawn('nsenter', [...inside, 'busybox', 'httpd', '-f', '-p', String(port), '-h', folder], { stdio: 'ignore' }));
-      const listening = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
-      for (let tries = 0; tries < 500 && !(await readFile(`/proc/${pid}/net/tcp6`, 'latin1')).includes(listening); tries += 1) await new Promise((wake) => setTimeout(wake, 10));
+      await guest.untilBound(port);
+    },
+    untilBound: async (port) => {
+      const bound = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+      const tables = (): Promise<string[]> => Promise.all(['tcp', 'tcp6', 'udp', 'udp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'latin1')));
+      while (!(await tables()).some((table) => table.includes(bound))) await new Promise((wake) => setTimeout(wake, 20));
     },
     end: async () => {
       ended(guest);
       for (const server of servers) await ending(server);
       await ending(child);
+      for (const folder of folders) await rm(folder, { recursive: true, force: true });
     },
   };
   return guest;

@@ -188,13 +188,18 @@ export class AgentConnection implements GuestAgent {
     }
   }
 
+  /** What was handled may have ended it. */
+  private isOver(): boolean {
+    return this.over;
+  }
+
   /** What the socket has read. The bytes are not to change any more. */
   receive(bytes: Buffer): void {
     if (this.over) return;
     try {
       for (const frame of this.decoder.push(bytes)) {
-        if (this.over) return;
         this.handle(decodeMessage(frame));
+        if (this.isOver()) return;
       }
       this.regulate();
     } catch (error) {

@@ -13,23 +13,24 @@ import { ReadSlabs } from './read-slabs.js';
  */
 export async function connectAgent(options: ConnectOptions): Promise<AgentConnection> {
   const slabs = new ReadSlabs();
-  let receive: ((bytes: Buffer) => void) | undefined;
+  /** Nothing is said before the greeting. */
+  let connection: AgentConnection | undefined = undefined as AgentConnection | undefined;
   const onread = {
     buffer: () => slabs.room(),
     callback: (length: number) => {
-      receive?.(slabs.took(length));
+      connection?.receive(slabs.took(length));
       return true;
     },
   };
   const socket = connect({ path: options.socketPath, onread });
   await connected(socket, options.timeoutMs);
-  const connection = new AgentConnection(socket, options);
-  receive = (bytes) => { connection.receive(bytes); };
+  const made = new AgentConnection(socket, options);
+  connection = made;
   try {
-    await connection.greet();
-    return connection;
+    await made.greet();
+    return made;
   } catch (error) {
-    connection.close();
+    made.close();
     throw error;
   }
 }

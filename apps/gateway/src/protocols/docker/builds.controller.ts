@@ -1,0 +1,33 @@
+import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { RequirePermission } from '../../auth/permission.decorator.js';
+import { buildMessages, quietMessages } from './build-messages.js';
+import { buildRequestOf, registriesOf } from './build-request.js';
+import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
+import { Docker, DockerCall } from './docker-call.js';
+import { sendMessages } from './json-lines.js';
+
+/** Docker's classic builder. */
+@ApiExcludeController()
+@Controller('docker/build')
+export class DockerBuildsController {
+  constructor(@Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends) {}
+
+  @Post()
+  @HttpCode(200)
+  @RequirePermission('host:write')
+  async build(@Docker() call: DockerCall): Promise<void> {
+    const request = buildRequestOf(call.query);
+    const registries = registriesOf(call.header('x-registry-config'));
+    const events = this.backends.hosts.of(call.caller.tenant).builds.build(call.stream(), request, registries, call.signal);
+    await sendMessages(call, call.query.flag('q') ? quietMessages(events) : buildMessages(events));
+  }
+
+  @Post('prune')
+  @HttpCode(200)
+  @RequirePermission('host:write')
+  async prune(@Docker() call: DockerCall): Promise<object> {
+    const { removed, reclaimedBytes } = await this.backends.hosts.of(call.caller.tenant).builds.prune();
+    return { CachesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes };
+  }
+}

@@ -1,0 +1,60 @@
+import type { Digest, ImageReference, TenantId } from '#kernel';
+import type { ContainerResources } from '../containers/index.js';
+import type { RegistryAuth, TransferProgress } from '../registry-client/index.js';
+
+/**
+ * Makes images from Dockerfiles. A build takes the files of its context, plans the stages that its target needs, and carries out one instruction after the
+ * other: each makes an image on top of the one before, as Docker's classic builder does, so that history, cache and a build that is taken up again all stand
+ * on images of the tenant. A RUN is a container of the tenant, with its limits, its network and its disk. Of a build that fails or is cancelled nothing
+ * stays but the images of the steps that were done.
+ */
+export interface Builder {
+  /** Removes what earlier lives of the worker have left of builds. To be awaited once, before all else. */
+  recover(): Promise<void>;
+  /**
+   * `report` is awaited: who is slow to take events slows the build down.
+   * @throws CodedError `invalid_argument` (`dockerfile parse error on line N, column M: …`, with details {line, column}; a context that is no tar; a step that
+   * makes no sense; `The command '…' returned a non-zero code: N` with details.exitCode), `not_found` (an image, a source of COPY), `unsupported`,
+   * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls
+   */
+  build(tenantId: TenantId, request: BuildRequest, context: AsyncIterable<Uint8Array>, report: (event: BuildEvent) => Promise<void>, signal: AbortSignal): Promise<{ readonly imageId: Digest }>;
+  /** Forgets what the tenant's steps came to, and removes those of their images that have no name and are no part of another. */
+  prune(tenantId: TenantId): Promise<{ readonly removed: readonly Digest[]; readonly reclaimedBytes: number }>;
+  /** Of a tenant that is removed. Idempotent. */
+  drop(tenantId: TenantId): Promise<void>;
+}
+
+export interface BuildRequest {
+  /** Of the context; absent: `Dockerfile`. */
+  readonly dockerfile?: string;
+  /** Name or number of a stage; absent: the last. */
+  readonly target?: string;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly tags: readonly ImageReference[];
+  readonly noCache: boolean;
+  /** Bases are pulled although they are here. */
+  readonly pull: boolean;
+  /** `linux/amd64`. */
+  readonly platform?: string;
+  readonly network: 'default' | 'none';
+  /** Of each RUN. */
+  readonly limits: ContainerResources & { readonly shmBytes?: number };
+  /** For the registry of that domain. Never kept. */
+  readonly authOf: (domain: string) => RegistryAuth | undefined;
+}
+
+/** `step` is the number of a step, from 1 on, in the order of the file; steps of independent stages come in between each other. */
+export type BuildEvent =
+  | { readonly kind: 'step'; readonly step: number; readonly total: number; /** -1: before the first stage. */ readonly stage: number; readonly stageName: string | null; readonly text: string }
+  | { readonly kind: 'triggers'; readonly step: number; readonly count: number }
+  | { readonly kind: 'pull'; readonly step: number; readonly progress: TransferProgress }
+  | { readonly kind: 'running'; readonly step: number; readonly containerId: string }
+  | { readonly kind: 'log'; readonly step: number; readonly stream: 'stdout' | 'stderr'; readonly text: string }
+  | { readonly kind: 'removed'; readonly step: number; readonly containerId: string }
+  | { readonly kind: 'cached'; readonly step: number }
+  /** null: no image has come of it. */
+  | { readonly kind: 'done'; readonly step: number; readonly imageId: Digest | null; readonly durationMs: number }
+  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'built'; readonly imageId: Digest }
+  | { readonly kind: 'tagged'; readonly name: string };

@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { CodedError, isCodedError, parseReference, withDefaultTag, type Digest, type ImageReference, type TenantId } from '#kernel';
+import type { ImageRecord } from '../../images/index.js';
+import type { TransferProgress } from '../../registry-client/index.js';
+import type { TarEntryInput } from '../../tar/index.js';
+import { writeTar } from '../../tar/index.js';
+import type { BuildEvent, BuildRequest } from '../builder.js';
+import { SourcePaths } from '../context/source-paths.js';
+import { SpooledArchive } from '../context/spooled-archive.js';
+import type { BuildConfig } from '../stages/steps.js';
+import type { BuildCache } from './build-cache.js';
+import type { DockerfileBuilderOptions } from './builder-services.js';
+
+/** What a stage stands on, or has come to. */
+export interface StageImage {
+  /** undefined: nothing yet (`FROM scratch`). */
+  readonly id: Digest | undefined;
+  /** undefined: it has no layers. */
+  readonly chainId: Digest | undefined;
+  readonly config: BuildConfig;
+}
+
+export const SCRATCH: StageImage = { id: undefined, chainId: undefined, config: {} };
+
+/** Files with their index, to be looked up by path. */
+export interface BuildFiles {
+  readonly archive: SpooledArchive;
+  readonly paths: SourcePaths;
+}
+
+export const SPOOL_LIMITS = { maxEntries: 500_000, maxBytes: 2 * 1024 ** 3 };
+
+export interface SessionParts {
+  readonly services: DockerfileBuilderOptions;
+  readonly cache: BuildCache;
+  readonly tenantId: TenantId;
+  readonly request: BuildRequest;
+  /** Of this build alone: it goes with it. */
+  readonly folder: string;
+  readonly report: (event: BuildEvent) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** One build, as its stages share it: what they stand on, the context, and what was spooled for them. */
+export class BuildSession {
+  readonly services: DockerfileBuilderOptions;
+  readonly tenantId: TenantId;
+  readonly request: BuildRequest;
+  readonly signal: AbortSignal;
+  /** Stages that are done, by their number. */
+  readonly stages = new Map<number, StageImage>();
+  private readonly holders = new Map<string, string>();
+  private readonly bases = new Map<string, Promise<StageImage>>();
+  private spools = 0;
+
+  constructor(
+    private readonly parts: SessionParts,
+    readonly context: BuildFiles,
+  ) {
+    ({ services: this.services, tenantId: this.tenantId, request: this.request, signal: this.signal } = parts);
+  }
+
+  async report(event: BuildEvent): Promise<void> {
+    this.mustGoOn();
+    await this.parts.report(event);
+  }
+
+  /** @throws CodedError `cancelled` */
+  mustGoOn(): void {
+    if (this.signal.aborted) throw new CodedError('cancelled', 'the build was cancelled');
+  }
+
+  /** The image of a key, held from then on. undefined: none, or it is no more. */
+  async cached(key: string, slot: string): Promise<StageImage | undefined> {
+    const imageId = await this.parts.cache.get(this.tenantId, key);
+    if (imageId === undefined) return undefined;
+    try {
+      return await this.found(imageId, slot);
+    } catch (error) {
+      if (!isCodedError(error, 'not_found')) throw error;
+      await this.parts.cache.forget(this.tenantId, key);
+      return undefined;
+    }
+  }
+
+  async remember(key: string, image: StageImage): Promise<void> {
+    if (image.id !== undefined) await this.parts.cache.put(this.tenantId, key, image.id);
+  }
+
+  /** By name or ID, held from then on in the place of what the slot held. @throws CodedError `not_found` */
+  async found(text: string, slot: string): Promise<StageImage> {
+    const { images } = this.services;
+    const record = await images.resolve(this.tenantId, text);
+    this.hold(record, slot);
+    // What is still there under a hold stays.
+    return stageImageOf(await images.resolve(this.tenantId, record.id));
+  }
+
+  /** An image of the tenant's, or else of its registry; looked for once in a build. */
+  base(name: string, step: number): Promise<StageImage> {
+    const known = this.bases.get(name);
+    if (known !== undefined) return known;
+    const base = this.fetched(name, step);
+    this.bases.set(name, base);
+    return base;
+  }
+
+  hold(record: ImageRecord, slot: string): void {
+    const holder = this.holders.get(slot) ?? randomBytes(32).toString('hex');
+    this.holders.set(slot, holder);
+    this.services.images.hold(this.tenantId, record.id, record.config.rootfs.diff_ids.length === 0 ? undefined : record.chainId, { id: holder, running: true });
+  }
+
+  releaseAll(): void {
+    for (const holder of this.holders.values()) this.services.images.release(this.tenantId, holder);
+  }
+
+  /** To be removed by who asked for it; what is forgotten goes with the build's folder. */
+  async spool(entries: AsyncIterable<TarEntryInput> | Iterable<TarEntryInput>): Promise<BuildFiles> {
+    const archive = await SpooledArchive.of(this.newFile(), writeTar(entries), SPOOL_LIMITS);
+    return { archive, paths: new SourcePaths(archive) };
+  }
+
+  /** A name for a file of this build. */
+  newFile(): string {
+    this.spools += 1;
+    return join(this.parts.folder, `spool-${this.spools}`);
+  }
+
+  private async fetched(name: string, step: number): Promise<StageImage> {
+    const slot = `base ${name}`;
+    if (!this.request.pull) {
+      try {
+        return await this.found(name, slot);
+      } catch (error) {
+        if (!isCodedError(error, 'not_found')) throw error;
+      }
+    }
+    await this.pull(withDefaultTag(parseReference(name)), step);
+    return this.found(name, slot);
+  }
+
+  private async pull(reference: ImageReference, step: number): Promise<void> {
+    let told = Promise.resolve();
+    const onProgress = (progress: TransferProgress): void => {
+      // Of what moves without end, only the turns.
+      if (progress.current === undefined) told = told.then(() => this.report({ kind: 'pull', step, progress })).catch(() => undefined);
+    };
+    const auth = this.request.authOf(reference.domain);
+    await this.services.transfers.pull({ namespace: this.tenantId, reference, ...(auth === undefined ? {} : { auth }), signal: this.signal, onProgress });
+    await told;
+  }
+}
+
+export function stageImageOf({ id, chainId, config }: ImageRecord): StageImage {
+  return { id, chainId: config.rootfs.diff_ids.length === 0 ? undefined : chainId, config: config.config };
+}

@@ -1,0 +1,182 @@
+import { CodedError, type Digest } from '#kernel';
+import { type KeyedQueue } from '../../linux/index.js';
+import { parseTriggers } from '../dockerfile/dockerfile.js';
+import type { Instruction } from '../dockerfile/instructions.js';
+import { DeclaredArguments } from '../stages/build-arguments.js';
+import { withoutTriggers } from '../stages/config-changes.js';
+import type { PlannedStage } from '../stages/stage-graph.js';
+import { StageState } from '../stages/stage-state.js';
+import type { CopyStep, RunStep, Step } from '../stages/steps.js';
+import { cacheKey } from './build-cache.js';
+import { SCRATCH, stageImageOf, type BuildSession, type StageImage } from './build-session.js';
+import { prepareCopy } from './copy-step.js';
+import { prepareMounts } from './run-mounts.js';
+import { runStep } from './run-step.js';
+import { sourceImage } from './stage-source.js';
+import { directoryLayer } from './workdir-layer.js';
+
+export interface StageWork {
+  readonly session: BuildSession;
+  readonly planned: PlannedStage;
+  readonly earlier: readonly PlannedStage[];
+  readonly instructions: readonly Exclude<Instruction, { kind: 'FROM' }>[];
+  /** Of its FROM. */
+  readonly firstStep: number;
+  readonly totalSteps: number;
+  readonly inherited: ReadonlyMap<string, string>;
+  readonly escape: '\\' | '`';
+  /** Of cache mounts, across all builds. */
+  readonly cacheTurns: KeyedQueue;
+}
+
+/** What a step is to do when its result is not known yet. */
+interface PreparedStep {
+  readonly keys: readonly string[];
+  make(): Promise<StageImage>;
+  close(): Promise<void>;
+}
+
+const NOTHING_TO_CLOSE = (): Promise<void> => Promise.resolve();
+
+/** Carries a stage out, one instruction after the other. */
+export class StageBuilder {
+  private image: StageImage = SCRATCH;
+  /** From the first step on that was not known, nothing is looked for any more. */
+  private cacheEnded: boolean;
+
+  constructor(private readonly work: StageWork) {
+    this.cacheEnded = work.session.request.noCache;
+  }
+
+  async build(): Promise<StageImage> {
+    const { planned, instructions, session, firstStep } = this.work;
+    const state = await this.from();
+    for (const [index, instruction] of instructions.entries()) {
+      const number = firstStep + 1 + index;
+      const done = await this.begin(number, instruction.text);
+      const step = state.step(instruction);
+      if (step !== undefined) await this.carryOut(step, number);
+      await done();
+    }
+    session.stages.set(planned.index, this.image);
+    return this.image;
+  }
+
+  /** The base, with its triggers carried out. */
+  private async from(): Promise<StageState> {
+    const { planned, session, firstStep, inherited, escape } = this.work;
+    const { base, stage } = planned;
+    const done = await this.begin(firstStep, stage.from.text);
+    if (base.kind === 'image') this.image = await session.base(base.name, firstStep);
+    else if (base.kind === 'stage') this.image = session.stages.get(base.index) ?? SCRATCH;
+    const { config } = this.image;
+    const args = new DeclaredArguments(session.request.buildArgs, inherited);
+    const state = new StageState({ config: withoutTriggers(config), author: '', args, escape });
+    const triggers = parseTriggers(config.OnBuild ?? [], stage.from);
+    if (triggers.length > 0) await session.report({ kind: 'triggers', step: firstStep, count: triggers.length });
+    for (const trigger of triggers) {
+      const step = state.step(trigger);
+      if (step !== undefined) await this.carryOut(step, firstStep);
+    }
+    await done();
+    return state;
+  }
+
+  private async begin(step: number, text: string): Promise<() => Promise<void>> {
+    const { session, planned, totalSteps: total } = this.work;
+    const { clock } = session.services;
+    const began = clock.monotonicMs();
+    await session.report({ kind: 'step', step, total, stage: planned.index, stageName: planned.name ?? null, text });
+    return () => session.report({ kind: 'done', step, imageId: this.image.id ?? null, durationMs: Math.round(clock.monotonicMs() - began) });
+  }
+
+  private async carryOut(step: Step, number: number): Promise<void> {
+    const { session } = this.work;
+    session.mustGoOn();
+    const quick = step.kind === 'copy' && step.from !== undefined ? await this.quickKey(step, number) : undefined;
+    if (quick !== undefined && (await this.takeKnown(quick, number))) return;
+    const prepared = await this.prepare(step, number);
+    try {
+      const [key = ''] = prepared.keys;
+      if (await this.takeKnown(key, number)) {
+        if (quick !== undefined) await session.remember(quick, this.image);
+        return;
+      }
+      this.cacheEnded = true;
+      this.image = await prepared.make();
+      for (const each of quick === undefined ? [key] : [key, quick]) await session.remember(each, this.image);
+    } finally {
+      await prepared.close();
+    }
+  }
+
+  /** From the image of an earlier stage that is the same: nothing of it needs to be looked at. */
+  private async quickKey(step: CopyStep, number: number): Promise<string> {
+    const { session, earlier } = this.work;
+    const image = await sourceImage(session, step.from ?? '', earlier, number);
+    return cacheKey('copied', this.common(step), image.id, step.sources, step.documents, step.destination, step.chown, step.chmod, step.flags);
+  }
+
+  private async takeKnown(key: string, number: number): Promise<boolean> {
+    const { session } = this.work;
+    if (this.cacheEnded) return false;
+    const known = await session.cached(key, this.slot);
+    if (known === undefined) return false;
+    this.image = known;
+    await session.report({ kind: 'cached', step: number });
+    return true;
+  }
+
+  private prepare(step: Step, number: number): Promise<PreparedStep> {
+    switch (step.kind) {
+      case 'config':
+        return Promise.resolve({ keys: [cacheKey('config', this.common(step))], make: () => this.append(step), close: NOTHING_TO_CLOSE });
+      case 'workdir':
+        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step.path)), close: NOTHING_TO_CLOSE });
+      case 'copy':
+        return this.prepareCopy(step, number);
+      case 'run':
+        return this.prepareRun(step, number);
+    }
+  }
+
+  private async prepareCopy(step: CopyStep, number: number): Promise<PreparedStep> {
+    const { session, earlier } = this.work;
+    const { key, layer, close } = await prepareCopy({ session, step, below: this.image, earlier, number });
+    return { keys: [cacheKey('copy', this.common(step), key)], make: () => this.append(step, layer()), close };
+  }
+
+  private async prepareRun(step: RunStep, number: number): Promise<PreparedStep> {
+    const { session, earlier } = this.work;
+    const mounts = await prepareMounts({ session, step, earlier, number });
+    const make = async (): Promise<StageImage> => {
+      if (this.image.id === undefined) throw new CodedError('invalid_argument', `The command '${step.argv.join(' ')}' cannot be run: there is no file in the image yet`);
+      const below = this.image.id;
+      const imageId = await this.inTurn(mounts.locks, () => runStep({ session, step, below, mounts, number }));
+      return session.found(imageId, this.slot);
+    };
+    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, mounts.key)], make, close: () => mounts.close() };
+  }
+
+  /** In one order, so that nobody waits for one who waits for him. */
+  private inTurn(locks: readonly string[], work: () => Promise<Digest>): Promise<Digest> {
+    const { session, cacheTurns } = this.work;
+    return [...new Set(locks)].sort().reduceRight<() => Promise<Digest>>((inner, lock) => () => cacheTurns.run(`${session.tenantId}/${lock}`, inner), work)();
+  }
+
+  private async append({ config, author, createdBy }: Step, layer?: AsyncIterable<Uint8Array>): Promise<StageImage> {
+    const { session } = this.work;
+    const record = await session.services.images.append(session.tenantId, { base: this.image.id, config, author, createdBy, ...(layer === undefined ? {} : { layer }) });
+    session.hold(record, this.slot);
+    return stageImageOf(record);
+  }
+
+  /** Of every key: what the step stands on, and what its image is to say. */
+  private common({ config, author, createdBy }: Step): unknown[] {
+    return [this.image.id ?? null, createdBy, author, Object.entries(config).sort(([one], [other]) => (one < other ? -1 : 1))];
+  }
+
+  private get slot(): string {
+    return `stage ${this.work.planned.index}`;
+  }
+}

@@ -1,0 +1,153 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { startPlatform, type DockerCli, type Platform } from '#testing';
+import { stopAndExpectNothingLeft } from './nothing-left.js';
+
+/** `docker build` of Docker's own client, by two tenants at the same time. */
+describe('docker build', () => {
+  let platform: Platform;
+  let folder: string;
+  let tenants: DockerCli[];
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    folder = await mkdtemp(join(tmpdir(), 'docker-build-'));
+    tenants = [];
+    for (const name of ['anna', 'bert']) tenants.push(await platform.docker((await platform.newTenant(name)).apiKey));
+    await Promise.all(tenants.map((docker) => docker.ok('pull', '-q', 'busybox')));
+  }, 120_000);
+  afterAll(async () => {
+    await Promise.all(tenants.map((docker) => docker.close()));
+    await rm(folder, { recursive: true, force: true });
+    await stopAndExpectNothingLeft(platform);
+  }, 120_000);
+  afterEach(async () => {
+    for (const docker of tenants) expect(await docker.ok('ps', '-aq')).toBe('');
+  });
+
+  const byBoth = (lines: (docker: DockerCli) => Promise<void>) => async (): Promise<void> => {
+    await Promise.all(tenants.map(lines));
+  };
+  /** A context of its own. */
+  async function context(files: Readonly<Record<string, string>>): Promise<string> {
+    const path = await mkdtemp(join(folder, 'context-'));
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(path, name)), { recursive: true });
+      await writeFile(join(path, name), text);
+    }
+    return path;
+  }
+  const cachedSteps = (output: string): number => output.split('Using cache').length - 1;
+
+  it(
+    'builds in stages, names the image and shows its history',
+    byBoth(async (docker) => {
+      const path = await context({ Dockerfile: 'ARG BASE=busybox\nFROM $BASE AS builder\nARG WHO=nobody\nRUN mkdir /out && echo "hello $WHO" > /out/greeting\nFROM busybox\nLABEL by=us\nWORKDIR /srv\nCOPY --from=builder /out/greeting .\nCMD ["cat", "greeting"]\n' });
+      const output = await docker.ok('build', '-t', 'greeter', '-t', 'greeter:2', '--build-arg', 'WHO=world', '--label', 'more=x y', path);
+      expect(output).toMatch(/Step 1\/10 : ARG BASE=busybox\n/);
+      expect(output).toMatch(/Step 4\/10 : RUN mkdir \/out && echo "hello \$WHO" > \/out\/greeting\n ---> Running in [0-9a-f]{12}\n/);
+      expect(output).toMatch(/Successfully built [0-9a-f]{12}\nSuccessfully tagged greeter:latest\nSuccessfully tagged greeter:2$/);
+      expect(await docker.ok('run', '--rm', 'greeter')).toBe('hello world');
+      expect(await docker.ok('history', '--no-trunc', '--format', '{{.CreatedBy}}', 'greeter:2')).toMatch(/^\/bin\/sh -c #\(nop\) {2}LABEL more=x y\n\/bin\/sh -c #\(nop\) {2}CMD \["cat" "greeting"\]\n\/bin\/sh -c #\(nop\) COPY \/out\/greeting in \. \n\/bin\/sh -c #\(nop\) WORKDIR \/srv\n/);
+      expect(await docker.json('inspect', '-f', '{{json .Config.Labels}}', 'greeter')).toEqual({ by: 'us', more: 'x y' });
+    }),
+    120_000,
+  );
+
+  it(
+    'takes from its cache what has not changed',
+    byBoth(async (docker) => {
+      const path = await context({ Dockerfile: 'FROM busybox\nARG VALUE=1\nENV VALUE=$VALUE\nCOPY file /file\nRUN cat /file\n', file: 'one' });
+      await docker.ok('build', path);
+      await utimes(join(path, 'file'), 1, 1);
+      expect(cachedSteps(await docker.ok('build', path))).toBe(3);
+      expect(cachedSteps(await docker.ok('build', '--build-arg', 'VALUE=2', path))).toBe(0);
+      expect(cachedSteps(await docker.ok('build', '--no-cache', path))).toBe(0);
+      await writeFile(join(path, 'file'), 'two');
+      expect(cachedSteps(await docker.ok('build', path))).toBe(1);
+      expect(await docker.ok('builder', 'prune', '-f')).toMatch(/Total reclaimed space/);
+      expect(cachedSteps(await docker.ok('build', path))).toBe(0);
+    }),
+    120_000,
+  );
+
+  it(
+    'fails as its commands do, and goes on from there',
+    byBoth(async (docker) => {
+      const path = await context({ Dockerfile: 'FROM busybox\nRUN echo first > /first\nRUN cat /first && exit 3\n' });
+      const { exitCode, stderr } = await docker.run(['build', path]);
+      expect(exitCode).toBe(3);
+      expect(stderr).toContain("The command '/bin/sh -c cat /first && exit 3' returned a non-zero code: 3");
+      await writeFile(join(path, 'Dockerfile'), 'FROM busybox\nRUN echo first > /first\nRUN cat /first\n');
+      expect(cachedSteps(await docker.ok('build', path))).toBe(1);
+    }),
+    120_000,
+  );
+
+  it(
+    'leaves out what .dockerignore names, stops at a target, reads Dockerfiles of other names and of standard input',
+    byBoth(async (docker) => {
+      const path = await context({ '.dockerignore': '*.log\n!kept.log\nDockerfile.other\n', 'Dockerfile.other': 'FROM busybox AS first\nCOPY . /all\nRUN ls -A /all\nFROM first AS second\nRUN exit 1\n', 'a.log': '', 'kept.log': '', b: '' });
+      const output = await docker.ok('build', '-f', join(path, 'Dockerfile.other'), '--target', 'first', path);
+      expect(output).toMatch(/\n\.dockerignore\nb\nkept\.log\n/);
+      const { stdout, stderr, exitCode } = await docker.run(['build', '-f', '-', path], { stdin: 'FROM busybox\nCOPY b /b\nRUN <<EOF\necho from a document\nEOF\n' });
+      expect([exitCode, stdout + stderr]).toEqual([0, expect.stringContaining('from a document') as string]);
+      expect((await docker.ok('build', '-q', '-f', join(path, 'Dockerfile.other'), '--target', 'first', path)).trim()).toMatch(/^sha256:[0-9a-f]{64}$/);
+    }),
+    120_000,
+  );
+
+  it(
+    'refuses what cannot be built, in words that say why',
+    byBoth(async (docker) => {
+      const says = async (dockerfile: string, ...args: string[]): Promise<string> => docker.fails('build', ...args, await context({ Dockerfile: dockerfile }));
+      expect(await says('FROM busybox\nCOPY ../x /x\n')).toContain('COPY failed: forbidden path outside the build context: ../x ()');
+      expect(await says('FROM busybox\nCOPY missing /x\n')).toContain('COPY failed: file not found in build context or excluded by .dockerignore: stat missing: file does not exist');
+      expect(await says('FROM busybox\nRUNN true\n')).toMatch(/dockerfile parse error on line 2, column 1: unknown instruction: RUNN/);
+      expect(await says('FROM busybox\n', '--target', 'nowhere')).toContain('target stage "nowhere" could not be found');
+      expect(await says('FROM busybox\n', '--network', 'host')).toContain('is not supported by this server');
+      expect(await says('FROM busybox\n', '--platform', 'linux/s390x')).toContain('it builds for');
+      expect(await says('FROM busybox\nRUN --mount=type=secret,id=x true\n')).toContain('--mount=type=secret is not supported');
+      expect(await docker.fails('build', '-t', 'BAD', await context({ Dockerfile: 'FROM busybox\n' }))).toMatch(/invalid reference format/);
+    }),
+    120_000,
+  );
+
+  it(
+    'carries out what a base has left for those who build on it',
+    byBoth(async (docker) => {
+      await docker.ok('build', '-t', 'base', await context({ Dockerfile: 'FROM busybox\nONBUILD COPY app /app\nONBUILD RUN cat /app\n' }));
+      const output = await docker.ok('build', await context({ Dockerfile: 'FROM base\nCMD ["true"]\n', app: 'an app' }));
+      expect(output).toMatch(/# Executing 2 build triggers\n[^]*an app/);
+    }),
+    120_000,
+  );
+
+  it('bears a command that prints a hundred megabytes', async () => {
+    const [docker] = tenants as [DockerCli];
+    const child = spawn('docker', ['build', await context({ Dockerfile: 'FROM busybox\nRUN yes 0123456789012345678901234567890123456789012345678901234567890 | head -c 104857600; echo; echo the end\n' })], { env: docker.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    let bytes = 0;
+    let tail = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      tail = (tail + chunk.toString()).slice(-500);
+    });
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    expect([exitCode, bytes > 104_857_600, tail.includes('the end\n')]).toEqual([0, true, true]);
+  }, 180_000);
+
+  it('leaves nothing of a build whose client has gone in its middle', async () => {
+    const [docker] = tenants as [DockerCli];
+    const child = spawn('docker', ['build', await context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 1000\n' })], { env: docker.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (chunk: Buffer) => {
+        if (chunk.includes('begun\n')) resolve();
+      });
+    });
+    child.kill('SIGKILL');
+    // Another build of the tenant's goes on as ever; the afterAll looks for what is left.
+    await docker.ok('build', await context({ Dockerfile: 'FROM busybox\nRUN true\n' }));
+  }, 120_000);
+});
