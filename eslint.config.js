@@ -29,6 +29,12 @@ export default tseslint.config(
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {
+    files: ['apps/gateway/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: [{ name: '@nestjs/swagger', allowTypeImports: true, message: 'It would be loaded at start: take the decorators of docs/annotations.ts' }] }],
+    },
+  },
+  {
     files: ['libs/config/**/*.ts', 'apps/cli/**/*.ts', '**/*.{spec,int-spec,root-spec,e2e-spec}.ts', 'libs/testing/**/*.ts', 'libs/engine/src/*/testing/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },

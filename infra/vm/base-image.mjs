@@ -96,7 +96,7 @@ async function makeInitramfs({ work, tree, release, file }) {
   await runProgram(['sh', '-c', 'cd "$1" && find . | busybox cpio -o -H newc | gzip -1 > "$2"', 'sh', root, file], { title: 'initramfs' });
 }
 
-/** node_modules, and a store that holds one runtime: its unpacked root file system is all that a run needs. */
+/** node_modules, and a store that holds one runtime: its layer, and the image without whose record the layer would be garbage. */
 async function addProduct(tree, runtime) {
   const checkout = join(tree, GUEST_CHECKOUT);
   mkdirSync(checkout);
@@ -109,6 +109,9 @@ async function addProduct(tree, runtime) {
   for (const folder of [store, join(store, 'engine')]) chmodSync(folder, 0o711);
   chmodSync(join(store, 'engine', 'snapshots'), 0o700);
   cpSync(join(TEST_DATA_DIR, 'sandbar-data.json'), join(store, 'sandbar-data.json'));
-  await runProgram(['cp', '--archive', join(TEST_DATA_DIR, snapshot), join(store, snapshot)], { title: `the runtime ${RUNTIME}` });
+  // Images of other runtimes, whose layers are not there, are left out when they are read.
+  for (const part of [snapshot, join('engine', 'content'), join('engine', 'images')]) {
+    await runProgram(['cp', '--archive', join(TEST_DATA_DIR, part), join(store, part)], { title: `the runtime ${RUNTIME}` });
+  }
   writeFileSync(join(store, 'runtimes.json'), JSON.stringify({ version: 1, runtimes: [runtime] }));
 }

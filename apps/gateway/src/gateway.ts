@@ -61,7 +61,7 @@ export async function createGateway(surroundings: Surroundings & { readonly dock
   app.useGlobalFilters(new ProtocolErrorFilter(new RestErrorFilter(logger, routes), new DockerErrorFilter(logger)));
   app.useGlobalPipes(validationPipe());
   app.useWebSocketAdapter(new RoutedWebSocketAdapter(app, logger, (message) => hijackOf(message) !== undefined));
-  serveDocs(app);
+  serveDocs(app, instance);
   assertEveryRouteDecides(listRoutePermissions(app.get(ModulesContainer)));
   await app.init();
   await instance.ready();

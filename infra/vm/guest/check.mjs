@@ -24,7 +24,7 @@ for (const [title, argv] of PARTS) {
   const began = performance.now();
   process.stdout.write(`\n── ${title}\n`);
   const [program, ...args] = argv();
-  const { status, signal } = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ENGINE_ROOT: '1', NODE_ENV: 'test' } });
+  const { status, signal } = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ENGINE_ROOT: '1', NODE_ENV: 'test', SANDBAR_TEST_TIME_SCALE: '8' } });
   process.stdout.write(`── ${title}: ${status === 0 ? 'passed' : `failed (${signal ?? status})`} after ${((performance.now() - began) / 1000).toFixed(0)} s\n`);
   if (status !== 0) failed.push(title);
 }

@@ -5,3 +5,4 @@ export * from './logger.js';
 export * from './read-exactly.js';
 export * from './references.js';
 export * from './clock.js';
+export * from './stream-garbage.js';

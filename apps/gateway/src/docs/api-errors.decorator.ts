@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBearerAuth, ApiResponse } from '@nestjs/swagger';
 import { errorBodySchema } from '#contracts';
+import { ApiBearerAuth, ApiResponse } from './annotations.js';
 
 const TEXTS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `details.issues` says where.',

@@ -1,6 +1,10 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { CodedError } from '#kernel';
 import type { CreateApiKey, CreateRunInput, CreateSandboxInput, CreateTenant, RunStdin } from '#contracts';
+import { carryOutAnnotations } from './annotations.js';
 
 const DESCRIPTION = `Run code in fresh sandboxes, read what it prints, stop it. Keep sandboxes for as long as you like.
 
@@ -12,20 +16,47 @@ curl -H "Authorization: Bearer $KEY" -H 'content-type: application/json' \\
   -d '{"runtime":"python","code":"print(6*7)"}' 'localhost:8080/v1/runs?wait=true'
 \`\`\``;
 
-/** OpenAPI from the schemas that check the requests: JSON at /docs/json, a page at /docs that needs no other host. */
-export function serveDocs(app: INestApplication): void {
+/** The gateway gives its own. */
+const OF_THE_CONNECTION = new Set(['connection', 'date', 'transfer-encoding', 'keep-alive']);
+
+/**
+ * OpenAPI from the schemas that check the requests: JSON at /docs/json, a page at /docs that needs no other host. What makes and serves it is brought in
+ * by the first request.
+ */
+export function serveDocs(app: INestApplication, instance: FastifyInstance): void {
+  let docs: Promise<FastifyInstance> | undefined;
+  const serve = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    docs ??= openDocs(app);
+    const { statusCode, headers, rawPayload } = await (await docs).inject({ method: 'GET', url: request.url, headers: request.headers });
+    if (statusCode === 404) throw new CodedError('not_found', 'no such route: see /docs');
+    const told = Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name));
+    return reply.status(statusCode).headers(Object.fromEntries(told)).send(rawPayload);
+  };
+  for (const url of ['/docs', '/docs/*']) instance.get(url, serve);
+}
+
+/** An application of its own beside the gateway's, which takes no further routes once it listens. Nothing listens here. */
+async function openDocs(app: INestApplication): Promise<FastifyInstance> {
+  const documents = await import('@nestjs/swagger');
+  carryOutAnnotations(documents);
+  const { DocumentBuilder, SwaggerModule } = documents;
   const config = new DocumentBuilder()
     .setTitle('Sandbar')
     .setDescription(DESCRIPTION)
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'sbk_…', description: 'An API key.' }, 'apiKey')
     .build();
-  SwaggerModule.setup('docs', app, () => completed(SwaggerModule.createDocument(app, config)), {
+  const adapter = new FastifyAdapter();
+  const served = Object.create(app, { getHttpAdapter: { value: () => adapter } }) as INestApplication;
+  SwaggerModule.setup('docs', served, () => completed(SwaggerModule.createDocument(app, config)), {
     jsonDocumentUrl: 'docs/json',
     yamlDocumentUrl: 'docs/yaml',
     customSiteTitle: 'Sandbar API',
     swaggerOptions: { validatorUrl: null },
   });
+  const instance: FastifyInstance = adapter.getInstance();
+  await instance.ready();
+  return instance;
 }
 
 /** A body of each route that takes one, as the page offers it to be tried. */

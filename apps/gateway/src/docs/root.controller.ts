@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { Public } from '../auth/permission.decorator.js';
+import { ApiExcludeController } from './annotations.js';
 
 @ApiExcludeController()
 @Controller()

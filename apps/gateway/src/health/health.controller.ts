@@ -1,10 +1,10 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { CodedError } from '#kernel';
 import { Public } from '../auth/permission.decorator.js';
+import { ApiExcludeEndpoint, ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { GatewayMetrics } from './gateway-metrics.js';

@@ -1,5 +1,4 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import {
   commitContainerSchema,
@@ -17,6 +16,7 @@ import {
 } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { OperationsService } from '../operations/operations.service.js';
 import {

@@ -1,5 +1,4 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import {
   connectNetworkSchema,
@@ -13,6 +12,7 @@ import {
 } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { prunedNetworksSchema, pruneNetworksSchema, type PruneNetworks } from './network-requests.schema.js';
 import { NetworksService } from './networks.service.js';

@@ -1,7 +1,7 @@
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errorBodySchema } from '#contracts';
-import { asError, CodedError, isErrorCode } from '#kernel';
+import { asError, CodedError, isErrorCode, StreamGarbage } from '#kernel';
 import { targetOf } from './node-rpc.client.js';
 import { upgrade, type Upgraded, type UpgradeOptions } from './node-upgrade.js';
 
@@ -102,6 +102,7 @@ export class NodeConnection {
         // Whatever of the body the node did not want: its answer is whole.
         answer.once('close', () => sent.destroy());
         watch(answer, signal);
+        if (agent === false) countBuffers(answer);
         resolve(answer);
       });
       if (stream === undefined) {
@@ -123,6 +124,7 @@ export class NodeConnection {
    */
   private upload(source: Readable, sent: ClientRequest, failed: (error: Error) => void): void {
     let stalled: NodeJS.Timeout | undefined;
+    const garbage = new StreamGarbage();
     const cut = (cause?: unknown): void => {
       const error = cause instanceof CodedError ? cause : new CodedError('cancelled', 'the upload was cut off', {}, { cause });
       failed(error);
@@ -135,7 +137,8 @@ export class NodeConnection {
       clearTimeout(stalled);
       stalled = undefined;
     };
-    const watchdog = (): void => {
+    const watchdog = (chunk: Buffer): void => {
+      garbage.passed(chunk.length);
       if (!sent.writableNeedDrain) return;
       stalled ??= setTimeout(() => sent.destroy(new CodedError('unavailable', 'the node takes nothing')), this.stallMs * 10);
     };
@@ -147,6 +150,14 @@ export class NodeConnection {
     if (source.destroyed) closed();
     else source.pipe(sent);
   }
+}
+
+/** Holds nothing back: HTTP's own listener decides when the connection flows. */
+function countBuffers({ socket }: IncomingMessage): void {
+  const garbage = new StreamGarbage();
+  socket.on('data', (chunk: Buffer) => {
+    garbage.passed(chunk.length);
+  });
 }
 
 /** Ends the answer on the signal. A node that goes away in the middle is an error of the stream, never its end. */

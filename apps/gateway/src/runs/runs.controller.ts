@@ -1,9 +1,9 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createRunSchema, listRunsQuerySchema, pageSchema, runStdinSchema, runViewSchema, type CreateRun, type ListRunsQuery, type Page, type RunStdin, type RunView } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
 import { parseIdempotencyKey } from '../protocols/rest/idempotency-key.js';

@@ -1,8 +1,8 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { runtimeViewSchema, type RuntimeView } from '#contracts';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { RuntimeCatalogue } from '../nodes/runtime-catalogue.service.js';
 

@@ -1,9 +1,9 @@
 import { Controller, Get, Param, Put, Query, Req, Res } from '@nestjs/common';
-import { ApiConsumes, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { fileStatSchema, type FileStatView } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiConsumes, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { hangUpSignal } from '../protocols/rest/hang-up.js';
 import { requestContext } from '../protocols/rest/request-context.js';

@@ -1,8 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { makeDirectorySchema, moveFileSchema, type MakeDirectoryBody, type MoveFileBody } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { fileQuerySchema, fileViewSchema, removeFileQuerySchema, type FileQuery, type FileView, type RemoveFileQuery } from './file-requests.schema.js';
 import { SANDBOX_ID } from '../sandboxes/sandboxes.controller.js';

@@ -1,9 +1,9 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { createSandboxSchema, pageSchema, sandboxViewSchema, type CreateSandbox, type Page, type SandboxView } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { parseIdempotencyKey } from '../protocols/rest/idempotency-key.js';
 import { listSandboxesQuerySchema, removeSandboxQuerySchema, type ListSandboxesQuery, type RemoveSandboxQuery } from './sandbox-requests.schema.js';

@@ -1,9 +1,9 @@
 import { Body, Controller, Post } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { ticketViewSchema, type TicketView } from '#contracts';
 import { TenantCaller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { invalidArgument } from '../protocols/rest/validation.pipe.js';
 import { UpgradeAuthenticator } from './upgrade-authenticator.service.js';

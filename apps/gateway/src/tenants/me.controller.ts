@@ -1,9 +1,9 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { scopeSchema, tenantViewSchema } from '#contracts';
 import { Caller } from '../auth/caller.decorator.js';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 
 const meViewSchema = z.object({ keyId: z.string(), scopes: z.array(scopeSchema), tenant: tenantViewSchema.nullable().describe("null: the operator's key.") });

@@ -1,5 +1,4 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import {
   apiKeyViewSchema,
@@ -19,6 +18,7 @@ import {
   type UpdateTenant,
 } from '#contracts';
 import { RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { TenantsService } from './tenants.service.js';

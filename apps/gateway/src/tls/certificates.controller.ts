@@ -1,11 +1,11 @@
 import { Body, Controller, Get, Inject, Post } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createCertificateSchema, certificateViewSchema, authorityViewSchema, type AuthorityView, type CertificateView, type CreateCertificate } from '#contracts';
 import { CodedError, type Clock } from '#kernel';
 import { Caller } from '../auth/caller.decorator.js';
 import { KeyAuthenticator } from '../auth/key-authenticator.service.js';
 import { Public, RequirePermission } from '../auth/permission.decorator.js';
+import { ApiOperation, ApiResponse, ApiTags } from '../docs/annotations.js';
 import { Keyed } from '../docs/api-errors.decorator.js';
 import { CLOCK, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { CodedError } from '#kernel';
+import { CodedError, StreamGarbage } from '#kernel';
 
 /** 1 MiB of text whose every character is escaped (`\u0000`), and the rest of the object. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024 + 4096;
@@ -31,11 +31,13 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
  */
 export async function* streamBody(request: IncomingMessage, stallMs: number): AsyncGenerator<Buffer, void, undefined> {
   const iterator = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
+  const garbage = new StreamGarbage();
   try {
     for (;;) {
       const step = await nextWithin(iterator, stallMs);
       if (step.done === true) return;
       yield step.value;
+      garbage.passed(step.value.length);
     }
   } catch (error) {
     if (error instanceof CodedError) throw error;

@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import { buildMessages, quietMessages } from './build-messages.js';
 import { buildRequestOf, registriesOf } from './build-request.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';

@@ -1,6 +1,6 @@
 import { Controller, Get, Head, HttpCode, Inject, Param, Put } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import type { HostFiles } from '../../nodes/host-files.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Post } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { ContainerStatsView } from '#contracts';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';

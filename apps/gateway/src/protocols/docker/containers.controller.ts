@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import type { TenantHost } from '../../nodes/tenant-host.js';
 import { CLOCK } from '../../platform/platform.js';
 import { translateCreate } from './container-create.js';

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { CodedError, type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import { CLOCK } from '../../platform/platform.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';

@@ -1,9 +1,9 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Duplex, PassThrough } from 'node:stream';
 import { isCodedError } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import type { HostProcesses, ProcessConnection } from '../../nodes/host-processes.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { splice } from '../../streams/splice.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Head, HttpCode, Inject, Post } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { type Clock } from '#kernel';
 import { Public, RequirePermission } from '../../auth/permission.decorator.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { CLOCK } from '../../platform/platform.js';
 import { toContainerSummary } from './container-views.js';

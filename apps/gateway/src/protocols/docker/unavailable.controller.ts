@@ -1,9 +1,9 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { CodedError } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
 import { Docker, DockerCall } from './docker-call.js';
 import { DockerStatusError } from './errors.js';
+import { ApiExcludeController } from '../../docs/annotations.js';
 
 const NO_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 const SWARM = /^(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdCompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
-import { CodedError, asError, errnoOf } from '#kernel';
+import { CodedError, StreamGarbage, asError, errnoOf } from '#kernel';
 import { DoubleBuffer } from '../../linux/index.js';
 import { compressionOf, peeked } from '../compression.js';
 import { zstdFrames } from './zstd-frames.js';
@@ -38,8 +38,12 @@ function through(source: AsyncIterable<Uint8Array>, transform: Transform, format
 }
 
 async function* translated(stream: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<Uint8Array, void, void> {
+  const garbage = new StreamGarbage();
   try {
-    yield* stream;
+    for await (const chunk of stream) {
+      yield chunk;
+      garbage.passed(chunk.byteLength);
+    }
   } catch (error) {
     if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(errnoOf(error) ?? '')) throw new CodedError('invalid_argument', `not a whole and undamaged ${format} stream`, {}, { cause: error });
     throw error;

@@ -10,6 +10,10 @@ import { HelperSpawner } from './helper-spawner.js';
 
 const BUILD = join(import.meta.dirname, '../../../../../infra/native/build.mjs');
 
+/** An emulated machine needs more time for the same: as many times as much as it says. */
+const TIME_SCALE = Number(process.env.SANDBAR_TEST_TIME_SCALE ?? 1);
+const IN_TIME_MS = 5_000 * TIME_SCALE;
+
 describe('HelperSpawner', () => {
   let base: string;
   let spawner: HelperSpawner;
@@ -28,7 +32,7 @@ describe('HelperSpawner', () => {
   });
   afterEach(() => spawner.close());
 
-  const sh = (line: string, more: object = {}): ReturnType<HelperSpawner['exec']> => spawner.exec({ argv: ['/bin/sh', '-c', line], timeoutMs: 5_000, ...more });
+  const sh = (line: string, more: object = {}): ReturnType<HelperSpawner['exec']> => spawner.exec({ argv: ['/bin/sh', '-c', line], timeoutMs: IN_TIME_MS, ...more });
 
   it('gives exit code, signal and both outputs', async () => {
     expect(await sh('echo out; echo err >&2; exit 3')).toEqual({ exitCode: 3, signal: null, stdout: Buffer.from('out\n'), stderr: Buffer.from('err\n') });
@@ -112,7 +116,7 @@ describe('HelperSpawner', () => {
         idRange: { hostStart: 3_000_000, size: 65_536 },
         cgroupJoinFiles: [],
         agentSocketPath: join(dir, 'agent.sock'),
-        timeoutMs: 5_000,
+        timeoutMs: IN_TIME_MS,
       };
     }
 
@@ -164,7 +168,7 @@ describe('HelperSpawner', () => {
       const left = (): string[] => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n').filter((args) => args.startsWith(join(base, 'sandbar-spawner')) || args.includes('sleep 30.75'));
       for (let wait = 0; wait < 20 && left().length > 0; wait += 1) await sleep(20);
       expect(left()).toEqual([]);
-    }, 120_000);
+    }, 120_000 * TIME_SCALE);
 
     // A machine that gets its programs made has no compiler to build this one of its own with.
     const withCompiler = process.env.SANDBAR_TEST_PROGRAMS === undefined ? it : it.skip;
@@ -177,7 +181,7 @@ describe('HelperSpawner', () => {
       try {
         for (let round = 0; round < 10; round += 1) {
           const launches = await Promise.all(Array.from({ length: 12 }, () => request(20, ['/bin/true'])));
-          const execs = Array.from({ length: 40 }, () => checked.exec({ argv: ['/bin/true'], timeoutMs: 5_000 }));
+          const execs = Array.from({ length: 40 }, () => checked.exec({ argv: ['/bin/true'], timeoutMs: IN_TIME_MS }));
           const results = await Promise.all([...launches.map((launch) => checked.launch(launch)), ...execs]);
           expect(results.map((result) => result.exitCode)).toEqual(results.map(() => 0));
         }
@@ -185,7 +189,7 @@ describe('HelperSpawner', () => {
       } finally {
         await checked.close();
       }
-    }, 30_000);
+    }, 30_000 * TIME_SCALE);
 
     it('holds the size of the writable layer', async () => {
       const { stdout } = await spawner.launch(await request(1, ['/bin/sh', '-c', 'head -c 3000000 /dev/zero > ROOTFS/big 2>/dev/null; stat -c %s ROOTFS/big']));
