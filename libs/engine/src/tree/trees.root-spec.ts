@@ -185,12 +185,14 @@ describe('trees', () => {
     await expect(layer([low], ...Array.from({ length: 5 }, again).flat())).rejects.toMatchObject({ code: 'invalid_argument', details: { errno: 'E2BIG', path: 'd/link' } });
   });
 
-  it('takes a layer without closing blocks, or without anything at all, as Docker does', async () => {
+  it('takes a layer without closing blocks or the last padding, or without anything at all, as Docker does', async () => {
     const tar = (await writeAll([fileEntry('a', 'x')])).subarray(0, 1024);
-    for (const bytes of [tar, Buffer.concat([tar, Buffer.alloc(512)]), Buffer.alloc(0)]) {
+    for (const bytes of [tar, tar.subarray(0, 700), Buffer.concat([tar, Buffer.alloc(512)]), Buffer.alloc(0)]) {
       await trees.extract({ root: newDir(), tar: inChunks(bytes), as: 'layer' });
     }
-    await expect(trees.extract({ root: newDir(), tar: inChunks(tar.subarray(0, 700)), as: 'layer' })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const bytes of [tar.subarray(0, 512), tar.subarray(0, 300)]) {
+      await expect(trees.extract({ root: newDir(), tar: inChunks(bytes), as: 'layer' })).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
   });
 
   it('breaks a hard link when a later entry replaces one of its names', async () => {
