@@ -12,7 +12,7 @@ const TRIES = 8;
 /**
  * Makes the directories of large trees where no large tree was removed a moment ago. For some minutes ext4 gives no inode out again that was deleted, and
  * for each new file it walks past all of them: a layer of ten thousand files then takes seconds in place of a third of one. Directories whose parent is
- * marked as a top directory (chattr(1), `T`) are spread over the disk, so that another try comes to lie elsewhere. Where the file system knows no such
+ * marked as a top directory (chattr(1), `T`) are spread over the disk, so that one of another name may come to lie elsewhere. Where the file system knows no such
  * mark, directories are made as ever.
  */
 export class FallowGround {
@@ -30,12 +30,19 @@ export class FallowGround {
     return new FallowGround(spreads);
   }
 
-  /** Makes the directory, with that mode. */
-  async make(path: string, mode: number): Promise<void> {
-    for (let left = this.spreads ? TRIES : 1; ; left -= 1) {
-      await mkdir(path, { mode });
-      if (left === 1 || !this.isResting(await regionOf(path))) return;
-      await rmdir(path);
+  /** Makes a directory with that mode at one of the paths that `newPath` gives, each another: ext4 chooses the place by the name. */
+  async make(newPath: () => string, mode: number): Promise<string> {
+    // They stay until one is good: ext4 prefers where directories are few.
+    const refused: string[] = [];
+    try {
+      for (;;) {
+        const path = newPath();
+        await mkdir(path, { mode });
+        if (refused.length === TRIES || !this.isResting(await regionOf(path))) return path;
+        refused.push(path);
+      }
+    } finally {
+      await Promise.all(refused.map((path) => rmdir(path)));
     }
   }
 

@@ -38,9 +38,8 @@ export class OverlaySnapshotter implements Snapshotter {
   async unpack({ parent, diffId: expected, tar }: LayerSource): Promise<SnapshotInfo> {
     const lowerDirs = parent === undefined ? [] : await this.layerDirs(parent);
     if (lowerDirs.length >= MAX_DEPTH) throw new CodedError('invalid_argument', 'max depth exceeded', { parent, max: MAX_DEPTH });
-    const staged = this.staging.newPath();
+    const staged = await this.ground.make(() => this.staging.newPath(), 0o755);
     try {
-      await this.ground.make(staged, 0o755);
       await mkdir(join(staged, 'fs'), { mode: 0o755 });
       const hash = createHash('sha256');
       const { bytes } = await this.trees.extract({ root: join(staged, 'fs'), tar: hashed(tar, hash), as: 'layer', lowerDirs });
