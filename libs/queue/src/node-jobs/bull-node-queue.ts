@@ -12,7 +12,7 @@ const GONE_STATES = new Set(['unknown', 'completed', 'failed']);
 export const NEVER = 1_000_000_000;
 
 interface NodeQueue<J> {
-  readonly jobs: Queue<J, void, string>;
+  readonly jobs: Queue<J, void>;
   readonly clock: FairClock;
 }
 
