@@ -1,5 +1,6 @@
 import type { Digest, ImageReference, TenantId } from '#kernel';
 import type { ContainerResources } from '../containers/index.js';
+import type { LintRule } from './lint/lint-warning.js';
 import type { RegistryAuth, TransferProgress } from '../registry-client/index.js';
 
 /**
@@ -15,7 +16,7 @@ export interface Builder {
    * `report` is awaited: who is slow to take events slows the build down.
    * @throws CodedError `invalid_argument` (`dockerfile parse error on line N, column M: …`, with details {line, column}; a context that is no tar; a step that
    * makes no sense; `The command '…' returned a non-zero code: N` with details.exitCode), `not_found` (an image, a source of COPY), `unsupported`,
-   * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls
+   * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls and `GitSource.fetch`
    */
   build(tenantId: TenantId, request: BuildRequest, context: AsyncIterable<Uint8Array>, report: (event: BuildEvent) => Promise<void>, signal: AbortSignal): Promise<{ readonly imageId: Digest }>;
   /** Forgets what the tenant's steps came to, and removes those of their images that have no name and are no part of another. */
@@ -25,6 +26,8 @@ export interface Builder {
 }
 
 export interface BuildRequest {
+  /** Where the context is, when it is not sent: a Git repository, or the URL of an archive or of a Dockerfile. */
+  readonly remote?: string;
   /** Of the context; absent: `Dockerfile`. */
   readonly dockerfile?: string;
   /** Name or number of a stage; absent: the last. */
@@ -35,6 +38,8 @@ export interface BuildRequest {
   readonly noCache: boolean;
   /** Bases are pulled although they are here. */
   readonly pull: boolean;
+  /** By their ids, for `RUN --mount=type=secret`. They come into no layer, history, key or log, and are kept nowhere. */
+  readonly secrets?: ReadonlyMap<string, Uint8Array>;
   /** `linux/amd64`. */
   readonly platform?: string;
   readonly network: 'default' | 'none';
@@ -57,6 +62,6 @@ export type BuildEvent =
   | { readonly kind: 'done'; readonly step: number; readonly imageId: Digest | null; readonly durationMs: number }
   /** The step that the build fails by; `line` of the Dockerfile. */
   | { readonly kind: 'failed'; readonly step: number; readonly line: number; readonly durationMs: number }
-  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'warning'; readonly message: string; /** Of a check of the Dockerfile. */ readonly lint?: { readonly rule: LintRule; readonly line: number; readonly column: number } }
   | { readonly kind: 'built'; readonly imageId: Digest }
   | { readonly kind: 'tagged'; readonly name: string };

@@ -10,10 +10,11 @@ const NUMBERS = { memory: 'memoryBytes', memswap: 'memorySwapBytes', cpushares: 
 /** The query of `POST /build`. @throws CodedError `invalid_argument`, `unsupported` */
 export function buildRequestOf(query: DockerQuery): BuildRequestBody {
   if (query.text('version') === '2') throw unsupported('BuildKit (build with the environment variable DOCKER_BUILDKIT=0: BuildKit)');
-  if (query.text('remote') !== '') throw unsupported('building from a remote address');
   for (const name of ['squash', 'outputs', 'cgroupparent']) if (query.flag(name)) throw unsupported(`the option ${name} of a build`);
   platformOf(query.text('platform'));
+  const remote = remoteOf(query.text('remote'));
   const parsed = buildRequestSchema.safeParse({
+    ...(remote === undefined ? {} : { remote }),
     ...(query.has('dockerfile') && query.text('dockerfile') !== '' ? { dockerfile: query.text('dockerfile') } : {}),
     ...(query.text('target') === '' ? {} : { target: query.text('target') }),
     ...(query.text('platform') === '' ? {} : { platform: query.text('platform').toLowerCase() }),
@@ -65,6 +66,12 @@ function textsOf(query: DockerQuery, name: string): Record<string, string> {
   const texts = typeof value === 'object' ? Object.entries(value).filter(([, each]) => each !== null) : undefined;
   if (texts === undefined || !texts.every(([, each]) => typeof each === 'string')) throw badParameter(`error reading ${name === 'labels' ? 'labels' : 'build args'}: not an object of strings`);
   return Object.fromEntries(texts);
+}
+
+/** `client-session` is BuildKit's. */
+function remoteOf(text: string): string | undefined {
+  if (text === 'client-session') throw unsupported('BuildKit (build with the environment variable DOCKER_BUILDKIT=0: a client session)');
+  return text === '' ? undefined : text;
 }
 
 function networkOf(mode: string): 'default' | 'none' {

@@ -5,9 +5,7 @@ import type { FoundSource } from '../context/source-paths.js';
 import type { SpooledEntry } from '../context/spooled-archive.js';
 import type { BuildFiles } from './build-session.js';
 import { inputOf } from './stage-source.js';
-
-const BLOCK_BYTES = 512;
-const CHECKSUM = { from: 148, to: 156 };
+import { isTarHeader, withHead } from './tar-head.js';
 
 /** A file of the context that ADD unpacks. */
 export interface AddedArchive {
@@ -19,7 +17,8 @@ export interface AddedArchive {
 export async function archiveAt(files: BuildFiles, { entry }: FoundSource): Promise<AddedArchive | undefined> {
   if (entry.type !== 'file' || !('offset' in entry)) return undefined;
   try {
-    const head = await firstBlock(decompressed(files.archive.content(entry)));
+    const { head, bytes } = await withHead(decompressed(files.archive.content(entry)));
+    await bytes.return();
     return isTarHeader(head) ? { files, entry } : undefined;
   } catch (error) {
     // Begins as compressed, and is none: a file as any other.
@@ -42,23 +41,4 @@ export async function* unpacked({ files, entry: file }: AddedArchive, destinatio
     if (path === root.join('/') || !path.split('/').every(isLayerName)) continue;
     yield { ...inputOf(entry, entry.type === 'directory' ? `${path}/` : path, entry.type === 'hardlink' ? placed(entry.linkname) : ''), ...owner };
   }
-}
-
-async function firstBlock(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of bytes) {
-    chunks.push(chunk);
-    if ((length += chunk.length) >= BLOCK_BYTES) break;
-  }
-  return Buffer.concat(chunks).subarray(0, BLOCK_BYTES);
-}
-
-/** By the sum of its bytes, its own field taken as spaces: POSIX pax(1), "ustar Interchange Format". */
-function isTarHeader(block: Buffer): boolean {
-  if (block.length < BLOCK_BYTES) return false;
-  const digits = /^\s*([0-7]+)/.exec(block.toString('latin1', CHECKSUM.from, CHECKSUM.to))?.[1];
-  let sum = 0;
-  for (const [at, byte] of block.entries()) sum += at >= CHECKSUM.from && at < CHECKSUM.to ? 0x20 : byte;
-  return digits !== undefined && Number.parseInt(digits, 8) === sum;
 }

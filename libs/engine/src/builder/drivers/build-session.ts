@@ -8,6 +8,8 @@ import { writeTar } from '../../tar/index.js';
 import type { BuildEvent, BuildRequest } from '../builder.js';
 import { SourcePaths } from '../context/source-paths.js';
 import { SpooledArchive } from '../context/spooled-archive.js';
+import { refuseWarnings, type LintPolicy } from '../lint/check-directive.js';
+import type { LintWarning } from '../lint/lint-warning.js';
 import type { BuildConfig } from '../stages/steps.js';
 import type { BuildCache } from './build-cache.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
@@ -66,6 +68,13 @@ export class BuildSession {
     await this.parts.report(event);
   }
 
+  /** @throws CodedError `invalid_argument` where warnings are errors */
+  async warn(warnings: readonly LintWarning[], policy: LintPolicy): Promise<void> {
+    const told = warnings.filter(({ rule }) => policy.accepts(rule));
+    for (const { rule, message, place } of told) await this.report({ kind: 'warning', message, lint: { rule, ...place } });
+    refuseWarnings(told, policy);
+  }
+
   /** @throws CodedError `cancelled` */
   mustGoOn(): void {
     if (this.signal.aborted) throw new CodedError('cancelled', 'the build was cancelled');
@@ -118,7 +127,11 @@ export class BuildSession {
 
   /** To be removed by who asked for it; what is forgotten goes with the build's folder. */
   async spool(entries: AsyncIterable<TarEntryInput> | Iterable<TarEntryInput>): Promise<BuildFiles> {
-    const archive = await SpooledArchive.of(this.newFile(), writeTar(entries), SPOOL_LIMITS);
+    return this.spoolTar(writeTar(entries));
+  }
+
+  async spoolTar(tar: AsyncIterable<Uint8Array>): Promise<BuildFiles> {
+    const archive = await SpooledArchive.of(this.newFile(), tar, SPOOL_LIMITS);
     return { archive, paths: new SourcePaths(archive) };
   }
 
