@@ -17,10 +17,12 @@ export const PACKAGES = [
   { name: 'gcc', programs: ['gcc', 'cc'], why: 'compiles the guest agent' },
   { name: 'libc6-dev', files: ['/usr/include/stdlib.h'], why: 'compiles the guest agent' },
   { name: 'linux-libc-dev', files: ['/usr/include/linux/mount.h'], why: 'compiles the guest agent' },
-  { name: 'util-linux', programs: ['unshare', 'setpriv', 'fallocate'], why: 'starts the services without privileges; tenants’ disks' },
+  { name: 'util-linux', programs: ['unshare', 'setpriv', 'prlimit', 'fallocate'], why: 'starts the services without privileges; tenants’ disks' },
   { name: 'mount', programs: ['mount', 'umount', 'losetup'], why: 'starts the services without privileges; tenants’ disks' },
   { name: 'e2fsprogs', programs: ['mkfs.ext4', 'resize2fs'], why: 'tenants’ disks' },
   { name: 'passwd', programs: ['useradd'], why: 'makes the services’ users' },
+  { name: 'xz-utils', programs: ['xz'], why: 'archives that builds unpack' },
+  { name: 'bzip2', programs: ['bzip2'], why: 'archives that builds unpack' },
   { name: 'tar', programs: ['tar'], why: 'reads root file systems' },
 ];
 

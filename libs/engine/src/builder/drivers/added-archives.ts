@@ -1,9 +1,9 @@
 import { CodedError } from '#kernel';
-import { decompressed } from '../../images/index.js';
 import { isLayerName, readTar, type TarEntryInput } from '../../tar/index.js';
 import type { FoundSource } from '../context/source-paths.js';
 import type { SpooledEntry } from '../context/spooled-archive.js';
-import type { BuildFiles } from './build-session.js';
+import { SPOOL_LIMITS, type BuildFiles } from './build-session.js';
+import { opened } from './foreign-compression.js';
 import { inputOf } from './stage-source.js';
 import { isTarHeader, withHead } from './tar-head.js';
 
@@ -13,11 +13,11 @@ export interface AddedArchive {
   readonly entry: SpooledEntry;
 }
 
-/** Whether its first bytes, decompressed, are a tar's, whatever it is called. @throws CodedError `unsupported` (xz, bzip2) */
+/** Whether its first bytes, decompressed, are a tar's, whatever it is called. What cannot be read is none. */
 export async function archiveAt(files: BuildFiles, { entry }: FoundSource): Promise<AddedArchive | undefined> {
   if (entry.type !== 'file' || !('offset' in entry)) return undefined;
   try {
-    const { head, bytes } = await withHead(decompressed(files.archive.content(entry)));
+    const { head, bytes } = await withHead(opened(files.archive.content(entry)));
     await bytes.return();
     return isTarHeader(head) ? { files, entry } : undefined;
   } catch (error) {
@@ -35,7 +35,10 @@ export async function* unpacked({ files, entry: file }: AddedArchive, destinatio
     if (names.includes('..')) throw new CodedError('invalid_argument', `the archive's entry ${JSON.stringify(path.slice(0, 200))} leaves it`);
     return [...root, ...names].join('/');
   };
-  for await (const entry of readTar(decompressed(files.archive.content(file)))) {
+  let bytes = 0;
+  for await (const entry of readTar(opened(files.archive.content(file)), { maxEntries: SPOOL_LIMITS.maxEntries })) {
+    bytes += entry.size;
+    if (bytes > SPOOL_LIMITS.maxBytes) throw new CodedError('resource_exhausted', `the archive holds more than ${SPOOL_LIMITS.maxBytes} bytes`, { maxBytes: SPOOL_LIMITS.maxBytes });
     const path = placed(entry.path);
     // The place itself stays as it is, and nothing of an archive hides what is there.
     if (path === root.join('/') || !path.split('/').every(isLayerName)) continue;

@@ -1,7 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, CodedError, familiarName, isCodedError, newId, type Digest, type TenantId } from '#kernel';
-import { decompressed } from '../../images/index.js';
 import { KeyedQueue } from '../../linux/index.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
 import { parseIgnoreFile, type IgnoreFile } from '../context/ignore-file.js';
@@ -15,6 +14,7 @@ import { BuildSession, SPOOL_LIMITS, type StageImage } from './build-session.js'
 import type { DockerfileBuilderOptions } from './builder-services.js';
 import { prunedBuilds } from './cache-pruning.js';
 import { remoteContext } from './remote-context.js';
+import { opened } from './foreign-compression.js';
 import { StageBuilder } from './stage-builder.js';
 import { inOrderOfNeeds } from './stage-order.js';
 
@@ -44,7 +44,7 @@ export class DockerfileBuilder implements Builder {
     const began = this.services.clock.monotonicMs();
     try {
       const bytes = request.remote === undefined ? context : await remoteContext(this.services, request.remote, request, signal);
-      const archive = await SpooledArchive.of(join(folder, 'context'), decompressed(bytes), SPOOL_LIMITS);
+      const archive = await SpooledArchive.of(join(folder, 'context'), opened(bytes), SPOOL_LIMITS);
       try {
         const imageId = await this.within({ tenantId, request, folder, report, signal }, archive);
         this.services.logger.info({ tenantId, imageId, ms: Math.round(this.services.clock.monotonicMs() - began) }, 'builder: built');

@@ -1,9 +1,9 @@
 import { CodedError } from '#kernel';
 import { isGitAddress } from '../../git/index.js';
-import { decompressed } from '../../images/index.js';
 import { writeTar } from '../../tar/index.js';
 import type { BuildRequest } from '../builder.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
+import { opened } from './foreign-compression.js';
 import { isTarHeader, withHead } from './tar-head.js';
 
 const MAX_TEXT_BYTES = 1024 * 1024;
@@ -16,7 +16,7 @@ export async function remoteContext(services: Pick<DockerfileBuilderOptions, 'gi
   const address = /^github\.com\//.test(remote) ? `https://${remote}` : remote;
   if (address !== remote || isGitAddress(remote)) return (await services.git.fetch({ url: address }, signal)).tar;
   if (!/^https?:\/\//i.test(remote)) throw new CodedError('invalid_argument', `unable to prepare context: ${JSON.stringify(remote.slice(0, 200))} is neither a repository nor a URL`);
-  const { head, bytes } = await withHead(decompressed((await services.fetchUrl(remote, signal)).bytes));
+  const { head, bytes } = await withHead(opened((await services.fetchUrl(remote, signal)).bytes));
   if (isTarHeader(head)) return bytes;
   const content = await textOf(bytes);
   return writeTar([{ path: dockerfile, type: 'file', mode: 0o600, uid: 0, gid: 0, mtimeNs: 0n, size: content.length, content: [content] }]);
