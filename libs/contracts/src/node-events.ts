@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { operationOutcomeSchema } from './operations.js';
+import { availableRuntimeSchema } from './runtimes.js';
 import { RUN_STATES, runErrorSchema, stepResultSchema, type FinalRunState } from './runs.js';
 
 const finalStates = RUN_STATES.filter((state): state is FinalRunState => state !== 'queued' && state !== 'running');
@@ -53,6 +54,8 @@ export const nodeHeartbeatSchema = z.object({
   /** Every run this node holds, from claim to reported end. */
   runIds: z.array(z.string()),
   runtimes: z.array(z.object({ name: z.string(), title: z.string(), aliases: z.array(z.string()), version: z.string(), mainFile: z.string(), compiled: z.boolean() })),
+  /** Defined there, not installed. */
+  availableRuntimes: z.array(availableRuntimeSchema).default([]),
   /** False while it starts or drains: it takes no runs. */
   ready: z.boolean(),
 });
