@@ -1,40 +1,29 @@
 import { spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { CodedError, asError } from '#kernel';
-import { mmdebstrapArguments, type RootfsRecipe } from './rootfs-recipe.js';
+import { mmdebstrapArguments, type DebianRecipe } from './debian-recipe.js';
+import { packageFailure } from './package-failures.js';
 import { tarDirectoryEntry } from './tar-directory-entry.js';
 
-export interface BuildStep {
-  readonly phase: 'fetch' | 'install' | 'pack';
-  /** Of the whole image, import included. */
-  readonly percent: number;
-}
-
-export interface RootfsBuild {
-  readonly recipe: RootfsRecipe;
+export interface DebianBuild {
+  readonly recipe: DebianRecipe;
   /** A path where nothing is; the root file system is made below it, and gone afterwards. */
   readonly workDir: string;
   /** Times in the tar are no later, seconds since the epoch. */
   readonly sourceDateEpoch: number;
   readonly signal: AbortSignal;
-  onStep(step: BuildStep): void;
+  /** Of the whole image, its import included. */
+  onStep(percent: number, message: string): void;
 }
 
-const STEPS: readonly [RegExp, BuildStep][] = [
-  [/running apt-get update/, { phase: 'fetch', percent: 5 }],
-  [/downloading packages/, { phase: 'fetch', percent: 15 }],
-  [/extracting archives/, { phase: 'install', percent: 35 }],
-  [/installing essential packages/, { phase: 'install', percent: 45 }],
-  [/installing remaining packages/, { phase: 'install', percent: 60 }],
-  [/cleaning package lists/, { phase: 'pack', percent: 80 }],
-  [/creating tarball/, { phase: 'pack', percent: 85 }],
-];
-
-const FAILURES: readonly [RegExp, ConstructorParameters<typeof CodedError>[0], string][] = [
-  [/No space left on device|enough free space/, 'resource_exhausted', 'the disk is full'],
-  [/Unable to locate package|has no installation candidate/, 'failed_precondition', 'a package does not exist in this Debian suite'],
-  [/NO_PUBKEY|is not signed|signatures couldn't be verified|EXPKEYSIG/, 'failed_precondition', "the packages' signatures cannot be verified: update the package debian-archive-keyring"],
-  [/Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (?:failed|timed out|refused)|Failed to fetch/, 'unavailable', 'the package mirror cannot be reached'],
+const STEPS: readonly [RegExp, number, string][] = [
+  [/running apt-get update/, 5, 'fetches package lists'],
+  [/downloading packages/, 15, 'fetches packages'],
+  [/extracting archives/, 35, 'unpacks packages'],
+  [/installing essential packages/, 45, 'installs packages'],
+  [/installing remaining packages/, 60, 'installs packages'],
+  [/cleaning package lists/, 80, 'tidies up'],
+  [/creating tarball/, 85, 'packs the layer'],
 ];
 
 const NAMESPACES = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'slave', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
@@ -47,10 +36,10 @@ const TMPFS_FROM_BYTES = 4 * 1024 ** 3;
 const TAIL_LINES = 40;
 
 /**
- * Makes a root file system and streams it as an uncompressed tar. The stream ends well only when all of it was made.
+ * Makes a minimal Debian and streams its root file system as an uncompressed tar. The stream ends well only when all of it was made.
  * @throws CodedError `failed_precondition`, `unavailable`, `resource_exhausted`, `cancelled`, `internal`
  */
-export async function* buildRootfs(build: RootfsBuild): AsyncGenerator<Uint8Array, void, void> {
+export async function* debianRootfs(build: DebianBuild): AsyncGenerator<Uint8Array, void, void> {
   // mmdebstrap may fetch as the user _apt, who must be able to enter.
   await mkdir(build.workDir, { mode: 0o711 });
   // mmdebstrap mounts /proc, /sys and /dev into what it makes. In mount and pid name spaces of its own they, and every process of
@@ -64,8 +53,8 @@ export async function* buildRootfs(build: RootfsBuild): AsyncGenerator<Uint8Arra
   readLines(child.stderr, (line) => {
     tail.push(line);
     if (tail.length > TAIL_LINES) tail.shift();
-    const step = STEPS.find(([pattern]) => line.startsWith('I: ') && pattern.test(line))?.[1];
-    if (step) build.onStep(step);
+    const step = STEPS.find(([pattern]) => line.startsWith('I: ') && pattern.test(line));
+    if (step) build.onStep(step[1], step[2]);
   });
   const ended = new Promise<number | null>((resolve, reject) => {
     let failure: Error | undefined;
@@ -101,15 +90,13 @@ function tmpfsSize(): string {
   return available < TMPFS_FROM_BYTES ? '' : String(Math.floor(available * 0.4));
 }
 
-function environment({ workDir, sourceDateEpoch }: RootfsBuild): string[] {
+function environment({ workDir, sourceDateEpoch }: DebianBuild): string[] {
   return ['env', `TMPDIR=${workDir}`, `SOURCE_DATE_EPOCH=${sourceDateEpoch}`, 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8'];
 }
 
 function failureOf(tail: readonly string[], exitCode: number | null): CodedError {
-  const text = tail.join('\n');
-  const [, code, message] = FAILURES.find(([pattern]) => pattern.test(text)) ?? [undefined, 'internal' as const, 'mmdebstrap failed'];
-  const words = tail.filter((line) => /^(?:E:|Err:|W: Failed|mmdebstrap|env:|unshare|setpriv)/.test(line.trim())).slice(0, 6);
-  return new CodedError(code, `${message}: ${words.join(' | ') || tail.at(-1) || 'without a word'}`, { exitCode, output: tail });
+  const { code, message } = packageFailure(tail) ?? { code: 'internal' as const, message: `mmdebstrap failed: ${tail.findLast((line) => /^(?:E:|mmdebstrap|env:|unshare|setpriv)/.test(line)) ?? tail.at(-1) ?? 'without a word'}` };
+  return new CodedError(code, message, { exitCode, output: tail });
 }
 
 function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findDebianSources } from './debian-sources.js';
+import { findDebianSources, proxyVariables } from './debian-sources.js';
 
 describe('where packages come from', () => {
   let etc: string;
@@ -23,8 +23,19 @@ describe('where packages come from', () => {
     expect(await find()).toEqual({
       suite: 'trixie',
       lines: ['deb https://mirror.example/debian trixie main', 'deb https://mirror.example/debian trixie-updates main', 'deb http://sec.example/s trixie-security main'],
-      publicLines: ['deb http://deb.debian.org/debian trixie main', 'deb http://deb.debian.org/debian trixie-updates main', 'deb http://deb.debian.org/debian-security trixie-security main'],
+      imageLines: ['deb https://mirror.example/debian trixie main', 'deb https://mirror.example/debian trixie-updates main', 'deb http://sec.example/s trixie-security main'],
     });
+  });
+
+  it.each(['http://user:secret@mirror.example/debian', 'http://localhost:3142/debian', 'http://127.0.0.1/debian'])('keeps %s out of images', async (mirror) => {
+    await debian('bookworm');
+    await writeFile(join(etc, 'apt', 'sources.list'), `deb ${mirror} bookworm main\n`);
+    const { lines, imageLines } = await find();
+    expect([lines[0], imageLines[0]]).toEqual([`deb ${mirror} bookworm main`, 'deb http://deb.debian.org/debian bookworm main']);
+  });
+
+  it('hands the proxies of apt to builds, not those that only this machine reaches', () => {
+    expect([...proxyVariables(['Acquire::http::Proxy "http://proxy.example:3128";', 'Acquire::https::Proxy "http://127.0.0.1:3128";', 'Acquire::Retries "3";', 'Acquire::http::Proxy::deb.debian.org "DIRECT";'])]).toEqual([['http_proxy', 'http://proxy.example:3128']]);
   });
 
   it('takes them from deb822 files, and passes over what is disabled or not Debian', async () => {

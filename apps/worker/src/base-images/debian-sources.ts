@@ -4,18 +4,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CodedError, errnoOf } from '#kernel';
 
-/** Where the packages of the runtimes come from. */
+/** Where Debian's packages come from. */
 export interface DebianSources {
   readonly suite: string;
   /** One-line-style entries (sources.list(5)), with the mirrors that this machine uses. */
   readonly lines: readonly string[];
-  /** The same with Debian's public names: what stays in the images, which tell nothing of this machine. */
-  readonly publicLines: readonly string[];
+  /** The same for what stays in an image, where builds of tenants use and see it: Debian's public name in the place of a mirror with a password, or of one that only this machine reaches. */
+  readonly imageLines: readonly string[];
 }
 
 const DEFAULT_SUITE = 'bookworm';
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
-const DEFAULT_SECURITY_MIRROR = 'http://deb.debian.org/debian-security';
+const DEFAULTS: Mirrors = { main: 'http://deb.debian.org/debian', security: 'http://deb.debian.org/debian-security' };
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const MIRROR = /^https?:\/\/[^\s'"[\]]+$/;
 
@@ -28,16 +27,32 @@ export async function findDebianSources(etc = '/etc', keyring = KEYRING): Promis
   }
   const release = parseOsRelease(await readOr(join(etc, 'os-release'), ''));
   const codename = release.get('VERSION_CODENAME') ?? '';
-  if (release.get('ID') !== 'debian' || !/^[a-z]+$/.test(codename)) return sourcesOf(DEFAULT_SUITE, DEFAULT_MIRROR, DEFAULT_SECURITY_MIRROR);
+  if (release.get('ID') !== 'debian' || !/^[a-z]+$/.test(codename)) return sourcesOf(DEFAULT_SUITE, DEFAULTS);
   const entries = await readEntries(join(etc, 'apt'));
   const uriOf = (suite: string): string | undefined => entries.find((entry) => entry.suites.includes(suite) && entry.components.includes('main') && MIRROR.test(entry.uri))?.uri;
-  return sourcesOf(codename, uriOf(codename) ?? DEFAULT_MIRROR, uriOf(`${codename}-security`) ?? DEFAULT_SECURITY_MIRROR);
+  return sourcesOf(codename, { main: uriOf(codename) ?? DEFAULTS.main, security: uriOf(`${codename}-security`) ?? DEFAULTS.security });
 }
 
-/** How this machine's apt reaches the network (proxies, retries, checks of dates), as lines of apt.conf(5). */
+/** How this machine's apt reaches the network (proxies, retries, checks of dates), as lines of apt.conf(5). Those of checks hold for every image that is made of the same mirrors. */
 export async function findAptNetworkOptions(): Promise<string[]> {
   const { stdout } = await promisify(execFile)('apt-config', ['dump', '--no-empty', '--format', '%F "%v";%n', 'Acquire'], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } });
   return stdout.split('\n').filter((line) => /^Acquire::(https?::(?!.*auto-?detect)|Check-|Retries|ForceIPv)/i.test(line));
+}
+
+/** The proxies that this machine's apt uses, as the variables by which apt in a build finds them; without one that only this machine reaches. */
+export function proxyVariables(aptOptions: readonly string[]): Map<string, string> {
+  const proxies = new Map<string, string>();
+  for (const option of aptOptions) {
+    const [, scheme = '', value = ''] = /^Acquire::(https?)::Proxy "([^"]+)";$/i.exec(option) ?? [];
+    const url = URL.parse(value);
+    if (url !== null && /^https?:$/.test(url.protocol) && !isLoopback(url.hostname)) proxies.set(`${scheme.toLowerCase()}_proxy`, value);
+  }
+  return proxies;
+}
+
+interface Mirrors {
+  readonly main: string;
+  readonly security: string;
 }
 
 interface Entry {
@@ -46,9 +61,18 @@ interface Entry {
   readonly components: readonly string[];
 }
 
-function sourcesOf(suite: string, mirror: string, security: string): DebianSources {
-  const lines = (main: string, updates: string): string[] => [`deb ${main} ${suite} main`, `deb ${main} ${suite}-updates main`, `deb ${updates} ${suite}-security main`];
-  return { suite, lines: lines(mirror, security), publicLines: lines(DEFAULT_MIRROR, DEFAULT_SECURITY_MIRROR) };
+function sourcesOf(suite: string, mirrors: Mirrors): DebianSources {
+  const lines = ({ main, security }: Mirrors): string[] => [`deb ${main} ${suite} main`, `deb ${main} ${suite}-updates main`, `deb ${security} ${suite}-security main`];
+  return { suite, lines: lines(mirrors), imageLines: lines({ main: isForAll(mirrors.main) ? mirrors.main : DEFAULTS.main, security: isForAll(mirrors.security) ? mirrors.security : DEFAULTS.security }) };
+}
+
+function isForAll(mirror: string): boolean {
+  const url = URL.parse(mirror);
+  return url !== null && url.username === '' && url.password === '' && !isLoopback(url.hostname);
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(?:localhost|127\..*|\[::1\])$/.test(hostname);
 }
 
 async function readEntries(apt: string): Promise<Entry[]> {
