@@ -62,7 +62,7 @@ describe('builds', () => {
   it('says by which step and with which code it failed', async () => {
     const { id } = await anna.submit({ dockerfileInline: 'FROM busybox\nRUN echo said; exit 7\nRUN true\n' });
     const build = await anna.over(id);
-    expect(build).toMatchObject({ state: 'failed', error: { code: 'invalid_argument', exitCode: 7 }, steps: [{ state: 'succeeded' }, { step: 2, state: 'failed' }] });
+    expect(build).toMatchObject({ state: 'failed', error: { code: 'invalid_argument', exitCode: 7, line: 2 }, steps: [{ state: 'succeeded' }, { step: 2, state: 'failed' }] });
     expect((await anna.log(id)).at(-1)).toMatchObject({ type: 'end', state: 'failed', error: { exitCode: 7 } });
   }, 60_000);
 

@@ -6,3 +6,5 @@ export * from './read-exactly.js';
 export * from './references.js';
 export * from './clock.js';
 export * from './stream-garbage.js';
+export * from './path-patterns/ignore-file.js';
+export * from './path-patterns/path-pattern.js';
