@@ -50,6 +50,7 @@ export const buildEventSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('removed'), step, containerId: z.string() }),
   z.object({ kind: z.literal('cached'), step }),
   z.object({ kind: z.literal('done'), step, imageId: imageId.nullable(), durationMs: z.number() }),
+  z.object({ kind: z.literal('failed'), step, line: z.int(), durationMs: z.number() }),
   z.object({ kind: z.literal('warning'), message: z.string() }),
   z.object({ kind: z.literal('built'), imageId }),
   z.object({ kind: z.literal('tagged'), name: z.string() }),

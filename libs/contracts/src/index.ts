@@ -1,3 +1,6 @@
+export * from './build-frames.js';
+export * from './build-requests.js';
+export * from './builds.js';
 export * from './certificates.js';
 export * from './errors.js';
 export * from './host-builds.js';

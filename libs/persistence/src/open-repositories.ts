@@ -2,6 +2,8 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type { Logger } from '#kernel';
 import { Pool } from 'pg';
 import { PostgresApiKeyRepository } from './api-keys.repository.js';
+import { PostgresBuildLogRepository } from './build-logs.repository.js';
+import { PostgresBuildRepository } from './builds.repository.js';
 import { toCodedError, withCodedErrors } from './coded-errors.js';
 import { PrismaClient } from './generated/client.js';
 import { PostgresOperationRepository } from './operations.repository.js';
@@ -53,6 +55,8 @@ export async function openRepositories({ databaseUrl, logger, poolSize = 10 }: O
     runs: withCodedErrors(new PostgresRunRepository(prisma, pool)),
     runLogs: withCodedErrors(new PostgresRunLogRepository(prisma)),
     operations: withCodedErrors(new PostgresOperationRepository(prisma)),
+    builds: withCodedErrors(new PostgresBuildRepository(prisma)),
+    buildLogs: withCodedErrors(new PostgresBuildLogRepository(prisma)),
     ping,
     close: () => (closing ??= close()),
   };

@@ -1,8 +1,8 @@
 import { tenantLimitsSchema, type CreateRun, type RunOutcome } from '#contracts';
-import { newId, type ApiKeyId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
-import type { ApiKey, NewOperation, Repositories, Tenant } from './repositories.js';
+import { newId, type ApiKeyId, type BuildId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
+import type { ApiKey, NewBuild, NewOperation, Repositories, Tenant } from './repositories.js';
 
-type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations'>;
+type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations' | 'builds' | 'buildLogs'>;
 
 /** One tenant, and one of each thing that it owns. */
 export interface Owner {
@@ -12,6 +12,7 @@ export interface Owner {
   readonly running: RunId;
   readonly finished: RunId;
   readonly operation: OperationId;
+  readonly build: BuildId;
 }
 
 interface Attack {
@@ -132,6 +133,52 @@ const CASES: Cases = {
     listUnfinished: { exempt: 'the reconciler works for all tenants' },
     deleteFinishedBefore: { exempt: 'retention works for all tenants' },
   },
+  builds: {
+    create: async ({ repositories, intruder, victim }) => {
+      const { build: made, created } = await repositories.builds.create(intruder.tenant.id, { ...aBuild(newId('build')), idempotencyKey: IDEMPOTENCY_KEY }, { maxUnfinished: 9 });
+      expect({ created, id: made.id }).toEqual({ created: false, id: intruder.build });
+      await expect(repositories.builds.create(intruder.tenant.id, aBuild(victim.build), { maxUnfinished: 9 })).rejects.toMatchObject({ code: 'already_exists' });
+    },
+    findByKey: async ({ repositories, intruder }) => {
+      expect((await repositories.builds.findByKey(intruder.tenant.id, IDEMPOTENCY_KEY, SPEC_HASH))?.id).toBe(intruder.build);
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.find(intruder.tenant.id, victim.build)).toBeUndefined();
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      for (const filter of [{}, { state: 'queued' as const }, { cursor: Buffer.from(`bld_7${'z'.repeat(25)}`).toString('base64url') }]) {
+        const { items } = await repositories.builds.list(intruder.tenant.id, { ...query, ...filter });
+        expect(items.map(({ id }) => id)).toEqual([intruder.build]);
+        expect(items.map(({ id }) => id)).not.toContain(victim.build);
+      }
+    },
+    countUnfinished: async ({ repositories, intruder }) => {
+      expect(await repositories.builds.countUnfinished(intruder.tenant.id)).toBe(1);
+    },
+    requestCancel: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.builds.requestCancel(intruder.tenant.id, victim.build, now())).rejects.toMatchObject({ code: 'not_found' });
+    },
+    markStarted: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.markStarted(intruder.tenant.id, victim.build, now())).toBe(false);
+    },
+    markFinished: async ({ repositories, intruder, victim }) => {
+      const outcome = { state: 'cancelled' as const, imageId: null, digest: null, error: null, steps: [], warnings: [] };
+      expect(await repositories.builds.markFinished(intruder.tenant.id, victim.build, now(), outcome)).toBe(false);
+    },
+    markRequeued: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.markRequeued(intruder.tenant.id, victim.build)).toBe(false);
+    },
+    listUnfinished: { exempt: 'the reconciler works for all tenants' },
+    deleteFinishedBefore: { exempt: 'retention works for all tenants' },
+  },
+  buildLogs: {
+    save: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildLogs.save(intruder.tenant.id, victim.build, [])).rejects.toMatchObject({ code: 'not_found' });
+    },
+    load: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.buildLogs.load(intruder.tenant.id, victim.build)).toBeUndefined();
+    },
+  },
 };
 
 /** Two tenants with the same belongings: no method of a tenant-owned repository lets one see or change what is the other's. */
@@ -177,6 +224,7 @@ function methodsOf(repository: object): string[] {
 }
 
 const IDEMPOTENCY_KEY = 'the same for both';
+const SPEC_HASH = Buffer.alloc(32, 1);
 
 async function furnish(repositories: Repositories): Promise<Owner> {
   const id = newId('tenant');
@@ -194,7 +242,10 @@ async function furnish(repositories: Repositories): Promise<Owner> {
   await repositories.runLogs.save(id, finished, [{ seq: 1, type: 'end', state: 'succeeded', exitCode: 0, signal: null, time: 0 }]);
   const pull = operation(newId('operation'));
   await repositories.operations.create(id, pull, { maxUnfinished: 1 });
-  return { tenant, key, queued, running, finished, operation: pull.id };
+  const build = aBuild(newId('build'));
+  await repositories.builds.create(id, { ...build, idempotencyKey: IDEMPOTENCY_KEY }, { maxUnfinished: 1 });
+  await repositories.buildLogs.save(id, build.id, [{ seq: 1, type: 'end', state: 'cancelled', imageId: null, error: null, time: 0 }]);
+  return { tenant, key, queued, running, finished, operation: pull.id, build: build.id };
 }
 
 /** All that the owner has, as the owner sees it. */
@@ -205,6 +256,8 @@ async function belongings(repositories: Repositories, owner: Owner): Promise<unk
     keys: await repositories.apiKeys.list(id),
     runs: await repositories.runs.list(id, query),
     operations: await repositories.operations.list(id, query),
+    builds: await repositories.builds.list(id, query),
+    buildLog: await repositories.buildLogs.load(id, owner.build),
     logs: await Promise.all(runsOf(owner).map((run) => repositories.runLogs.load(id, run))),
   };
 }
@@ -220,6 +273,11 @@ function apiKey(tenantId: TenantId | null): ApiKey {
 
 function operation(id: OperationId): NewOperation {
   return { id, kind: 'image.pull', reference: 'docker.io/library/busybox:latest', platform: null, withAuth: false, nodeId: newId('node'), requestId: newId('request'), createdAt: now() };
+}
+
+function aBuild(id: BuildId): NewBuild {
+  const spec: NewBuild['spec'] = { source: 'files', git: null, dockerfile: 'Dockerfile', target: null, tags: [], buildArgs: [], secrets: [], noCache: false, pull: false };
+  return { id, spec, specHash: SPEC_HASH, nodeId: newId('node'), attached: false, requestId: newId('request'), createdAt: now() };
 }
 
 function runSpec(): CreateRun {

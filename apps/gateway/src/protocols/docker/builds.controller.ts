@@ -1,4 +1,5 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { AttachedBuilds } from '../../builds/attached-builds.service.js';
 import { RequirePermission } from '../../auth/permission.decorator.js';
 import { ApiExcludeController } from '../../docs/annotations.js';
 import { buildMessages, quietMessages } from './build-messages.js';
@@ -11,7 +12,10 @@ import { sendMessages } from './json-lines.js';
 @ApiExcludeController()
 @Controller('docker/build')
 export class DockerBuildsController {
-  constructor(@Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends) {}
+  constructor(
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
+    private readonly attached: AttachedBuilds,
+  ) {}
 
   @Post()
   @HttpCode(200)
@@ -19,7 +23,7 @@ export class DockerBuildsController {
   async build(@Docker() call: DockerCall): Promise<void> {
     const request = buildRequestOf(call.query);
     const registries = registriesOf(call.header('x-registry-config'));
-    const events = this.backends.hosts.of(call.caller.tenant).builds.build(call.stream(), request, registries, call.signal);
+    const events = this.attached.run(call.caller, call.stream(), { request, registries, requestId: call.requestId, signal: call.signal });
     await sendMessages(call, call.query.flag('q') ? quietMessages(events) : buildMessages(events));
   }
 

@@ -43,6 +43,7 @@ export class StageBuilder {
   private image: StageImage = SCRATCH;
   /** From the first step on that was not known, nothing is looked for any more. */
   private cacheEnded: boolean;
+  private current: { readonly step: number; readonly line: number; readonly began: number } | undefined;
 
   constructor(private readonly work: StageWork) {
     this.cacheEnded = work.session.request.noCache;
@@ -53,7 +54,7 @@ export class StageBuilder {
     const state = await this.from();
     for (const [index, instruction] of instructions.entries()) {
       const number = firstStep + 1 + index;
-      const done = await this.begin(number, instruction.text);
+      const done = await this.begin(number, instruction);
       const step = state.step(instruction);
       if (step !== undefined) await this.carryOut(step, number);
       await done();
@@ -62,11 +63,19 @@ export class StageBuilder {
     return this.image;
   }
 
+  /** Which step it was that threw. */
+  async reportFailure(): Promise<void> {
+    const { session } = this.work;
+    if (this.current === undefined || session.signal.aborted) return;
+    const { step, line, began } = this.current;
+    await session.report({ kind: 'failed', step, line, durationMs: Math.round(session.services.clock.monotonicMs() - began) });
+  }
+
   /** The base, with its triggers carried out. */
   private async from(): Promise<StageState> {
     const { planned, session, firstStep, inherited, escape } = this.work;
     const { base, stage } = planned;
-    const done = await this.begin(firstStep, stage.from.text);
+    const done = await this.begin(firstStep, stage.from);
     if (base.kind === 'image') this.image = await session.base(base.name, firstStep);
     else if (base.kind === 'stage') this.image = session.stages.get(base.index) ?? SCRATCH;
     const { config } = this.image;
@@ -82,10 +91,11 @@ export class StageBuilder {
     return state;
   }
 
-  private async begin(step: number, text: string): Promise<() => Promise<void>> {
+  private async begin(step: number, { text, place }: Pick<Instruction, 'text' | 'place'>): Promise<() => Promise<void>> {
     const { session, planned, totalSteps: total } = this.work;
     const { clock } = session.services;
     const began = clock.monotonicMs();
+    this.current = { step, line: place.line, began };
     await session.report({ kind: 'step', step, total, stage: planned.index, stageName: planned.name ?? null, text });
     return () => session.report({ kind: 'done', step, imageId: this.image.id ?? null, durationMs: Math.round(clock.monotonicMs() - began) });
   }

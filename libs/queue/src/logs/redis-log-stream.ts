@@ -1,14 +1,13 @@
 import type { Redis } from 'ioredis';
-import type { LogFrame } from '#contracts';
-import type { Logger, RunId } from '#kernel';
+import type { Logger } from '#kernel';
 import type { QueueKeys } from '../connections/keys.js';
 import { isAborted } from '../connections/pause.js';
 import { defineScript, readNumber, type Script, type ScriptCall } from '../connections/scripts.js';
-import type { RunLogStream } from '../queue.js';
-import { decodeFrame, encodeFrame, field, seqOf, type StreamEntry } from './frame-codec.js';
+import type { LogStream } from '../queue.js';
+import { field, seqOf, type LogCodec, type NumberedFrame, type StreamEntry } from './log-codec.js';
 import { LogTail } from './log-tail.js';
 
-/** A log nobody expires (its run's end never reached the control side) goes by itself. Longer than any run may last. */
+/** A log nobody expires (the end of what it is of never reached the control side) goes by itself. Longer than any run or build may last. */
 const ORPHAN_SECONDS = 6 * 3600;
 /** Frames per script call, so that one call does not hold Redis for long. */
 const APPEND_FRAMES = 256;
@@ -49,7 +48,7 @@ return stored`,
 };
 
 /** Logs as Redis streams. `blocking` makes the one connection that all followers of this process wait on. */
-export class RedisRunLogStream implements RunLogStream {
+export class RedisLogStream<I extends string, F extends NumberedFrame> implements LogStream<I, F> {
   private readonly appendScript: ScriptCall<number>;
   private readonly tail: LogTail;
 
@@ -57,22 +56,23 @@ export class RedisRunLogStream implements RunLogStream {
     private readonly redis: Redis,
     blocking: () => Redis,
     private readonly keys: QueueKeys,
+    private readonly codec: LogCodec<F>,
     logger: Logger,
   ) {
     this.appendScript = defineScript(redis, APPEND);
     this.tail = new LogTail(redis, blocking, keys, logger);
   }
 
-  async append(runId: RunId, frames: readonly LogFrame[], checkpoint = ''): Promise<void> {
+  async append(id: I, frames: readonly F[], checkpoint = ''): Promise<void> {
     if (frames.length === 0 && checkpoint === '') return;
-    const keys = [this.keys.log(runId), this.keys.checkpoint(runId)];
+    const keys = [this.keys.log(id), this.keys.checkpoint(id)];
     // With a checkpoint all is one step: the caller keeps it short.
     const perCall = checkpoint === '' ? APPEND_FRAMES : Math.max(1, frames.length);
     const calls: Promise<number>[] = [];
     for (let from = 0; from < frames.length || calls.length === 0; from += perCall) {
       const args: (string | number)[] = [ORPHAN_SECONDS, checkpoint];
       for (const frame of frames.slice(from, from + perCall)) {
-        const { kind, data, time } = encodeFrame(frame);
+        const { kind, data, time } = this.codec.encode(frame);
         args.push(frame.seq, kind, data, time);
       }
       // Sent one after the other on one connection, hence applied in order.
@@ -81,9 +81,9 @@ export class RedisRunLogStream implements RunLogStream {
     await Promise.all(calls);
   }
 
-  async last(runId: RunId): Promise<{ seq: number; ended: boolean; checkpoint: string | undefined } | undefined> {
+  async last(id: I): Promise<{ seq: number; ended: boolean; checkpoint: string | undefined } | undefined> {
     // In one step: a frame without its checkpoint, or the other way round, would be written or left out twice.
-    const replies = await this.redis.multi().xrevrange(this.keys.log(runId), '+', '-', 'COUNT', 1).get(this.keys.checkpoint(runId)).exec();
+    const replies = await this.redis.multi().xrevrange(this.keys.log(id), '+', '-', 'COUNT', 1).get(this.keys.checkpoint(id)).exec();
     const [entries, checkpoint] = (replies ?? []).map(([error, reply]) => {
       if (error !== null) throw error;
       return reply;
@@ -93,8 +93,8 @@ export class RedisRunLogStream implements RunLogStream {
     return { seq: seqOf(entry[0]), ended: field(entry[1], 'k') === 'e', checkpoint: checkpoint ?? undefined };
   }
 
-  async *follow(runId: RunId, after: number, signal: AbortSignal): AsyncIterable<LogFrame> {
-    const key = this.keys.log(runId);
+  async *follow(id: I, after: number, signal: AbortSignal): AsyncIterable<F> {
+    const key = this.keys.log(id);
     let position = `${after}-0`;
     let seen = after > 0;
     while (!signal.aborted) {
@@ -103,7 +103,7 @@ export class RedisRunLogStream implements RunLogStream {
       seen = true;
       for (const entry of entries) {
         if (isAborted(signal)) return;
-        const frame = decodeFrame(entry);
+        const frame = this.decode(entry);
         yield frame;
         if (frame.type === 'end') return;
         position = entry[0];
@@ -111,24 +111,28 @@ export class RedisRunLogStream implements RunLogStream {
     }
   }
 
-  async readAll(runId: RunId): Promise<LogFrame[]> {
-    const frames: LogFrame[] = [];
+  async readAll(id: I): Promise<F[]> {
+    const frames: F[] = [];
     let from = '-';
     for (;;) {
-      const entries: StreamEntry[] = await this.redis.xrange(this.keys.log(runId), from, '+', 'COUNT', READ_BATCH);
-      frames.push(...entries.map(decodeFrame));
+      const entries: StreamEntry[] = await this.redis.xrange(this.keys.log(id), from, '+', 'COUNT', READ_BATCH);
+      frames.push(...entries.map((entry) => this.decode(entry)));
       const lastEntry = entries.at(-1);
       if (lastEntry === undefined || entries.length < READ_BATCH) return frames;
       from = `(${lastEntry[0]}`;
     }
   }
 
-  async expire(runId: RunId, seconds: number): Promise<void> {
-    await Promise.all([this.redis.expire(this.keys.log(runId), seconds), this.redis.expire(this.keys.checkpoint(runId), seconds)]);
+  async expire(id: I, seconds: number): Promise<void> {
+    await Promise.all([this.redis.expire(this.keys.log(id), seconds), this.redis.expire(this.keys.checkpoint(id), seconds)]);
   }
 
-  async delete(runId: RunId): Promise<void> {
-    await this.redis.del(this.keys.log(runId), this.keys.checkpoint(runId));
+  async delete(id: I): Promise<void> {
+    await this.redis.del(this.keys.log(id), this.keys.checkpoint(id));
+  }
+
+  private decode(entry: StreamEntry): F {
+    return this.codec.decode(entry, seqOf(entry[0]));
   }
 
   /** Ends all followers of this process. */
