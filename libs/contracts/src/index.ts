@@ -1,5 +1,6 @@
 export * from './build-frames.js';
 export * from './build-requests.js';
+export * from './build-sources.js';
 export * from './builds.js';
 export * from './certificates.js';
 export * from './errors.js';
