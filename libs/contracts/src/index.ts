@@ -1,5 +1,6 @@
 export * from './certificates.js';
 export * from './errors.js';
+export * from './build-cache.js';
 export * from './host-builds.js';
 export * from './host-containers.js';
 export * from './host-files.js';

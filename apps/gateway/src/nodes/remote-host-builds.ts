@@ -1,12 +1,10 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { buildEventSchema, type BuildEventView, type BuildRegistriesBody, type BuildRequestBody } from '#contracts';
+import { buildEventSchema, cachePrunedSchema, cacheRecordSchema, type BuildEventView, type BuildRegistriesBody, type BuildRequestBody } from '#contracts';
 import type { HostBuilds } from './host-builds.js';
 import { checked, type HostRpc } from './host-rpc.js';
 import { failureIn } from './node-connection.js';
 import { linesOf } from './node-streams.js';
-
-const pruned = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
 
 /** A tenant's builds over node RPC. */
 export class RemoteHostBuilds implements HostBuilds {
@@ -21,5 +19,7 @@ export class RemoteHostBuilds implements HostBuilds {
     }
   }
 
-  prune: HostBuilds['prune'] = () => this.rpc.json('POST', '/build/prune', {}, pruned);
+  cache: HostBuilds['cache'] = () => this.rpc.json('GET', '/build/cache', {}, z.array(cacheRecordSchema));
+
+  prune: HostBuilds['prune'] = (request) => this.rpc.json('POST', '/build/prune', {}, cachePrunedSchema, { body: { json: request } });
 }

@@ -1,10 +1,11 @@
-import { buildRegistriesSchema, buildRequestSchema, type BuildEventView } from '#contracts';
+import { buildRegistriesSchema, buildRequestSchema, cachePruneSchema, type BuildEventView } from '#contracts';
 import type { BuildEvent, BuildRequest, RegistryAuth } from '#engine';
 import { CodedError, parseReference, withDefaultTag, type ImageReference } from '#kernel';
 import { RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { BuildPlaces } from './build-places.js';
-import { hostRoute, parse, required, type HostCall } from './host-route.js';
+import { cachePruning } from './cache-filter.js';
+import { bodyOf, hostRoute, parse, required, type HostCall } from './host-route.js';
 import { ensureDisk, type HostServices } from './host-services.js';
 import { PacedQueue } from './paced-queue.js';
 
@@ -24,7 +25,8 @@ export function buildRoutes(services: HostServices): RpcRoute[] {
       await services.cgroups.ensure(call.tenantId, limits);
       return new RpcLines(eventsOf(call, (report, signal) => places.within(call.tenantId, signal, () => services.builder.build(call.tenantId, request, call.body(), report, signal))));
     }),
-    hostRoute('POST', '/build/prune', (call) => services.builder.prune(call.tenantId)),
+    hostRoute('POST', '/build/prune', async (call) => services.builder.prune(call.tenantId, cachePruning(await bodyOf(call, cachePruneSchema)))),
+    hostRoute('GET', '/build/cache', (call) => services.builder.cacheRecords(call.tenantId)),
   ];
 }
 

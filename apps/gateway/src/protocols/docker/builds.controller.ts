@@ -1,6 +1,9 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { type Clock } from '#kernel';
 import { RequirePermission } from '../../auth/permission.decorator.js';
 import { ApiExcludeController } from '../../docs/annotations.js';
+import { CLOCK } from '../../platform/platform.js';
+import { cachePruneOf } from './build-cache-views.js';
 import { buildMessages, quietMessages } from './build-messages.js';
 import { buildRequestOf, registriesOf } from './build-request.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
@@ -11,7 +14,10 @@ import { sendMessages } from './json-lines.js';
 @ApiExcludeController()
 @Controller('docker/build')
 export class DockerBuildsController {
-  constructor(@Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends) {}
+  constructor(
+    @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
 
   @Post()
   @HttpCode(200)
@@ -27,7 +33,7 @@ export class DockerBuildsController {
   @HttpCode(200)
   @RequirePermission('host:write')
   async prune(@Docker() call: DockerCall): Promise<object> {
-    const { removed, reclaimedBytes } = await this.backends.hosts.of(call.caller.tenant).builds.prune();
+    const { removed, reclaimedBytes } = await this.backends.hosts.of(call.caller.tenant).builds.prune(cachePruneOf(call.query, this.clock.now()));
     return { CachesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes };
   }
 }
