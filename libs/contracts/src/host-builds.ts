@@ -17,7 +17,13 @@ export const buildRequestSchema = z.strictObject({
   noCache: z.boolean().default(false),
   pull: z.boolean().default(false),
   platform: z.string().max(100).optional(),
-  network: z.enum(['default', 'none']).default('default'),
+  /** `default`, `none`, or a network of the tenant's. */
+  network: z.string().min(1).max(256).default('default'),
+  /** `name:address`. */
+  extraHosts: z.array(z.string().max(1024)).max(256).optional(),
+  ulimits: z.record(z.string().max(40), z.strictObject({ soft: z.int(), hard: z.int() })).optional(),
+  /** Images whose steps are to count as known. */
+  cacheFrom: z.array(z.string().min(1).max(512)).max(64).optional(),
   /** Of each RUN. */
   limits: z
     .strictObject({

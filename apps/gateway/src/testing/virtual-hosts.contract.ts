@@ -142,7 +142,7 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
-      builds: { build: gone, spool: () => Promise.resolve(), spoolContext: () => Promise.resolve(), unspool: () => Promise.resolve(), prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
+      builds: { build: gone, spool: () => Promise.resolve(), spoolContext: () => Promise.resolve(), unspool: () => Promise.resolve(), cache: () => Promise.resolve([]), prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
       processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),

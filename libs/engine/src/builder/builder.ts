@@ -1,6 +1,7 @@
 import type { Digest, ImageReference, TenantId } from '#kernel';
 import type { ContainerResources } from '../containers/index.js';
 import type { LintRule } from './lint/lint-warning.js';
+import type { CachePruning, CacheRecord } from './cache-records.js';
 import type { RegistryAuth, TransferProgress } from '../registry-client/index.js';
 
 /**
@@ -19,8 +20,13 @@ export interface Builder {
    * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls and `GitSource.fetch`
    */
   build(tenantId: TenantId, request: BuildRequest, context: AsyncIterable<Uint8Array>, report: (event: BuildEvent) => Promise<void>, signal: AbortSignal): Promise<{ readonly imageId: Digest }>;
-  /** Forgets what the tenant's steps came to, and removes those of their images that have no name and are no part of another. */
-  prune(tenantId: TenantId): Promise<{ readonly removed: readonly Digest[]; readonly reclaimedBytes: number }>;
+  /** What the tenant's builds keep for those to come. */
+  cacheRecords(tenantId: TenantId): Promise<CacheRecord[]>;
+  /**
+   * Removes what was chosen of it, as far as nothing needs it: images of steps that have no name and are no part of another, contents of cache mounts. When nothing is said, what
+   * is left is forgotten too: all steps are carried out again. `removed`: as `CacheRecord.id`.
+   */
+  prune(tenantId: TenantId, pruning?: CachePruning): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
   /** Of a tenant that is removed. Idempotent. */
   drop(tenantId: TenantId): Promise<void>;
 }
@@ -42,7 +48,14 @@ export interface BuildRequest {
   readonly secrets?: ReadonlyMap<string, Uint8Array>;
   /** `linux/amd64`. */
   readonly platform?: string;
-  readonly network: 'default' | 'none';
+  /** `default`, `none`, or the name of a network of the tenant's. */
+  readonly network: string;
+  /** `name:address`, of each RUN. */
+  readonly extraHosts?: readonly string[];
+  /** Of each RUN, by Docker's names. */
+  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** Images whose steps count as known, as far as they were built here; others are told of. */
+  readonly cacheFrom?: readonly string[];
   /** Of each RUN. */
   readonly limits: ContainerResources & { readonly shmBytes?: number };
   /** For the registry of that domain. Never kept. */

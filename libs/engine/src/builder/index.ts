@@ -1,4 +1,5 @@
 export * from './builder.js';
+export type { CachePruning, CacheRecord } from './cache-records.js';
 export * from './dockerfile/dockerfile.js';
 export type { Instruction } from './dockerfile/instructions.js';
 export type { Directives } from './dockerfile/directives.js';

@@ -85,7 +85,9 @@ export class BuildSession {
     const imageId = await this.parts.cache.get(this.tenantId, key);
     if (imageId === undefined) return undefined;
     try {
-      return await this.found(imageId, slot);
+      const image = await this.found(imageId, slot);
+      await this.parts.cache.used(this.tenantId, key);
+      return image;
     } catch (error) {
       if (!isCodedError(error, 'not_found')) throw error;
       await this.parts.cache.forget(this.tenantId, key);

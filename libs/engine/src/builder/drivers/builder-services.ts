@@ -17,7 +17,7 @@ export interface DockerfileBuilderOptions {
   readonly trees: Pick<Trees, 'pack'>;
   readonly containers: Pick<Containers, 'create' | 'get' | 'start' | 'wait' | 'remove' | 'commitAs'>;
   readonly processes: Pick<ContainerProcesses, 'attach'>;
-  readonly volumes: Pick<Volumes, 'create' | 'get' | 'extract' | 'markFilled'>;
+  readonly volumes: Pick<Volumes, 'create' | 'get' | 'extract' | 'markFilled' | 'list' | 'usage' | 'holders' | 'remove'>;
   /** What is behind an URL of ADD, under the node's policy. */
   readonly fetchUrl: (url: string, signal: AbortSignal) => Promise<FetchedUrl>;
   /** Repositories of ADD and of contexts, under the same policy. */

@@ -8,6 +8,8 @@ import { filesOf, sourceImage } from './stage-source.js';
 
 /** Volumes of cache mounts begin so. */
 export const CACHE_VOLUMES = 'build-cache-';
+/** Of such a volume: the mount's id. */
+export const CACHE_LABEL = 'sandbar.build.cache';
 const FOLDER_MODE = 0o755;
 
 export interface CacheMount {
@@ -25,15 +27,15 @@ export function cacheMount(work: MountWork, mount: RunStep['mounts'][number], de
   const name = `${CACHE_VOLUMES}${createHash('sha256').update(identity).digest('hex').slice(0, 32)}`;
   return {
     name,
-    mount: { kind: 'volume', name, destination, readOnly: mount.readOnly ?? false, noCopy: true, ...(isPlain ? {} : { subpath: MOUNTED }) },
-    ensure: () => (isPlain ? Promise.resolve() : work.cacheTurns.run(`${work.session.tenantId}/${name}/first`, () => fill(work, mount, name))),
+    mount: { kind: 'volume', name, destination, readOnly: mount.readOnly ?? false, noCopy: true, labels: { [CACHE_LABEL]: id }, ...(isPlain ? {} : { subpath: MOUNTED }) },
+    ensure: () => (isPlain ? Promise.resolve() : work.cacheTurns.run(`${work.session.tenantId}/${name}/first`, () => fill(work, { ...mount, id }, name))),
   };
 }
 
-async function fill(work: MountWork, { from, source = '/', mode, uid = 0, gid = 0 }: RunStep['mounts'][number], name: string): Promise<void> {
+async function fill(work: MountWork, { id = '', from, source = '/', mode, uid = 0, gid = 0 }: RunStep['mounts'][number], name: string): Promise<void> {
   const { session, earlier, number } = work;
   const { volumes } = session.services;
-  await volumes.create(session.tenantId, { name });
+  await volumes.create(session.tenantId, { name, labels: { [CACHE_LABEL]: id } });
   if ((await volumes.get(session.tenantId, name)).filled) return;
   if (from !== undefined) {
     const files = await filesOf(session, await sourceImage(session, from, earlier, number), [source]);

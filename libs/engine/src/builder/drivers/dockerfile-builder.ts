@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, CodedError, familiarName, isCodedError, newId, type Digest, type TenantId } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
+import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
 import { parseIgnoreFile, type IgnoreFile } from '../context/ignore-file.js';
 import { SourcePaths } from '../context/source-paths.js';
@@ -12,7 +13,9 @@ import { BuildCache } from './build-cache.js';
 import { planBuild, type BuildPlan } from './build-plan.js';
 import { BuildSession, SPOOL_LIMITS, type StageImage } from './build-session.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
-import { prunedBuilds } from './cache-pruning.js';
+import { cacheSourceWarnings } from './cache-sources.js';
+import { prunedCache, type PrunedCache } from './cache-pruning.js';
+import { cacheRecords } from './cache-usage.js';
 import { remoteContext } from './remote-context.js';
 import { opened } from './foreign-compression.js';
 import { StageBuilder } from './stage-builder.js';
@@ -60,8 +63,12 @@ export class DockerfileBuilder implements Builder {
     }
   }
 
-  prune(tenantId: TenantId): Promise<{ readonly removed: readonly Digest[]; readonly reclaimedBytes: number }> {
-    return prunedBuilds(this.services.images, this.cache, tenantId);
+  cacheRecords(tenantId: TenantId): Promise<CacheRecord[]> {
+    return cacheRecords(this.services, this.cache, tenantId);
+  }
+
+  prune(tenantId: TenantId, pruning: CachePruning = {}): Promise<PrunedCache> {
+    return prunedCache(this.services, this.cache, tenantId, pruning);
   }
 
   async drop(tenantId: TenantId): Promise<void> {
@@ -79,6 +86,7 @@ export class DockerfileBuilder implements Builder {
     const session = new BuildSession({ ...job, services: this.services, cache: this.cache, signal: AbortSignal.any([job.signal, failing.signal]) }, { archive: files, paths: new SourcePaths(files) });
     try {
       await session.warn(plan.lint, plan.policy);
+      for (const message of await cacheSourceWarnings(session, this.cache)) await session.report({ kind: 'warning', message });
       await this.stages(plan, session, failing);
       const imageId = resultOf(session.stages.get(plan.graph.target.index));
       for (const message of plan.warnings) await session.report({ kind: 'warning', message });

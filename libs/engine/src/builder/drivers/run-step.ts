@@ -93,7 +93,8 @@ async function fill({ session, mounts }: RunWork, id: string): Promise<void> {
 
 function containerOf({ session, step, below, mounts }: RunWork): CreateContainer {
   if (step.network === 'host') throw new CodedError('unsupported', 'the network of the host is not open to builds on this server');
-  const isolated = step.network === 'none' || session.request.network === 'none';
+  const { network, extraHosts = [], ulimits } = session.request;
+  const mode = step.network === 'none' ? 'none' : network === 'default' ? 'bridge' : network;
   const { argv, env, proxyEnv, config, script } = step;
   return {
     transient: true,
@@ -107,12 +108,13 @@ function containerOf({ session, step, below, mounts }: RunWork): CreateContainer
       user: config.User ?? '',
       tty: false,
       openStdin: false,
+      ...(ulimits === undefined ? {} : { ulimits }),
     },
     labels: {},
     mounts: mounts.mounts,
     volumesFrom: [],
     limits: session.request.limits,
-    network: { mode: isolated ? 'none' : 'bridge', ...NETWORKING },
+    network: { mode, ...NETWORKING, extraHosts: mode === 'none' ? [] : extraHosts },
     health: { test: ['NONE'], intervalMs: 0, timeoutMs: 0, startPeriodMs: 0, startIntervalMs: 0, retries: 0 },
     capabilities: { add: [], drop: [], privileged: false },
     readOnlyRootfs: false,

@@ -170,7 +170,7 @@ export class StageBuilder {
       const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, without: await mounts.ready(), number }));
       return session.found(imageId, this.slot);
     };
-    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, mounts.key)], make, close: () => mounts.close() };
+    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key)], make, close: () => mounts.close() };
   }
 
   /** In one order, so that nobody waits for one who waits for him. */
