@@ -82,7 +82,7 @@ async function boundFiles({ session, earlier, number }: MountWork, mount: Mount,
   const [found] = files.paths.find(source, { followLast: true });
   if (found?.entry.type !== 'directory') throw new CodedError('unsupported', '--mount=type=bind of a single file is not supported by this server');
   const owner = mount.from === undefined ? { uid: 0, gid: 0 } : undefined;
-  return new CopyPlan(files.archive, files.paths, { sources: [source], destination: '/', intoDirectory: true, owner, mode: undefined, parents: false, exclude: [] });
+  return new CopyPlan(files.archive, files.paths, { sources: [source], destination: '/', intoDirectory: true, owner, mode: undefined, parents: false, exclude: [], missing: [] });
 }
 
 function takeScript({ script, argv }: RunStep, { mounts, filled }: { mounts: ContainerMount[]; filled: FilledMount[] }): void {
