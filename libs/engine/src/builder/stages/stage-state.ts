@@ -171,7 +171,7 @@ export class StageState {
     const written = this.word(instruction.destination);
     const resolved = resolvedPath(this.config.WorkingDir ?? '/', written);
     const folder = /(?:^|\/)\.{0,2}$/.test(written) && resolved !== '/';
-    const documents = instruction.heredocs.map((heredoc) => ({ name: heredoc.name, content: documentOf(heredoc, (text) => expandWord(text, { escape: this.start.escape, variables: this.variables, raw: true })) }));
+    const documents = instruction.heredocs.map((heredoc) => ({ name: heredoc.name, content: documentOf(heredoc, (text) => expandWord(text, { escape: '\\', variables: this.variables, raw: true })) }));
     const { parents, checksum, keepGitDir, unpack, link } = instruction;
     return {
       kind: 'copy',
