@@ -8,7 +8,7 @@ import { OverlaySnapshotter } from '../snapshots/index.js';
 import { writeTar } from '../tar/index.js';
 import { HelperTrees } from '../tree/index.js';
 import { DockerfileBuilder, type BuildRequest } from './index.js';
-import { makeBaseImages } from './testing/base-images.js';
+import { makeBaseImages } from './testing/base-images.contract.js';
 import { buildCases, knownDifferences, makeContext, writeKnownDifferences, type BuildCase, type KnownDifference } from './testing/build-cases.js';
 import { archiveOf, Buildah } from './testing/buildah.js';
 import { asRecord, differences, imageFacts, type ImageFacts } from './testing/image-facts.js';

@@ -93,7 +93,7 @@ export class StageState {
         const ports = instruction.ports.flatMap((port) => this.words(port));
         const config = withPorts(this.config, ports);
         if (config === undefined) throw new CodedError('invalid_argument', `invalid containerPort: ${ports.join(' ').slice(0, 200)}`);
-        return this.changed(instruction, config, Object.keys(config.ExposedPorts ?? {}).filter((port) => !(port in (this.config.ExposedPorts ?? {}))).join(' ') || ports.join(' '));
+        return this.changed(instruction, config, ports.sort().join(' '));
       }
       case 'VOLUME': {
         const paths = instruction.paths.map((path) => this.word(path));
