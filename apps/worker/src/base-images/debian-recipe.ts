@@ -61,6 +61,7 @@ rm -rf "$1/etc/apt/sources.list.d"
 mkdir "$1/etc/apt/sources.list.d"
 printf '%s\\n' ${sources.imageLines.map(quote).join(' ')} > "$1/etc/apt/sources.list"
 printf '%s\\n' ${aptLines.map(quote).join(' ')} > "$1/etc/apt/apt.conf.d/50small-layers"
+rm -f "$1"/var/cache/apt/*.bin
 rm -f "$1"/etc/passwd- "$1"/etc/group- "$1"/etc/shadow- "$1"/etc/gshadow- "$1"/etc/subuid- "$1"/etc/subgid- "$1"/var/lib/dpkg/*-old "$1"/var/cache/debconf/*-old
 find "$1/var/log" -type f -delete
 mkdir -p "$1"/usr/share/man/man1 "$1"/usr/share/man/man2 "$1"/usr/share/man/man3 "$1"/usr/share/man/man4 "$1"/usr/share/man/man5 "$1"/usr/share/man/man6 "$1"/usr/share/man/man7 "$1"/usr/share/man/man8
