@@ -25,6 +25,7 @@ export const tenantLimitsSchema = z.strictObject({
   concurrentBuilds: z.int().min(1).max(1000).default(2).describe('Builds executing at once; more wait.'),
   queuedBuilds: z.int().min(0).max(10_000).default(32).describe('Builds waiting; more are refused with quota_exceeded.'),
   buildTimeMs: z.int().min(1000).max(4 * 3_600_000).default(1_800_000).describe('What one build may take, from its start to its end, milliseconds.'),
+  buildSources: z.int().min(0).max(10_000).default(32).describe('Sources of automatic builds that exist.'),
   concurrentOperations: z.int().min(1).max(1000).default(4).describe('Pulls and pushes executing at once; more wait.'),
 });
 export type TenantLimits = z.infer<typeof tenantLimitsSchema>;

@@ -1,5 +1,6 @@
 import type { BuildFrame, BuildOutcome, BuildSpec, BuildState, CreateRun, ListRunsQuery, LogFrame, OperationJob, OperationOutcome, OperationView, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
 import type { ApiKeyId, BuildId, NodeId, OperationId, RunId, TenantId } from '#kernel';
+import type { BuildDeliveryRepository, BuildSourceRepository } from './build-sources.js';
 
 export interface Tenant {
   readonly id: TenantId;
@@ -17,7 +18,7 @@ export interface TenantRepository {
   /** @throws CodedError `not_found` */
   updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant>;
   /**
-   * With all its keys, runs, builds, logs and operations; its virtual host is noted in the same step as one to be dropped.
+   * With all its keys, runs, builds and their sources, logs and operations; its virtual host is noted in the same step as one to be dropped.
    * @throws CodedError `not_found`, `failed_precondition` while a run, a build or an operation of it is not final
    */
   delete(id: TenantId): Promise<void>;
@@ -234,6 +235,8 @@ export interface Repositories {
   readonly operations: OperationRepository;
   readonly builds: BuildRepository;
   readonly buildLogs: BuildLogRepository;
+  readonly buildSources: BuildSourceRepository;
+  readonly buildDeliveries: BuildDeliveryRepository;
   /** @throws CodedError `unavailable` */
   ping(): Promise<void>;
   /** Idempotent. */

@@ -1,8 +1,9 @@
 import { tenantLimitsSchema, type CreateRun, type RunOutcome } from '#contracts';
-import { newId, type ApiKeyId, type BuildId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
+import { newId, type ApiKeyId, type BuildId, type BuildSourceId, type DeliveryId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
+import type { NewBuildDelivery, NewBuildSource } from './build-sources.js';
 import type { ApiKey, NewBuild, NewOperation, Repositories, Tenant } from './repositories.js';
 
-type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations' | 'builds' | 'buildLogs'>;
+type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations' | 'builds' | 'buildLogs' | 'buildSources' | 'buildDeliveries'>;
 
 /** One tenant, and one of each thing that it owns. */
 export interface Owner {
@@ -13,6 +14,8 @@ export interface Owner {
   readonly finished: RunId;
   readonly operation: OperationId;
   readonly build: BuildId;
+  readonly source: BuildSourceId;
+  readonly delivery: DeliveryId;
 }
 
 interface Attack {
@@ -179,6 +182,43 @@ const CASES: Cases = {
       expect(await repositories.buildLogs.load(intruder.tenant.id, victim.build)).toBeUndefined();
     },
   },
+  buildSources: {
+    create: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.create(intruder.tenant.id, aSource(victim.source, 'another'), { max: 9 })).rejects.toMatchObject({ code: 'already_exists' });
+      // The victim's names are not the intruder's, nor do its sources count.
+      await expect(repositories.buildSources.create(intruder.tenant.id, aSource(newId('buildSource'), 'third'), { max: 1 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { buildSources: 1 } });
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.buildSources.find(intruder.tenant.id, { id: victim.source })).toBeUndefined();
+      expect((await repositories.buildSources.find(intruder.tenant.id, { name: 'app' }))?.id).toBe(intruder.source);
+    },
+    findByHook: { exempt: 'it is what finds the tenant' },
+    list: async ({ repositories, intruder, victim }) => {
+      const cursor = Buffer.from(victim.source).toString('base64url');
+      expect((await repositories.buildSources.list(intruder.tenant.id, query)).items.map(({ id }) => id)).toEqual([intruder.source]);
+      expect((await repositories.buildSources.list(intruder.tenant.id, { ...query, cursor })).items.map(({ id }) => id)).not.toContain(victim.source);
+    },
+    update: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.update(intruder.tenant.id, victim.source, 1, { sealedSecret: Buffer.from('mine') })).rejects.toMatchObject({ code: 'not_found' });
+    },
+    noteBuild: async ({ repositories, intruder, victim }) => {
+      await repositories.buildSources.noteBuild(intruder.tenant.id, victim.source, newId('build'));
+    },
+    delete: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.delete(intruder.tenant.id, victim.source)).rejects.toMatchObject({ code: 'not_found' });
+    },
+  },
+  buildDeliveries: {
+    record: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildDeliveries.record(intruder.tenant.id, victim.source, aDelivery(newId('delivery'), 'new'), { keep: 1 })).rejects.toMatchObject({ code: 'not_found' });
+    },
+    settle: async ({ repositories, intruder, victim }) => {
+      await repositories.buildDeliveries.settle(intruder.tenant.id, victim.delivery, { state: 'built', reason: null, buildId: intruder.build });
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      expect((await repositories.buildDeliveries.list(intruder.tenant.id, victim.source, query)).items).toEqual([]);
+    },
+  },
 };
 
 /** Two tenants with the same belongings: no method of a tenant-owned repository lets one see or change what is the other's. */
@@ -245,7 +285,11 @@ async function furnish(repositories: Repositories): Promise<Owner> {
   const build = aBuild(newId('build'));
   await repositories.builds.create(id, { ...build, idempotencyKey: IDEMPOTENCY_KEY }, { maxUnfinished: 1 });
   await repositories.buildLogs.save(id, build.id, [{ seq: 1, type: 'end', state: 'cancelled', imageId: null, error: null, time: 0 }]);
-  return { tenant, key, queued, running, finished, operation: pull.id, build: build.id };
+  const source = aSource(newId('buildSource'), 'app');
+  await repositories.buildSources.create(id, source, { max: 1 });
+  const delivery = aDelivery(newId('delivery'), 'one');
+  await repositories.buildDeliveries.record(id, source.id, delivery, { keep: 1 });
+  return { tenant, key, queued, running, finished, operation: pull.id, build: build.id, source: source.id, delivery: delivery.id };
 }
 
 /** All that the owner has, as the owner sees it. */
@@ -258,6 +302,8 @@ async function belongings(repositories: Repositories, owner: Owner): Promise<unk
     operations: await repositories.operations.list(id, query),
     builds: await repositories.builds.list(id, query),
     buildLog: await repositories.buildLogs.load(id, owner.build),
+    sources: await repositories.buildSources.list(id, query),
+    deliveries: await repositories.buildDeliveries.list(id, owner.source, query),
     logs: await Promise.all(runsOf(owner).map((run) => repositories.runLogs.load(id, run))),
   };
 }
@@ -278,6 +324,15 @@ function operation(id: OperationId): NewOperation {
 function aBuild(id: BuildId): NewBuild {
   const spec: NewBuild['spec'] = { source: 'files', git: null, dockerfile: 'Dockerfile', target: null, tags: [], buildArgs: [], secrets: [], noCache: false, pull: false };
   return { id, spec, specHash: SPEC_HASH, nodeId: newId('node'), attached: false, requestId: newId('request'), createdAt: now() };
+}
+
+function aSource(id: BuildSourceId, name: string): NewBuildSource {
+  const spec: NewBuildSource['spec'] = { git: { url: 'https://git.example/app.git' }, on: { branch: 'main' }, tags: ['app:{branch}'], labels: {}, noCache: false, pull: false, network: 'default', buildArgs: [], secrets: [], registries: [] };
+  return { id, name, hook: `hook of ${id} ${name}`, spec, sealedValues: Buffer.from('values'), sealedSecret: Buffer.from('secret'), createdAt: now() };
+}
+
+function aDelivery(id: DeliveryId, key: string): NewBuildDelivery {
+  return { id, key, digest: null, event: 'push', ref: 'refs/heads/main', commit: '0'.repeat(40), state: 'received', reason: null, buildId: null, receivedAt: now() };
 }
 
 function runSpec(): CreateRun {

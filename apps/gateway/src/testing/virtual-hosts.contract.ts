@@ -149,6 +149,7 @@ export class MemoryHosts implements TenantHosts {
         spool: (id, parcel) => Promise.resolve(void host.parcels.set(id, parcel)),
         spoolContext: () => Promise.resolve(),
         unspool: (id) => Promise.resolve(void host.parcels.delete(id)),
+        cache: () => Promise.resolve([]),
         prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }),
       },
       processes: host.processes,
