@@ -46,9 +46,9 @@ export class BuildsClient {
     return this.until(id, ({ finishedAt }) => finishedAt !== null);
   }
 
-  /** All frames, to the end frame. */
-  async log(id: string, after = 0): Promise<BuildFrame[]> {
-    const answer = await fetch(`${this.platform.url}/v1/builds/${id}/logs?after=${after}`, { headers: this.api.authorization });
+  /** All frames, to the end frame; or those that are there. */
+  async log(id: string, after = 0, follow = true): Promise<BuildFrame[]> {
+    const answer = await fetch(`${this.platform.url}/v1/builds/${id}/logs?after=${after}&follow=${follow}`, { headers: this.api.authorization });
     if (answer.status !== 200) throw new Error(`the log answered ${String(answer.status)}`);
     return (await answer.text())
       .split('\n')

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { BuildFrame, BuildSummary, BuildView, Page } from '#contracts';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
@@ -61,7 +62,7 @@ describe('builds', () => {
   it('says by which step and with which code it failed', async () => {
     const { id } = await anna.submit({ dockerfileInline: 'FROM busybox\nRUN echo said; exit 7\nRUN true\n' });
     const build = await anna.over(id);
-    expect(build).toMatchObject({ state: 'failed', error: { code: 'invalid_argument', exitCode: 7 }, steps: [{ state: 'succeeded' }, { step: 2, state: 'failed' }] });
+    expect(build).toMatchObject({ state: 'failed', error: { code: 'invalid_argument', exitCode: 7, line: 2 }, steps: [{ state: 'succeeded' }, { step: 2, state: 'failed' }] });
     expect((await anna.log(id)).at(-1)).toMatchObject({ type: 'end', state: 'failed', error: { exitCode: 7 } });
   }, 60_000);
 
@@ -149,4 +150,45 @@ describe('builds', () => {
     expect(await anna.over(latest!.id)).toMatchObject({ state: 'succeeded', steps: [{}, { text: 'RUN echo over docker' }] });
     expect(outputOf(await anna.log(latest!.id))).toBe('over docker\n');
   }, 60_000);
+
+  it('survives kill -9 of its worker: it is taken up again from its cache, its log without a gap, and nothing is left over', async () => {
+    const secret = 'kept-nowhere-else';
+    const { id } = await anna.submit({
+      dockerfileInline: `FROM busybox\nARG WORD\nRUN echo first of $WORD\nRUN echo second; sleep 4; echo second is over\nRUN echo third\n`,
+      buildArgs: { WORD: secret },
+      tags: ['survivor'],
+      noCache: false,
+    });
+    while (!outputOf(await anna.log(id, 0, false)).includes('second\n')) await sleep(50);
+    const heard = anna.log(id);
+    await platform.kill('worker');
+    await platform.untilReady();
+    const build = await anna.over(id);
+    expect(build).toMatchObject({ state: 'succeeded', error: null, steps: [{ attempt: 2 }, { attempt: 2 }, { cached: true, attempt: 2 }, { cached: false, attempt: 2 }, { attempt: 2 }] });
+    const frames = await heard;
+    expect(frames.map(({ seq }) => seq)).toEqual(frames.map((_, index) => index + 1));
+    expect(frames.filter(({ type }) => type === 'end')).toHaveLength(1);
+    expect(outputOf(frames, 1)).toBe(`first of ${secret}\nsecond\n`);
+    expect(outputOf(frames, 2)).toBe('second\nsecond is over\nthird\n');
+    expect(await anna.log(id)).toEqual(frames);
+    expect(await docker.ok('run', '--rm', 'survivor', 'echo', 'runs')).toBe('runs');
+    expect(await docker.ok('ps', '-aq')).toBe('');
+    // The values of arguments lie on the node alone, and only while they are needed.
+    expect(await platform.logOf('worker')).not.toContain(secret);
+    expect(await platform.logOf('gateway')).not.toContain(secret);
+  }, 90_000);
+
+  it("ends a build of Docker's client as lost when its node dies under it", async () => {
+    const client = docker.run(['build', '-'], { stdin: 'FROM busybox\nRUN echo begun; sleep 1000\n' });
+    const running = async (): Promise<BuildSummary | undefined> => (await anna.api.call<Page<BuildSummary>>('GET', '/v1/builds?state=running')).body.items[0];
+    let build = await running();
+    while (build === undefined) build = await running();
+    const { id } = build;
+    await anna.until(id, ({ steps }) => steps.length === 2);
+    await platform.kill('worker');
+    expect((await client).exitCode).not.toBe(0);
+    await platform.untilReady();
+    expect(await anna.over(id)).toMatchObject({ source: 'docker', state: 'lost' });
+    expect((await anna.log(id)).at(-1)).toMatchObject({ type: 'end', state: 'lost' });
+  }, 90_000);
 });

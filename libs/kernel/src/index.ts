@@ -7,3 +7,5 @@ export * from './references.js';
 export * from './sealed-box.js';
 export * from './clock.js';
 export * from './stream-garbage.js';
+export * from './path-patterns/ignore-file.js';
+export * from './path-patterns/path-pattern.js';

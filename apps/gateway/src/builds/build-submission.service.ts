@@ -11,6 +11,9 @@ import { BuildEnds } from './build-ends.service.js';
 import { BuildJobs } from './build-jobs.service.js';
 import { prepareBuild, type BuildSource } from './build-request.js';
 
+/** Whose build it is; how that was found out is its caller's. */
+export type BuildOwner = Pick<TenantCaller, 'tenant'>;
+
 export interface SubmittedBuild {
   readonly options: BuildOptions;
   readonly source: BuildSource;
@@ -38,7 +41,7 @@ export class BuildSubmission {
    * Nothing stays of what is refused. A repeated call with the same Idempotency-Key is given the first build; the tar that comes with it is not looked at.
    * @throws CodedError `invalid_argument`, `conflict`, `quota_exceeded`, `payload_too_large`, `resource_exhausted`, `unavailable`
    */
-  async create(caller: TenantCaller, submitted: SubmittedBuild): Promise<Build> {
+  async create(caller: BuildOwner, submitted: SubmittedBuild): Promise<Build> {
     const { id: tenantId, limits } = caller.tenant;
     const { idempotencyKey, requestId } = submitted;
     const { spec, parcel, specHash } = prepareBuild(submitted.options, submitted.source);
@@ -63,13 +66,13 @@ export class BuildSubmission {
     }
   }
 
-  private async spool({ tenant }: TenantCaller, id: BuildId, parcel: BuildParcelBody, { context, signal }: SubmittedBuild): Promise<void> {
+  private async spool({ tenant }: BuildOwner, id: BuildId, parcel: BuildParcelBody, { context, signal }: SubmittedBuild): Promise<void> {
     const { builds } = this.hosts.of(tenant);
     await builds.spool(id, parcel);
     if (context !== undefined) await builds.spoolContext(id, context, signal);
   }
 
-  private async enqueue({ tenant }: TenantCaller, build: Build): Promise<void> {
+  private async enqueue({ tenant }: BuildOwner, build: Build): Promise<void> {
     try {
       await this.jobs.enqueue(build, tenant.limits);
     } catch (error) {

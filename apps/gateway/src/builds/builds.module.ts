@@ -17,6 +17,6 @@ import { BuildsService } from './builds.service.js';
   imports: [ControlModule, LogsModule, NodesModule, TenantDirectoryModule],
   controllers: [BuildsController, BuildLogsController],
   providers: [AttachedBuilds, BuildEnds, BuildJobs, BuildLogReader, BuildLogsGateway, BuildSubmission, BuildsService],
-  exports: [AttachedBuilds, BuildEnds, BuildJobs, BuildsService],
+  exports: [AttachedBuilds, BuildEnds, BuildJobs, BuildSubmission, BuildsService],
 })
 export class BuildsModule {}

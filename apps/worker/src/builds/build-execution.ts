@@ -60,18 +60,18 @@ export class BuildExecution {
     return { imageId, digest: manifest };
   }
 
-  private failure(error: unknown, { id, tenantId, limits, cancelled }: BuildWork, late: AbortSignal): Pick<BuildOutcome, 'state' | 'imageId' | 'digest' | 'error'> {
+  private failure(error: unknown, { id, tenantId, limits, recorder, cancelled }: BuildWork, late: AbortSignal): Pick<BuildOutcome, 'state' | 'imageId' | 'digest' | 'error'> {
     const nothing = { imageId: null, digest: null };
     if (cancelled.aborted) return { ...nothing, state: 'cancelled', error: { code: 'cancelled', message: 'the build was cancelled' } };
     if (late.aborted) return { ...nothing, state: 'timed_out', error: { code: 'deadline_exceeded', message: `the build took more than ${limits.buildTimeMs / 1000} s` } };
-    if (isCodedError(error) && error.code !== 'internal') return { ...nothing, state: 'failed', error: errorOf(error) };
+    if (isCodedError(error) && error.code !== 'internal') return { ...nothing, state: 'failed', error: errorOf(error, recorder.failedLine) };
     this.services.logger.error({ err: asError(error), buildId: id, tenantId }, 'a build failed');
     return { ...nothing, state: 'internal_error', error: { code: 'internal', message: 'internal error' } };
   }
 }
 
-function errorOf({ code, message, details }: CodedError): BuildError {
-  const { line, column, exitCode } = details;
+function errorOf({ code, message, details }: CodedError, failedLine: number | undefined): BuildError {
+  const { line = failedLine, column, exitCode } = details;
   return {
     code,
     message: message.slice(0, MAX_MESSAGE).toWellFormed(),

@@ -39,6 +39,7 @@ export class BuildRecorder {
   private pendingBytes = 0;
   private pumping: Promise<void> | undefined;
   private failure: Error | undefined;
+  private failedAt: number | undefined;
 
   /** `earlier`: what `last` of the log says; undefined: nothing was written yet. */
   constructor(
@@ -58,6 +59,11 @@ export class BuildRecorder {
   /** Of the first attempt, milliseconds since the epoch. */
   get startedAt(): number {
     return this.progress.startedAt;
+  }
+
+  /** The line of the Dockerfile whose step the build failed by. */
+  get failedLine(): number | undefined {
+    return this.failedAt;
   }
 
   /** Its time runs from now on, or from when the first attempt began. */
@@ -110,6 +116,7 @@ export class BuildRecorder {
         this.finish(event.step, 'succeeded', event.durationMs);
         return;
       case 'failed':
+        this.failedAt ??= event.line;
         this.finish(event.step, 'failed', event.durationMs);
         return;
       case 'warning':

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { CodedError } from '#kernel';
+import { CodedError } from '../errors.js';
 import { parseIgnoreFile } from './ignore-file.js';
 import { PathPattern } from './path-pattern.js';
 
