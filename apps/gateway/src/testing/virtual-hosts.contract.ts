@@ -142,7 +142,10 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
-      builds: { build: gone, spool: () => Promise.resolve(), spoolContext: () => Promise.resolve(), unspool: () => Promise.resolve(), prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
+      builds: { build: gone, spool: (id, parcel) => {
+        host.calls.push({ name: 'spool', given: { id, parcel } });
+        return Promise.resolve();
+      }, spoolContext: () => Promise.resolve(), unspool: () => Promise.resolve(), prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
       processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),
