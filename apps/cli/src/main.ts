@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
+import { registerBuild } from './commands/build.js';
+import { registerBuilds } from './commands/builds.js';
 import { registerDockerContext } from './commands/docker-context.js';
 import { registerCopy } from './commands/copy.js';
 import { registerEvents } from './commands/events.js';
@@ -40,6 +42,8 @@ function buildProgram(): Command {
   registerRuns(program);
   registerRuntimes(program);
   registerLogin(program);
+  registerBuild(program);
+  registerBuilds(program);
   registerImages(program);
   registerVolumes(program);
   registerSandboxes(program);

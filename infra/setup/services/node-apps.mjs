@@ -9,14 +9,17 @@ import { asAccountInApp, asRoot, serviceEnv } from './launch.mjs';
 const node = (root) => join(root, 'node_modules', '.bin', 'node');
 const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src', `${file}.js`);
 /**
- * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use;
- * its old one is let grow before it is collected. glibc keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest
- * block that was freed, the buffers of a stream too; a threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the
- * compiled lines read like their sources. The apps say when the buffers of streams can go (`StreamGarbage`). Measured by `npm run bench:storage` and `bench:images --big`.
+ * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use. glibc
+ * keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest block that was freed, the buffers of a stream too; a
+ * threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the compiled lines read like their sources. The apps say when
+ * the buffers of streams can go (`StreamGarbage`). Measured by `npm run bench:storage`, `bench:images --big` and `bench:containers`.
  */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size', '--expose-gc'];
-/** The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take. */
-const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--expose-gc'];
+/**
+ * The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take, and what it
+ * keeps it keeps long. The worker makes an object of every piece of output: with its old generation held small it would do little but collect it.
+ */
+const GATEWAY_FLAGS = [...NODE_FLAGS, '--optimize-for-size', '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */

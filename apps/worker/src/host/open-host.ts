@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { DockerfileBuilder, HelperDialer, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
+import { DockerfileBuilder, HelperDialer, HttpGitSource, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
 import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
@@ -62,7 +62,8 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   const dialer = await HelperDialer.open({ program: join(config.nativeDir, 'sandbar-dial'), spawner: engine.spawner, folder: join(root, 'dial'), logger });
   const fetcher = new UrlFetcher(config.registries);
   const transfers = new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) });
-  const builder = new DockerfileBuilder({ root: join(root, 'builds'), images, transfers, snapshots, trees, containers, processes: containers.processes, volumes, fetchUrl: (url, signal) => fetcher.open(url, signal), clock: systemClock, logger });
+  const git = new HttpGitSource({ root: join(root, 'git'), fetcher, logger });
+  const builder = new DockerfileBuilder({ root: join(root, 'builds'), images, transfers, snapshots, trees, containers, processes: containers.processes, volumes, fetchUrl: (url, signal) => fetcher.open(url, signal), git, clock: systemClock, logger });
   const services: HostServices = {
     images,
     volumes,
@@ -83,6 +84,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   };
   const reopen = async (): Promise<void> => {
     await containers.recover();
+    await git.recover();
     await builder.recover();
   };
   return {

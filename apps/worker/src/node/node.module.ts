@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import type { WorkerConfig } from '#config';
 import { asError, systemClock, type Logger } from '#kernel';
+import { openBuilds } from '../builds/open-builds.js';
+import { ActiveJobs } from '../jobs/active-jobs.js';
 import { createNodeQueues, SealedAuth, type NodeQueues } from '#queue';
 import type { Engine } from '../engine/open-engine.js';
 import { EngineModule } from '../engine/engine.module.js';
@@ -13,9 +15,7 @@ import type { RunServices } from '../runs/run-services.js';
 import { hostRoutes } from '../host/host-routes.js';
 import type { Host } from '../host/open-host.js';
 import { processTunnelRoutes } from '../host/process-tunnel-routes.js';
-import { ActiveOperations } from '../operations/active-operations.js';
 import { OperationProcessor } from '../operations/operation-processor.js';
-import { operationRoutes } from '../operations/operation-routes.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
 import { openRuntimes, type WorkingRuntimes } from '../runtimes/open-runtimes.js';
@@ -50,7 +50,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
   };
   const lifecycle = new RunLifecycle(services);
   const health: RpcRoute = { method: 'GET', path: /^\/health$/, handle: () => Promise.resolve({ ...node, ready: workerNode.isReady, runs: active.ids().length }) };
-  const activeOperations = new ActiveOperations();
+  const activeOperations = new ActiveJobs('operation');
   const operations = new OperationProcessor({
     nodeId: config.nodeId,
     transfers: host.services.transfers,
@@ -62,7 +62,8 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     clock: systemClock,
     logger,
   });
-  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images), ...runtimeRoutes(runtimes.installs), ...operationRoutes(activeOperations)];
+  const builds = openBuilds({ nodeId: config.nodeId, host: host.services, logs: queues.buildLogs, events: queues.events, clock: systemClock, logger });
+  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images, builds), ...runtimeRoutes(runtimes.installs), activeOperations.cancelRoute(), builds.active.cancelRoute()];
   const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
@@ -72,6 +73,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     consumer: queues.consumer,
     host,
     operations: { processor: operations, consumer: queues.operations(config.nodeId) },
+    builds: { ...builds, consumer: queues.builds(config.nodeId) },
     registry: queues.nodes,
     rpc,
     runtimes,

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeHeartbeat } from '#contracts';
 import type { SandboxRuntime } from '#engine';
 import { asError } from '#kernel';
-import type { NodeRegistry, OperationConsumer, RunConsumer } from '#queue';
+import type { Builds } from '../builds/open-builds.js';
+import type { BuildConsumer, NodeRegistry, OperationConsumer, RunConsumer } from '#queue';
 import type { Host } from '../host/open-host.js';
 import type { OperationProcessor } from '../operations/operation-processor.js';
 import type { RunAdopter } from '../runs/run-adopter.js';
@@ -29,6 +30,7 @@ export interface WorkerNodeOptions {
   readonly consumer: RunConsumer;
   readonly host: Pick<Host, 'prepare' | 'recover' | 'stopContainers'>;
   readonly operations: { readonly processor: Pick<OperationProcessor, 'process'>; readonly consumer: OperationConsumer };
+  readonly builds: { readonly active: Builds['active']; readonly spool: Pick<Builds['spool'], 'sweep'>; readonly processor: Pick<Builds['processor'], 'process' | 'room'>; readonly consumer: BuildConsumer };
   readonly registry: NodeRegistry;
   readonly rpc: RpcServer;
   readonly runtimes: {
@@ -66,8 +68,9 @@ export class WorkerNode {
   }
 
   private async open(): Promise<void> {
-    const { engine, adopter, consumer, processor, rpc, services, host, operations, runtimes } = this.options;
+    const { engine, adopter, consumer, processor, rpc, services, host, operations, builds, runtimes } = this.options;
     await host.prepare();
+    await builds.spool.sweep(services.clock.now());
     await engine.recover();
     const { adopted, destroyed, done } = await adopter.adopt();
     this.adopted = done;
@@ -83,6 +86,10 @@ export class WorkerNode {
     await this.heartbeat.start();
     consumer.start((job) => processor.process(job));
     operations.consumer.start((job, signal) => operations.processor.process(job, signal));
+    builds.consumer.start(
+      (job, signal) => builds.processor.process(job, signal),
+      (job) => builds.processor.room(job),
+    );
     services.logger.info({ nodeId: services.node.nodeId, incarnation: services.node.incarnation, adopted, destroyed, rpcUrl: this.rpcUrl }, 'node is ready');
   }
 
@@ -100,15 +107,15 @@ export class WorkerNode {
   }
 
   private async shutDown(): Promise<void> {
-    const { services, consumer, engine, giveUp, rpc, host, operations, runtimes, shutdownGraceMs } = this.options;
+    const { services, consumer, engine, giveUp, rpc, host, operations, builds, runtimes, shutdownGraceMs } = this.options;
     const { active, logger } = services;
     await within(this.starting, shutdownGraceMs);
     this.ready = false;
     void this.heartbeat.beat();
     runtimes.convergence.stop();
     await within(runtimes.installs.stop(), ENDING_MS);
-    // Pulls and pushes come again: what they have fetched is kept.
-    const drained = Promise.all([consumer.close(), operations.consumer.close(), this.adopted]).then(
+    // Pulls, pushes and builds come again: what they have fetched or made is kept.
+    const drained = Promise.all([consumer.close(), operations.consumer.close(), builds.consumer.close(), this.adopted]).then(
       () => true,
       () => true,
     );
@@ -136,9 +143,9 @@ export class WorkerNode {
   }
 
   private describe(): NodeHeartbeat {
-    const { services, runtimes } = this.options;
+    const { services, runtimes, builds } = this.options;
     const { nodeId, incarnation } = services.node;
-    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), runtimes: runtimes.installed.views(), availableRuntimes: runtimes.installed.available(), ready: this.ready };
+    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), buildIds: builds.active.ids(), runtimes: runtimes.installed.views(), availableRuntimes: runtimes.installed.available(), ready: this.ready };
   }
 }
 

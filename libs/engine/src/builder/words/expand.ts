@@ -5,8 +5,10 @@ import type { Variables } from './variables.js';
 export interface ExpandOptions {
   readonly escape: '\\' | '`';
   readonly variables: Variables;
-  /** Quotes and escapes stay as they are; only variables are replaced (heredocs of COPY). */
+  /** Quotes mean nothing and stay; variables and escapes are as ever (heredocs of COPY). */
   readonly raw?: boolean;
+  /** Told of each variable that has no value, and nothing else to stand for it. */
+  readonly onUndefined?: (name: string) => void;
 }
 
 /** Of one result, and of all the nesting of `${…}` in it. */
@@ -67,9 +69,8 @@ class Expansion {
   private piece(): string {
     const char = this.text[this.at] ?? '';
     if (char === '$') return this.dollar();
-    if (this.options.raw === true) return this.take();
-    if (char === "'") return this.single();
-    if (char === '"') return this.double();
+    if (char === "'" && this.options.raw !== true) return this.single();
+    if (char === '"' && this.options.raw !== true) return this.double();
     if (char !== this.options.escape) return this.take();
     this.at += 1;
     // At the very end it stands for itself.
@@ -115,7 +116,7 @@ class Expansion {
     const name = NAME.exec(rest)?.[0] ?? SPECIAL.exec(rest)?.[0];
     if (name === undefined) return '$';
     this.at += name.length;
-    return this.valueOf(name) ?? '';
+    return this.plain(name, this.valueOf(name));
   }
 
   private braces(): string {
@@ -137,7 +138,7 @@ class Expansion {
       throw broken(`unsupported modifier (${this.text.slice(this.at, this.at + 2)}) in substitution`);
     }
     this.at += operator.length;
-    if (operator === '}') return value ?? '';
+    if (operator === '}') return this.plain(name, value);
     if (operator.startsWith('/')) {
       const pattern = this.until(['/', '}'], { keepEscapes: true });
       const replacement = this.text[this.at - 1] === '/' ? this.until(['}'], { keepEscapes: false }) : '';
@@ -163,6 +164,11 @@ class Expansion {
     }
     this.at += 1;
     return inside;
+  }
+
+  private plain(name: string, value: string | undefined): string {
+    if (value === undefined && NAME.test(name)) this.options.onUndefined?.(name);
+    return value ?? '';
   }
 
   private valueOf(name: string): string | undefined {

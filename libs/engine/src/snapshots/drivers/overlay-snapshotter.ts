@@ -6,6 +6,7 @@ import { StagingArea, syncDirectory, writeFileDurably, type OverlayRootfs } from
 import type { OverlaySource, TreeChange, Trees } from '../../tree/index.js';
 import { chainIdOf } from '../chain-id.js';
 import type { LayerSource, SnapshotInfo, Snapshotter, WritableLayer } from '../snapshots.js';
+import { FallowGround } from './fallow-ground.js';
 
 const NOTHING = digestOf('');
 const HEX = /^[0-9a-f]{64}$/;
@@ -23,21 +24,23 @@ export class OverlaySnapshotter implements Snapshotter {
   private constructor(
     private readonly root: string,
     private readonly staging: StagingArea,
+    private readonly ground: FallowGround,
     private readonly trees: Trees,
   ) {}
 
   /** Creates the directories if need be, and sweeps what dead processes left half unpacked or half removed. */
   static async open(root: string, { trees }: { readonly trees: Trees }): Promise<OverlaySnapshotter> {
     await mkdir(root, { recursive: true, mode: 0o700 });
-    return new OverlaySnapshotter(root, await StagingArea.open(join(root, 'staging'), 0o700, (path) => trees.remove(path)), trees);
+    const staging = await StagingArea.open(join(root, 'staging'), 0o700, (path) => trees.remove(path));
+    return new OverlaySnapshotter(root, staging, await FallowGround.open(staging.path), trees);
   }
 
   async unpack({ parent, diffId: expected, tar }: LayerSource): Promise<SnapshotInfo> {
     const lowerDirs = parent === undefined ? [] : await this.layerDirs(parent);
     if (lowerDirs.length >= MAX_DEPTH) throw new CodedError('invalid_argument', 'max depth exceeded', { parent, max: MAX_DEPTH });
-    const staged = this.staging.newPath();
+    const staged = await this.ground.make(() => this.staging.newPath(), 0o755);
     try {
-      await mkdir(join(staged, 'fs'), { recursive: true, mode: 0o755 });
+      await mkdir(join(staged, 'fs'), { mode: 0o755 });
       const hash = createHash('sha256');
       const { bytes } = await this.trees.extract({ root: join(staged, 'fs'), tar: hashed(tar, hash), as: 'layer', lowerDirs });
       const diffId = finishDigest(hash);
@@ -111,6 +114,7 @@ export class OverlaySnapshotter implements Snapshotter {
         throw error;
       }
       await syncDirectory(this.root);
+      await this.ground.leave(doomed);
       await this.trees.remove(doomed);
     });
   }
@@ -123,7 +127,9 @@ export class OverlaySnapshotter implements Snapshotter {
   /** What is left of a layer in the making; nothing when it was committed. */
   private async discard(staged: string): Promise<void> {
     const left = (await readdir(this.staging.path)).some((name) => join(this.staging.path, name) === staged);
-    if (left) await this.trees.remove(staged);
+    if (!left) return;
+    await this.ground.leave(staged);
+    await this.trees.remove(staged);
   }
 
   private async commit(staged: string, snapshot: SnapshotInfo): Promise<void> {
