@@ -18,16 +18,16 @@ const fields = {
   dockerfile: shape.dockerfile,
   target: shape.target,
   tags: z.array(tagTemplateSchema).min(1).max(32).describe('Names of the image. Their tags may hold {branch} or {tag}, {sha} and {sha7}.'),
-  labels: shape.labels.removeDefault(),
-  noCache: shape.noCache.removeDefault(),
-  pull: shape.pull.removeDefault(),
+  labels: shape.labels.unwrap(),
+  noCache: shape.noCache.unwrap(),
+  pull: shape.pull.unwrap(),
   platform: shape.platform,
-  network: shape.network.removeDefault(),
+  network: shape.network.unwrap(),
 };
 const values = {
-  buildArgs: shape.buildArgs.removeDefault().describe('Shown by their names alone.'),
-  secrets: shape.secrets.removeDefault().describe('For RUN --mount=type=secret: id → text, or `{content, encoding}`. `GIT_AUTH_TOKEN` also opens the repository. Never shown again.'),
-  registries: shape.registries.removeDefault().describe('Credentials of private registries by their host. Never shown again.'),
+  buildArgs: shape.buildArgs.unwrap().describe('Shown by their names alone.'),
+  secrets: shape.secrets.unwrap().describe('For RUN --mount=type=secret: id → text, or `{content, encoding}`. `GIT_AUTH_TOKEN` also opens the repository. Never shown again.'),
+  registries: shape.registries.unwrap().describe('Credentials of private registries by their host. Never shown again.'),
 };
 
 /** What is kept of a source in the clear. */

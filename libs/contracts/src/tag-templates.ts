@@ -47,7 +47,7 @@ function faultOf(template: string): string | undefined {
   const first = template.indexOf('{');
   if (first >= 0 && (template.lastIndexOf(':', first) < template.lastIndexOf('/') || !template.slice(0, first).includes(':'))) return 'may hold {…} in its tag alone';
   try {
-    const { digest } = parseReference(fill(template, { type: 'branch', name: 'main' }, '0'.repeat(40)));
+    const { digest } = parseReference(template.replace(PLACEHOLDER, 'x'));
     return digest === undefined ? undefined : 'a build cannot give a name with a digest';
   } catch (error) {
     if (isCodedError(error)) return error.message;

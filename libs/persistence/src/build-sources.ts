@@ -1,6 +1,6 @@
 import type { BuildDeliveryView, BuildSourceSpec, Page } from '#contracts';
 import type { BuildId, BuildSourceId, DeliveryId, TenantId } from '#kernel';
-import type { Tenant } from './repositories.js';
+import type { Tenant } from './tenant.js';
 
 export interface BuildSource {
   readonly id: BuildSourceId;

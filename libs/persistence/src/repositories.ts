@@ -1,13 +1,9 @@
 import type { BuildFrame, BuildOutcome, BuildSpec, BuildState, CreateRun, ListRunsQuery, LogFrame, OperationJob, OperationOutcome, OperationView, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
 import type { ApiKeyId, BuildId, NodeId, OperationId, RunId, TenantId } from '#kernel';
 import type { BuildDeliveryRepository, BuildSourceRepository } from './build-sources.js';
+import type { Tenant } from './tenant.js';
 
-export interface Tenant {
-  readonly id: TenantId;
-  readonly name: string;
-  readonly limits: TenantLimits;
-  readonly createdAt: Date;
-}
+export type { Tenant };
 
 export interface TenantRepository {
   /** @throws CodedError `already_exists` (name or id taken) */
