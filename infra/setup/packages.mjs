@@ -17,10 +17,12 @@ export const PACKAGES = [
   { name: 'gcc', programs: ['gcc', 'cc'], why: 'compiles the guest agent' },
   { name: 'libc6-dev', files: ['/usr/include/stdlib.h'], why: 'compiles the guest agent' },
   { name: 'linux-libc-dev', files: ['/usr/include/linux/mount.h'], why: 'compiles the guest agent' },
-  { name: 'util-linux', programs: ['unshare', 'setpriv', 'fallocate'], why: 'starts the services without privileges; tenants’ disks' },
+  { name: 'util-linux', programs: ['unshare', 'setpriv', 'prlimit', 'fallocate'], why: 'starts the services without privileges; tenants’ disks' },
   { name: 'mount', programs: ['mount', 'umount', 'losetup'], why: 'starts the services without privileges; tenants’ disks' },
   { name: 'e2fsprogs', programs: ['mkfs.ext4', 'resize2fs'], why: 'tenants’ disks' },
   { name: 'passwd', programs: ['useradd'], why: 'makes the services’ users' },
+  { name: 'xz-utils', programs: ['xz'], why: 'archives that builds unpack' },
+  { name: 'bzip2', programs: ['bzip2'], why: 'archives that builds unpack' },
   { name: 'tar', programs: ['tar'], why: 'reads root file systems' },
 ];
 
@@ -34,6 +36,7 @@ export const TEST_PACKAGES = [
   { name: 'skopeo', programs: ['skopeo'], why: 'archives of other tools' },
   { name: 'umoci', programs: ['umoci'], why: 'archives of other tools' },
   { name: 'podman', programs: ['podman'], services: ['podman.socket', 'podman.service', 'podman-auto-update.timer', 'podman-restart.service'], why: 'archives of other tools' },
+  { name: 'git', programs: ['git'], why: 'repositories that builds fetch, and a server for them' },
   { name: 'oci-image-tool', programs: ['oci-image-tool'], why: 'validates image layouts' },
 ];
 

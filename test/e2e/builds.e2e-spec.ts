@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import type { BuildFrame, BuildSummary, BuildView, Page } from '#contracts';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
@@ -138,6 +141,18 @@ describe('builds', () => {
     expect((await anna.over((bad.body as BuildView).id)).state).toBe('failed');
   }, 60_000);
 
+  it('keeps nothing of a context whose sender goes away, and nothing of builds that are over', async () => {
+    const before = (await anna.api.call<Page<BuildSummary>>('GET', '/v1/builds')).body.items.length;
+    const abort = new AbortController();
+    const endless = new ReadableStream({ pull: async (controller) => { await sleep(10); controller.enqueue(Buffer.alloc(64 * 1024)); } });
+    const sent = fetch(`${platform.url}/v1/builds`, { method: 'POST', headers: { ...anna.api.authorization, 'content-type': 'application/x-tar' }, body: endless, duplex: 'half', signal: abort.signal });
+    await untilSpooled(platform, 1);
+    abort.abort();
+    await expect(sent).rejects.toThrow();
+    await untilSpooled(platform, 0);
+    expect((await anna.api.call<Page<BuildSummary>>('GET', '/v1/builds')).body.items).toHaveLength(before);
+  }, 60_000);
+
   it("lists what came over Docker's API too, and keeps it to the same share", async () => {
     const slow = await anna.submit({ dockerfileInline: 'FROM busybox\nRUN sleep 2\n', noCache: true });
     await anna.until(slow.id, ({ state }) => state === 'running');
@@ -171,6 +186,7 @@ describe('builds', () => {
     expect(outputOf(frames, 1)).toBe(`first of ${secret}\nsecond\n`);
     expect(outputOf(frames, 2)).toBe('second\nsecond is over\nthird\n');
     expect(await anna.log(id)).toEqual(frames);
+    await untilSpooled(platform, 0);
     expect(await docker.ok('run', '--rm', 'survivor', 'echo', 'runs')).toBe('runs');
     expect(await docker.ok('ps', '-aq')).toBe('');
     // The values of arguments lie on the node alone, and only while they are needed.
@@ -192,3 +208,13 @@ describe('builds', () => {
     expect((await anna.log(id)).at(-1)).toMatchObject({ type: 'end', state: 'lost' });
   }, 90_000);
 });
+
+/** Waits until the node keeps parcels of so many builds, on the disks of all tenants. */
+async function untilSpooled({ dataDir }: Platform, count: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const { stdout } = await promisify(execFile)('find', [join(dataDir, 'engine', 'disks'), '-path', '*/builds/bld_*', '-prune', '-print']);
+    if (stdout.split('\n').filter((line) => line !== '').length === count) return;
+    await sleep(50);
+  }
+  throw new Error(`the node does not keep ${count} builds`);
+}

@@ -17,6 +17,7 @@ import { registerNetworks } from './commands/networks.js';
 import { registerPortForward } from './commands/port-forward.js';
 import { registerRun } from './commands/run.js';
 import { registerRuns } from './commands/runs.js';
+import { registerRuntimes } from './commands/runtimes.js';
 import { registerSandboxes } from './commands/sandboxes.js';
 import { registerTenants } from './commands/tenants.js';
 import { registerVolumes } from './commands/volumes.js';
@@ -39,6 +40,7 @@ function buildProgram(): Command {
   registerRun(program);
   registerLogs(program);
   registerRuns(program);
+  registerRuntimes(program);
   registerLogin(program);
   registerBuild(program);
   registerBuilds(program);

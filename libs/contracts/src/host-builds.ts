@@ -6,6 +6,8 @@ const bytes = z.int().positive().max(Number.MAX_SAFE_INTEGER);
 
 /** What a node is asked to build, beside the context. */
 export const buildRequestSchema = z.strictObject({
+  /** Where the context is; absent: it is the body. */
+  remote: z.string().min(1).max(4096).optional(),
   dockerfile: z.string().min(1).max(4096).optional(),
   target: z.string().max(1024).optional(),
   buildArgs: texts.default({}),
@@ -15,7 +17,13 @@ export const buildRequestSchema = z.strictObject({
   noCache: z.boolean().default(false),
   pull: z.boolean().default(false),
   platform: z.string().max(100).optional(),
-  network: z.enum(['default', 'none']).default('default'),
+  /** `default`, `none`, or a network of the tenant's. */
+  network: z.string().min(1).max(256).default('default'),
+  /** `name:address`. */
+  extraHosts: z.array(z.string().max(1024)).max(256).optional(),
+  ulimits: z.record(z.string().max(40), z.strictObject({ soft: z.int(), hard: z.int() })).optional(),
+  /** Images whose steps are to count as known. */
+  cacheFrom: z.array(z.string().min(1).max(512)).max(64).optional(),
   /** Of each RUN. */
   limits: z
     .strictObject({
@@ -51,7 +59,7 @@ export const buildEventSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cached'), step }),
   z.object({ kind: z.literal('done'), step, imageId: imageId.nullable(), durationMs: z.number() }),
   z.object({ kind: z.literal('failed'), step, line: z.int(), durationMs: z.number() }),
-  z.object({ kind: z.literal('warning'), message: z.string() }),
+  z.object({ kind: z.literal('warning'), message: z.string(), lint: z.object({ rule: z.string(), line: z.int(), column: z.int() }).optional() }),
   z.object({ kind: z.literal('built'), imageId }),
   z.object({ kind: z.literal('tagged'), name: z.string() }),
 ]);

@@ -4,6 +4,7 @@ export * from './build-sources.js';
 export * from './builds.js';
 export * from './certificates.js';
 export * from './errors.js';
+export * from './build-cache.js';
 export * from './host-builds.js';
 export * from './host-containers.js';
 export * from './host-files.js';

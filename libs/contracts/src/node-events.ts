@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { buildOutcomeSchema } from './builds.js';
 import { operationOutcomeSchema } from './operations.js';
+import { availableRuntimeSchema } from './runtimes.js';
 import { RUN_STATES, runErrorSchema, stepResultSchema, type FinalRunState } from './runs.js';
 
 const finalStates = RUN_STATES.filter((state): state is FinalRunState => state !== 'queued' && state !== 'running');
@@ -61,6 +62,8 @@ export const nodeHeartbeatSchema = z.object({
   /** Likewise every build; absent: none. */
   buildIds: z.array(z.string()).optional(),
   runtimes: z.array(z.object({ name: z.string(), title: z.string(), aliases: z.array(z.string()), version: z.string(), mainFile: z.string(), compiled: z.boolean() })),
+  /** Defined there, not installed. */
+  availableRuntimes: z.array(availableRuntimeSchema).default([]),
   /** False while it starts or drains: it takes no runs. */
   ready: z.boolean(),
 });

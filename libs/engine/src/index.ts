@@ -10,6 +10,7 @@ export * from './volumes/index.js';
 export * from './snapshots/index.js';
 export * from './images/index.js';
 export * from './registry-client/index.js';
+export * from './git/index.js';
 export * from './runtime/index.js';
 export * from './containers/index.js';
 export * from './builder/index.js';

@@ -32,14 +32,4 @@ export function registerRuns(program: Command): void {
       const view = id.startsWith('bld_') ? await client.builds.cancel(id) : await client.runs.cancel(id);
       process.stdout.write(`${view.id} ${view.state}\n`);
     });
-
-  program
-    .command('runtimes')
-    .summary('list the languages')
-    .option('--json', 'for programs')
-    .action(async (options: { json?: boolean }, command: Command) => {
-      const runtimes = await connect(command.optsWithGlobals<GlobalOptions>()).runtimes.list();
-      if (options.json === true) printJson(runtimes);
-      else printTable(['NAME', 'TITLE', 'VERSION', 'MAIN FILE', 'ALIASES'], runtimes.map((runtime) => [runtime.name, runtime.title, runtime.version, runtime.mainFile, runtime.aliases.join(', ')]));
-    });
 }

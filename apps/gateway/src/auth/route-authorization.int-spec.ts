@@ -16,6 +16,8 @@ const TABLE: Readonly<Record<string, Permission>> = {
   'GET /metrics': 'public',
   'GET /v1/me': 'any',
   'GET /v1/runtimes': 'any',
+  'POST /v1/runtimes/:name/install': 'admin',
+  'GET /v1/runtimes/:name/install': 'admin',
   'POST /v1/runs': 'runs:write',
   'GET /v1/runs': 'runs:read',
   'GET /v1/runs/:id': 'runs:read',

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildEventView, BuildParcelBody, BuildRegistriesBody, BuildRequestBody } from '#contracts';
+import type { BuildEventView, BuildParcelBody, BuildRegistriesBody, BuildRequestBody, CachePruneBody, CacheRecordView } from '#contracts';
 import type { BuildId } from '#kernel';
 
 export interface AttachedBuildRequest {
@@ -17,6 +17,8 @@ export interface HostBuilds {
   spoolContext(id: BuildId, context: Readable, signal: AbortSignal): Promise<void>;
   /** Of a build that is over, or never was. Idempotent. */
   unspool(id: BuildId): Promise<void>;
-  /** Forgets the steps of all builds, and what of their images nothing else keeps. */
-  prune(): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
+  /** What builds keep for those to come. */
+  cache(): Promise<readonly CacheRecordView[]>;
+  /** Removes what is chosen of it and nothing else keeps; when nothing is said, all steps are forgotten. */
+  prune(request: CachePruneBody): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
 }

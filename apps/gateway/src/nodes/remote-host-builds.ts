@@ -1,13 +1,12 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { buildEventSchema, type BuildEventView, type BuildParcelBody } from '#contracts';
+import { buildEventSchema, cachePrunedSchema, cacheRecordSchema, type BuildEventView, type BuildParcelBody } from '#contracts';
 import type { BuildId } from '#kernel';
 import type { AttachedBuildRequest, HostBuilds } from './host-builds.js';
 import { checked, type HostRpc } from './host-rpc.js';
 import { failureIn } from './node-connection.js';
 import { linesOf } from './node-streams.js';
 
-const pruned = z.object({ removed: z.array(z.string()), reclaimedBytes: z.number() });
 const done = z.unknown();
 
 /** A tenant's builds over node RPC. */
@@ -35,5 +34,7 @@ export class RemoteHostBuilds implements HostBuilds {
     await this.rpc.json('DELETE', '/build', { id }, done);
   }
 
-  prune: HostBuilds['prune'] = () => this.rpc.json('POST', '/build/prune', {}, pruned);
+  cache: HostBuilds['cache'] = () => this.rpc.json('GET', '/build/cache', {}, z.array(cacheRecordSchema));
+
+  prune: HostBuilds['prune'] = (request) => this.rpc.json('POST', '/build/prune', {}, cachePrunedSchema, { body: { json: request } });
 }

@@ -1,4 +1,4 @@
-import { buildParcelSchema, buildRegistriesSchema, buildRequestSchema, type BuildEventView } from '#contracts';
+import { buildParcelSchema, buildRegistriesSchema, buildRequestSchema, cachePruneSchema, type BuildEventView } from '#contracts';
 import type { BuildEvent, BuildRequest } from '#engine';
 import { CodedError, parseId, type BuildId } from '#kernel';
 import type { AttachedBuilds } from '../builds/attached-builds.js';
@@ -6,6 +6,7 @@ import { engineRequest } from '../builds/build-request.js';
 import type { BuildSpool } from '../builds/build-spool.js';
 import { RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
+import { cachePruning } from './cache-filter.js';
 import { bodyOf, hostRoute, parse, required, type HostCall } from './host-route.js';
 import { ensureDisk, type HostServices } from './host-services.js';
 import { PacedQueue } from './paced-queue.js';
@@ -46,7 +47,8 @@ export function buildRoutes(services: BuildRouteServices): RpcRoute[] {
       return spool.putContext(call.tenantId, id, call.body());
     }),
     hostRoute('DELETE', '/build', (call) => spool.remove(call.tenantId, buildId(call))),
-    hostRoute('POST', '/build/prune', (call) => services.builder.prune(call.tenantId)),
+    hostRoute('POST', '/build/prune', async (call) => services.builder.prune(call.tenantId, cachePruning(await bodyOf(call, cachePruneSchema)))),
+    hostRoute('GET', '/build/cache', (call) => services.builder.cacheRecords(call.tenantId)),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { DockerfileBuilder, HelperDialer, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
+import { DockerfileBuilder, HelperDialer, HttpGitSource, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
 import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
@@ -28,7 +28,9 @@ export interface Host {
   readonly services: HostServices;
   /** Disks, volumes and networks: before the first sandbox is looked at. */
   prepare(): Promise<void>;
-  /** Containers, once their sandboxes are known; then what nothing needs goes. */
+  /** Containers, once their sandboxes are known. */
+  reopen(): Promise<void>;
+  /** The same, then what nothing needs goes: for the one process that knows of all containers. */
   recover(): Promise<void>;
   /** Stops every container. */
   stopContainers(): Promise<void>;
@@ -60,7 +62,8 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   const dialer = await HelperDialer.open({ program: join(config.nativeDir, 'sandbar-dial'), spawner: engine.spawner, folder: join(root, 'dial'), logger });
   const fetcher = new UrlFetcher(config.registries);
   const transfers = new RegistryTransfers({ root: join(root, 'registry'), images, content, policy: config.registries, events, logger, quotaBytesOf: (namespace) => quotas.of(namespace) });
-  const builder = new DockerfileBuilder({ root: join(root, 'builds'), images, transfers, snapshots, trees, containers, processes: containers.processes, volumes, fetchUrl: (url, signal) => fetcher.open(url, signal), clock: systemClock, logger });
+  const git = new HttpGitSource({ root: join(root, 'git'), fetcher, logger });
+  const builder = new DockerfileBuilder({ root: join(root, 'builds'), images, transfers, snapshots, trees, containers, processes: containers.processes, volumes, fetchUrl: (url, signal) => fetcher.open(url, signal), git, clock: systemClock, logger });
   const services: HostServices = {
     images,
     volumes,
@@ -79,6 +82,11 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     builder,
     fetchUrl: (url, signal) => fetcher.fetch(url, signal),
   };
+  const reopen = async (): Promise<void> => {
+    await containers.recover();
+    await git.recover();
+    await builder.recover();
+  };
   return {
     services,
     prepare: async () => {
@@ -86,9 +94,9 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
       await volumes.recover();
       await networks.recover();
     },
+    reopen,
     recover: async () => {
-      await containers.recover();
-      await builder.recover();
+      await reopen();
       const { blobs, bytes, layers } = await images.collectGarbage();
       if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
     },

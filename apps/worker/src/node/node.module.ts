@@ -18,8 +18,8 @@ import { processTunnelRoutes } from '../host/process-tunnel-routes.js';
 import { OperationProcessor } from '../operations/operation-processor.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
-import { NodeRuntimes } from '../runtimes/node-runtimes.js';
-import { RuntimeImages } from '../runtimes/runtime-images.js';
+import { openRuntimes, type WorkingRuntimes } from '../runtimes/open-runtimes.js';
+import { runtimeRoutes } from '../runtimes/runtime-routes.js';
 import { ENGINE, HOST, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
 import { RpcServer, type RpcRoute } from './rpc-server.js';
 import { runRoutes } from './run-routes.js';
@@ -28,17 +28,7 @@ import { newIncarnation, WorkerNode } from './worker-node.js';
 const QUEUES = Symbol('NodeQueues');
 const RUNTIMES = Symbol('Runtimes');
 
-interface Runtimes {
-  readonly installed: NodeRuntimes;
-  readonly images: RuntimeImages;
-}
-
-async function openRuntimes(config: WorkerConfig, { snapshots, tenantImages, content }: EngineStores, logger: Logger): Promise<Runtimes> {
-  const installed = await NodeRuntimes.open(config.dataDir, snapshots, logger);
-  return { installed, images: new RuntimeImages(installed, tenantImages, content) };
-}
-
-function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: Runtimes, queues: NodeQueues): WorkerNode {
+function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: WorkingRuntimes, queues: NodeQueues): WorkerNode {
   const stop = new AbortController();
   const active = new ActiveRuns();
   const node = { nodeId: config.nodeId, incarnation: newIncarnation(systemClock.now()) };
@@ -73,7 +63,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     logger,
   });
   const builds = openBuilds({ nodeId: config.nodeId, host: host.services, logs: queues.buildLogs, events: queues.events, clock: systemClock, logger });
-  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images, builds), activeOperations.cancelRoute(), builds.active.cancelRoute()];
+  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images, builds), ...runtimeRoutes(runtimes.installs), activeOperations.cancelRoute(), builds.active.cancelRoute()];
   const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
@@ -86,7 +76,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     builds: { ...builds, consumer: queues.builds(config.nodeId) },
     registry: queues.nodes,
     rpc,
-    runtimes: () => runtimes.installed.views(),
+    runtimes,
     giveUp: () => {
       stop.abort();
     },
@@ -111,7 +101,11 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
   imports: [EngineModule],
   providers: [
     { provide: QUEUES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => createNodeQueues(config.redis, logger, { concurrency: config.nodeConcurrency }) },
-    { provide: RUNTIMES, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: openRuntimes },
+    {
+      provide: RUNTIMES,
+      inject: [WORKER_CONFIG, LOGGER, STORES, HOST, QUEUES],
+      useFactory: (config: WorkerConfig, logger: Logger, stores: EngineStores, { services }: Host, { nodes }: NodeQueues) => openRuntimes({ config, stores, services, nodes, logger }),
+    },
     { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, HOST, RUNTIMES, QUEUES], useFactory: assemble },
   ],
   exports: [WorkerNode],

@@ -11,6 +11,7 @@ import type { RunAdopter } from '../runs/run-adopter.js';
 import type { RunProcessor } from '../runs/run-processor.js';
 import type { RunServices } from '../runs/run-services.js';
 import { Heartbeat } from './heartbeat.js';
+import type { WorkingRuntimes } from '../runtimes/open-runtimes.js';
 import type { RpcServer } from './rpc-server.js';
 
 /** After the last runs were told to end: they are killed and reported. */
@@ -32,7 +33,12 @@ export interface WorkerNodeOptions {
   readonly builds: { readonly active: Builds['active']; readonly spool: Pick<Builds['spool'], 'sweep'>; readonly processor: Pick<Builds['processor'], 'process' | 'room'>; readonly consumer: BuildConsumer };
   readonly registry: NodeRegistry;
   readonly rpc: RpcServer;
-  readonly runtimes: () => NodeHeartbeat['runtimes'];
+  readonly runtimes: {
+    readonly installed: Pick<WorkingRuntimes['installed'], 'views' | 'available'>;
+    readonly installs: Pick<WorkingRuntimes['installs'], 'stop'>;
+    readonly convergence: Pick<WorkingRuntimes['convergence'], 'start' | 'stop'>;
+    readonly collect: WorkingRuntimes['collect'];
+  };
   /** Aborts `services.signal`. */
   readonly giveUp: () => void;
   /** Ends connections and helpers. */
@@ -62,13 +68,18 @@ export class WorkerNode {
   }
 
   private async open(): Promise<void> {
-    const { engine, adopter, consumer, processor, rpc, services, host, operations, builds } = this.options;
+    const { engine, adopter, consumer, processor, rpc, services, host, operations, builds, runtimes } = this.options;
     await host.prepare();
     await builds.spool.sweep(services.clock.now());
     await engine.recover();
     const { adopted, destroyed, done } = await adopter.adopt();
     this.adopted = done;
     await host.recover();
+    // Runs that were taken up again may stand on what they are about to remove.
+    void done.then(() => runtimes.collect()).catch((error: unknown) => {
+      services.logger.warn({ err: asError(error) }, 'runtimes: could not remove what builds have left');
+    });
+    await runtimes.convergence.start();
     this.rpcUrl = await rpc.start();
     this.ready = true;
     // Before the first job: a claim of this node's earlier life may be taken over as soon as the new one is known.
@@ -96,11 +107,13 @@ export class WorkerNode {
   }
 
   private async shutDown(): Promise<void> {
-    const { services, consumer, engine, giveUp, rpc, host, operations, builds, shutdownGraceMs } = this.options;
+    const { services, consumer, engine, giveUp, rpc, host, operations, builds, runtimes, shutdownGraceMs } = this.options;
     const { active, logger } = services;
     await within(this.starting, shutdownGraceMs);
     this.ready = false;
     void this.heartbeat.beat();
+    runtimes.convergence.stop();
+    await within(runtimes.installs.stop(), ENDING_MS);
     // Pulls, pushes and builds come again: what they have fetched or made is kept.
     const drained = Promise.all([consumer.close(), operations.consumer.close(), builds.consumer.close(), this.adopted]).then(
       () => true,
@@ -132,7 +145,7 @@ export class WorkerNode {
   private describe(): NodeHeartbeat {
     const { services, runtimes, builds } = this.options;
     const { nodeId, incarnation } = services.node;
-    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), buildIds: builds.active.ids(), runtimes: runtimes(), ready: this.ready };
+    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), buildIds: builds.active.ids(), runtimes: runtimes.installed.views(), availableRuntimes: runtimes.installed.available(), ready: this.ready };
   }
 }
 

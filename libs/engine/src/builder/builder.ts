@@ -1,5 +1,7 @@
 import type { Digest, ImageReference, TenantId } from '#kernel';
 import type { ContainerResources } from '../containers/index.js';
+import type { LintRule } from './lint/lint-warning.js';
+import type { CachePruning, CacheRecord } from './cache-records.js';
 import type { RegistryAuth, TransferProgress } from '../registry-client/index.js';
 
 /**
@@ -15,16 +17,23 @@ export interface Builder {
    * `report` is awaited: who is slow to take events slows the build down.
    * @throws CodedError `invalid_argument` (`dockerfile parse error on line N, column M: …`, with details {line, column}; a context that is no tar; a step that
    * makes no sense; `The command '…' returned a non-zero code: N` with details.exitCode), `not_found` (an image, a source of COPY), `unsupported`,
-   * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls
+   * `resource_exhausted`, `quota_exceeded`, `cancelled`, and as pulls and `GitSource.fetch`
    */
   build(tenantId: TenantId, request: BuildRequest, context: AsyncIterable<Uint8Array>, report: (event: BuildEvent) => Promise<void>, signal: AbortSignal): Promise<{ readonly imageId: Digest }>;
-  /** Forgets what the tenant's steps came to, and removes those of their images that have no name and are no part of another. */
-  prune(tenantId: TenantId): Promise<{ readonly removed: readonly Digest[]; readonly reclaimedBytes: number }>;
+  /** What the tenant's builds keep for those to come. */
+  cacheRecords(tenantId: TenantId): Promise<CacheRecord[]>;
+  /**
+   * Removes what was chosen of it, as far as nothing needs it: images of steps that have no name and are no part of another, contents of cache mounts. When nothing is said, what
+   * is left is forgotten too: all steps are carried out again. `removed`: as `CacheRecord.id`.
+   */
+  prune(tenantId: TenantId, pruning?: CachePruning): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
   /** Of a tenant that is removed. Idempotent. */
   drop(tenantId: TenantId): Promise<void>;
 }
 
 export interface BuildRequest {
+  /** Where the context is, when it is not sent: a Git repository, or the URL of an archive or of a Dockerfile. */
+  readonly remote?: string;
   /** Of the context; absent: `Dockerfile`. */
   readonly dockerfile?: string;
   /** Name or number of a stage; absent: the last. */
@@ -35,9 +44,18 @@ export interface BuildRequest {
   readonly noCache: boolean;
   /** Bases are pulled although they are here. */
   readonly pull: boolean;
+  /** By their ids, for `RUN --mount=type=secret`. They come into no layer, history, key or log, and are kept nowhere. */
+  readonly secrets?: ReadonlyMap<string, Uint8Array>;
   /** `linux/amd64`. */
   readonly platform?: string;
-  readonly network: 'default' | 'none';
+  /** `default`, `none`, or the name of a network of the tenant's. */
+  readonly network: string;
+  /** `name:address`, of each RUN. */
+  readonly extraHosts?: readonly string[];
+  /** Of each RUN, by Docker's names. */
+  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** Images whose steps count as known, as far as they were built here; others are told of. */
+  readonly cacheFrom?: readonly string[];
   /** Of each RUN. */
   readonly limits: ContainerResources & { readonly shmBytes?: number };
   /** For the registry of that domain. Never kept. */
@@ -57,6 +75,6 @@ export type BuildEvent =
   | { readonly kind: 'done'; readonly step: number; readonly imageId: Digest | null; readonly durationMs: number }
   /** The step that the build fails by; `line` of the Dockerfile. */
   | { readonly kind: 'failed'; readonly step: number; readonly line: number; readonly durationMs: number }
-  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'warning'; readonly message: string; /** Of a check of the Dockerfile. */ readonly lint?: { readonly rule: LintRule; readonly line: number; readonly column: number } }
   | { readonly kind: 'built'; readonly imageId: Digest }
   | { readonly kind: 'tagged'; readonly name: string };

@@ -156,6 +156,15 @@ export interface ContainerLogging {
 export interface StartContainer {
   /** Whether its published ports are on the node's address too, for this start and those that nobody asks for; absent: as with the last one, at first no. */
   readonly publishOnNode?: boolean;
+  readonly secrets?: StartSecrets;
+}
+
+/** What the program of one start is to find. Kept nowhere: not in the record, and on no disk as far as the files lie in a tmpfs. */
+export interface StartSecrets {
+  /** `NAME=value`, beside the container's own. */
+  readonly env: readonly string[];
+  /** Extracted over its root, when all is mounted and before the program begins. */
+  readonly tar: AsyncIterable<Uint8Array>;
 }
 
 /** How a container stands in the network, at this moment. */
@@ -184,7 +193,7 @@ export interface ContainerEndpoint {
 
 /** A mount as the client asked for it. */
 export type ContainerMount =
-  | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
+  | { readonly kind: 'volume'; /** Absent: anonymous. */ readonly name?: string; readonly destination: string; readonly readOnly: boolean; readonly noCopy: boolean; /** What of it is mounted; clean, relative. Absent: all. */ readonly subpath?: string; readonly labels?: Readonly<Record<string, string>>; readonly options?: Readonly<Record<string, string>> }
   | { readonly kind: 'bind'; readonly hostPath: string; readonly create: boolean; readonly destination: string; readonly readOnly: boolean }
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes?: number; readonly mode?: number; readonly readOnly: boolean };
 
@@ -340,8 +349,10 @@ export interface CommittedImage {
   readonly author: string;
   /** Its line in the history. */
   readonly createdBy: string;
-  /** An empty directory that is left out: a place where something of the build's own was mounted. */
-  readonly without?: string;
+  /** Paths that are left out: places where something of the build's own was mounted. A directory with other things in it stays. */
+  readonly without: readonly string[];
+  /** Links to what is below this path are left out too. */
+  readonly withoutLinksInto?: string;
 }
 
 export interface LogOptions {

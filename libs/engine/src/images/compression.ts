@@ -5,12 +5,12 @@ import type { LayerCompression } from './media-types.js';
 const HEAD_BYTES = 6;
 
 /** The first bytes of a stream (fewer when it is shorter), and the whole stream. */
-export async function peeked(source: AsyncIterable<Uint8Array>): Promise<{ readonly head: Buffer; readonly source: AsyncIterable<Uint8Array> }> {
+export async function peeked(source: AsyncIterable<Uint8Array>, headBytes = HEAD_BYTES): Promise<{ readonly head: Buffer; readonly source: AsyncIterable<Uint8Array> }> {
   const iterator = source[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   let ended = false;
-  while (bytes < HEAD_BYTES && !ended) {
+  while (bytes < headBytes && !ended) {
     const next = await iterator.next();
     if (next.done === true) ended = true;
     else {
@@ -18,7 +18,7 @@ export async function peeked(source: AsyncIterable<Uint8Array>): Promise<{ reado
       bytes += next.value.byteLength;
     }
   }
-  const head = Buffer.concat(chunks).subarray(0, HEAD_BYTES);
+  const head = Buffer.concat(chunks).subarray(0, headBytes);
   return { head, source: resumed(chunks, iterator, ended) };
 }
 

@@ -7,6 +7,7 @@ export * from './mountinfo.js';
 export { HelperSpawner, type HelperSpawnerOptions } from './drivers/helper-spawner.js';
 export * from './dialer.js';
 export { HelperDialer, type HelperDialerOptions } from './drivers/helper-dialer.js';
+export { confinedFilter, type FilterLimits } from './drivers/confined-filter.js';
 export * from './staging-area.js';
 export * from './keyed-queue.js';
 export { DoubleBuffer } from './double-buffer.js';

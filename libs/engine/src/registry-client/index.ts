@@ -1,3 +1,3 @@
 export * from './registry-client.js';
 export { RegistryTransfers, type RegistryTransfersOptions } from './drivers/registry-transfers.js';
-export { UrlFetcher, type FetchedUrl } from './drivers/url-fetcher.js';
+export { UrlFetcher, type FetchedUrl, type UrlReply, type UrlRequest } from './drivers/url-fetcher.js';

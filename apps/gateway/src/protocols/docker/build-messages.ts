@@ -77,7 +77,7 @@ function* messagesOf(event: BuildEventView): Generator<DockerMessage> {
       yield { stream: ` ---> ${event.imageId?.slice(SHORT.from, SHORT.to) ?? ''}\n` };
       return;
     case 'warning':
-      yield { stream: `[Warning] ${event.message}\n` };
+      yield { stream: `[Warning] ${event.lint === undefined ? event.message : `${event.lint.rule}: ${event.message} (line ${event.lint.line})`}\n` };
       return;
     case 'built':
       yield { aux: { ID: event.imageId } };

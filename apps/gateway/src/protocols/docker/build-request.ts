@@ -1,5 +1,7 @@
 import { buildRequestSchema, type BuildRegistriesBody, type BuildRequestBody } from '#contracts';
 import { canonicalName, parseReference, withDefaultTag } from '#kernel';
+import { ulimitsSchema, type Ulimits } from './container-config.js';
+import { ulimitsOf } from './container-policies.js';
 import { badParameter, unsupported } from './errors.js';
 import { platformOf } from './image-transfers.js';
 import type { DockerQuery } from './query.js';
@@ -10,10 +12,11 @@ const NUMBERS = { memory: 'memoryBytes', memswap: 'memorySwapBytes', cpushares: 
 /** The query of `POST /build`. @throws CodedError `invalid_argument`, `unsupported` */
 export function buildRequestOf(query: DockerQuery): BuildRequestBody {
   if (query.text('version') === '2') throw unsupported('BuildKit (build with the environment variable DOCKER_BUILDKIT=0: BuildKit)');
-  if (query.text('remote') !== '') throw unsupported('building from a remote address');
-  for (const name of ['squash', 'outputs', 'cgroupparent']) if (query.flag(name)) throw unsupported(`the option ${name} of a build`);
+  refuseOptions(query);
   platformOf(query.text('platform'));
+  const remote = remoteOf(query.text('remote'));
   const parsed = buildRequestSchema.safeParse({
+    ...(remote === undefined ? {} : { remote }),
     ...(query.has('dockerfile') && query.text('dockerfile') !== '' ? { dockerfile: query.text('dockerfile') } : {}),
     ...(query.text('target') === '' ? {} : { target: query.text('target') }),
     ...(query.text('platform') === '' ? {} : { platform: query.text('platform').toLowerCase() }),
@@ -23,6 +26,9 @@ export function buildRequestOf(query: DockerQuery): BuildRequestBody {
     noCache: query.flag('nocache'),
     pull: query.flag('pull'),
     network: networkOf(query.text('networkmode')),
+    extraHosts: listOf(query, 'extrahosts'),
+    cacheFrom: listOf(query, 'cachefrom'),
+    ulimits: ulimitsOf(ulimitListOf(query)),
     limits: limitsOf(query),
   });
   if (!parsed.success) throw badParameter(`invalid build options: ${parsed.error.issues[0]?.path.join('.') ?? ''}`);
@@ -67,10 +73,52 @@ function textsOf(query: DockerQuery, name: string): Record<string, string> {
   return Object.fromEntries(texts);
 }
 
-function networkOf(mode: string): 'default' | 'none' {
+/** `client-session` is BuildKit's. */
+function remoteOf(text: string): string | undefined {
+  if (text === 'client-session') throw unsupported('BuildKit (build with the environment variable DOCKER_BUILDKIT=0: a client session)');
+  return text === '' ? undefined : text;
+}
+
+/** Of the tenant's own networks any. */
+function networkOf(mode: string): string {
   if (mode === '' || mode === 'default' || mode === 'bridge') return 'default';
-  if (mode === 'none') return 'none';
-  throw unsupported(`the network mode ${JSON.stringify(mode.slice(0, 100))} of a build`);
+  if (mode === 'host' || mode.startsWith('container:')) throw unsupported(`the network mode ${JSON.stringify(mode.slice(0, 100))} of a build`);
+  return mode;
+}
+
+/** What no build has here. `rm` and `forcerm` say what is done anyway: no container of a step stays. @throws CodedError `unsupported`, `invalid_argument` */
+function refuseOptions(query: DockerQuery): void {
+  for (const name of ['squash', 'outputs', 'cgroupparent', 'session', 'buildid']) if (query.flag(name)) throw unsupported(`the option ${name} of a build`);
+  if (!['', 'default'].includes(query.text('isolation'))) throw badParameter(`invalid isolation: ${query.text('isolation').slice(0, 100)}: only default is known`);
+  if (arrayOf(query, 'securityopt').length > 0) throw unsupported('the option securityopt of a build');
+  if (!['', '{}', 'null'].includes(query.text('storageopt'))) throw unsupported('the option storageopt of a build');
+}
+
+function arrayOf(query: DockerQuery, name: string): readonly unknown[] {
+  const text = query.text(name);
+  if (text === '') return [];
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value === null) return [];
+    if (Array.isArray(value)) return value;
+  } catch {
+    // As what is no list.
+  }
+  throw badParameter(`error reading ${name}: not a list`);
+}
+
+/** A list of texts, or one of them, as the name may also come several times. */
+function listOf(query: DockerQuery, name: string): string[] | undefined {
+  const values = query.text(name).startsWith('[') || query.text(name) === 'null' ? arrayOf(query, name) : query.all(name).filter((value) => value !== '');
+  if (!values.every((value) => typeof value === 'string')) throw badParameter(`error reading ${name}: not a list of strings`);
+  return values.length === 0 ? undefined : [...values];
+}
+
+/** @throws CodedError `invalid_argument` */
+function ulimitListOf(query: DockerQuery): Ulimits {
+  const parsed = ulimitsSchema.safeParse(arrayOf(query, 'ulimits'));
+  if (!parsed.success) throw badParameter('error reading ulimit settings: not a list of limits');
+  return parsed.data;
 }
 
 function limitsOf(query: DockerQuery): NonNullable<BuildRequestBody['limits']> {

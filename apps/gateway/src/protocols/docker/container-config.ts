@@ -21,6 +21,9 @@ export function goStruct<S extends z.ZodRawShape>(shape: S) {
   return z.preprocess((value) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? pick(value as Record<string, unknown>, fields) : value), z.object(shape));
 }
 
+export const ulimitsSchema = z.array(goStruct({ Name: text, Soft: number, Hard: number }));
+export type Ulimits = z.infer<typeof ulimitsSchema>;
+
 export const mountSchema = goStruct({
   Type: text,
   Source: text,
@@ -124,7 +127,7 @@ export const hostConfigSchema = goStruct({
   OomKillDisable: z.boolean().nullable().default(null),
   Init: z.boolean().optional(),
   PidsLimit: z.number().nullable().default(null),
-  Ulimits: z.array(goStruct({ Name: text, Soft: number, Hard: number })).nullable().default(null),
+  Ulimits: ulimitsSchema.nullable().default(null),
   CpuCount: number,
   CpuPercent: number,
   IOMaximumIOps: number,

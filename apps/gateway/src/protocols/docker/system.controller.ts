@@ -4,6 +4,7 @@ import { Public, RequirePermission } from '../../auth/permission.decorator.js';
 import { ApiExcludeController } from '../../docs/annotations.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
 import { CLOCK } from '../../platform/platform.js';
+import { toBuildCache } from './build-cache-views.js';
 import { toContainerSummary } from './container-views.js';
 import { DOCKER_BACKENDS, type DockerBackends } from './docker-backends.js';
 import { Docker, DockerCall } from './docker-call.js';
@@ -77,7 +78,7 @@ export class DockerSystemController {
     for (const type of types) if (!KINDS_OF_USAGE.includes(type)) throw badParameter(`unknown object type: ${type}`);
     const wants = (type: string): boolean => types.length === 0 || types.includes(type);
     const host = this.backends.hosts.of(call.caller.tenant);
-    const [usage, containers] = await Promise.all([host.diskUsage(), wants('container') ? host.containers() : []]);
+    const [usage, containers, cache] = await Promise.all([host.diskUsage(), wants('container') ? host.containers() : [], wants('build-cache') ? host.builds.cache() : []]);
     const sizes = new Map(usage.containers.map((one) => [one.id, one]));
     const sized = containers.map((one) => ({ ...one, writableBytes: sizes.get(one.id)?.writableBytes ?? 0, rootfsBytes: sizes.get(one.id)?.rootfsBytes ?? 0 }));
     const images = usage.images.map((image) => ({ image, tags: image.tags.map(familiar), digests: image.digests.map(familiar) }));
@@ -86,8 +87,8 @@ export class DockerSystemController {
       Images: wants('image') ? images.map((listed) => toImageSummary(listed, call.version, { containers: true })) : null,
       Containers: wants('container') ? sized.map((one) => toContainerSummary(one, this.clock.now())) : null,
       Volumes: wants('volume') ? usage.volumes.map((volume) => toVolume({ ...volume, sizeBytes: volume.sizeBytes ?? 0 })) : null,
-      BuildCache: wants('build-cache') ? [] : null,
-      ...(call.version < 42 ? { BuilderSize: 0 } : {}),
+      BuildCache: wants('build-cache') ? cache.map(toBuildCache) : null,
+      ...(call.version < 42 ? { BuilderSize: cache.reduce((bytes, { shared, sizeBytes }) => bytes + (shared ? 0 : sizeBytes), 0) } : {}),
     };
   }
 

@@ -38,6 +38,7 @@ export function parseDockerfile(text: string): Dockerfile {
   let count = 0;
   for (const line of reader.read()) {
     const instruction = parseInstruction(line, directives.escape);
+    if (line.comment !== undefined) noteDescription(instruction, line.comment, reader.notes);
     if ((count += 1) > MAX_INSTRUCTIONS) throw fault(instruction.place, `more than ${MAX_INSTRUCTIONS} instructions`);
     const stage = stages.at(-1);
     if (instruction.kind === 'FROM') stages.push({ index: stages.length, from: instruction, instructions: [] });
@@ -48,6 +49,14 @@ export function parseDockerfile(text: string): Dockerfile {
   if (count === 0) throw new CodedError('invalid_argument', 'the Dockerfile cannot be empty', { line: 1, column: 1 });
   if (stages.length === 0) throw fault({ line: lines.length, column: 1 }, 'dockerfile contains no stages to build');
   return { directives, metaArgs, stages, notes: reader.notes };
+}
+
+/** A comment before a stage or an argument is read as what it is for: `# name what it is for`. */
+function noteDescription(instruction: Instruction, comment: string, notes: LineNote[]): void {
+  const names = instruction.kind === 'ARG' ? instruction.args.map(({ key }) => key) : instruction.kind === 'FROM' && instruction.stageName !== undefined ? [instruction.stageName] : [];
+  const [first = ''] = comment.split(' ');
+  if (names.length === 0 || names.includes(first) || names.includes(first.toLowerCase())) return;
+  notes.push({ rule: 'InvalidDefinitionDescription', place: instruction.place, text: 'Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.' });
 }
 
 /** The triggers of a base image, as if they stood behind the FROM. @throws as `parseDockerfile`; their places are those of the FROM */

@@ -7,6 +7,8 @@ export interface LogicalLine {
   readonly text: string;
   readonly endLine: number;
   readonly heredocs: readonly Heredoc[];
+  /** The line before it, when that is a comment: without its mark. */
+  readonly comment: string | undefined;
   /** Of a character of `text`. */
   placeOf(at: number): Place;
 }
@@ -18,9 +20,11 @@ interface Piece {
   readonly column: number;
 }
 
+/** What is no fault, and likely not what was meant. */
 export interface LineNote {
-  readonly rule: 'NoEmptyContinuation';
+  readonly rule: 'NoEmptyContinuation' | 'InvalidDefinitionDescription';
   readonly place: Place;
+  readonly text: string;
 }
 
 const COMMENT = /^[ \t]*#/;
@@ -42,14 +46,21 @@ export class LogicalLines {
   }
 
   *read(): Generator<LogicalLine, void, undefined> {
+    let comment: string | undefined;
     while (this.at < this.lines.length) {
       const line = this.lines[this.at] ?? '';
-      if (EMPTY.test(line) || COMMENT.test(line)) this.at += 1;
-      else yield this.instruction();
+      const isComment = COMMENT.test(line);
+      if (EMPTY.test(line) || isComment) {
+        comment = isComment ? line.replace(COMMENT, '').trim() : undefined;
+        this.at += 1;
+      } else {
+        yield this.instruction(comment);
+        comment = undefined;
+      }
     }
   }
 
-  private instruction(): LogicalLine {
+  private instruction(comment: string | undefined): LogicalLine {
     const pieces: Piece[] = [];
     let text = '';
     let continued = true;
@@ -57,7 +68,7 @@ export class LogicalLines {
       const line = this.lines[this.at] ?? '';
       if (!first && COMMENT.test(line)) continue;
       if (!first && EMPTY.test(line)) {
-        this.notes.push({ rule: 'NoEmptyContinuation', place: { line: this.at + 1, column: 1 } });
+        this.notes.push({ rule: 'NoEmptyContinuation', place: { line: this.at + 1, column: 1 }, text: 'Empty continuation line' });
         continue;
       }
       const indent = first ? line.length - line.trimStart().length : 0;
@@ -67,7 +78,7 @@ export class LogicalLines {
       text += continued ? body.replace(this.continuation, '$1') : body.trimEnd();
       first = false;
     }
-    return { text, heredocs: this.heredocs(text, pieces), endLine: this.at, placeOf: (at) => placeOf(pieces, at) };
+    return { text, comment, heredocs: this.heredocs(text, pieces), endLine: this.at, placeOf: (at) => placeOf(pieces, at) };
   }
 
   private heredocs(text: string, pieces: readonly Piece[]): Heredoc[] {

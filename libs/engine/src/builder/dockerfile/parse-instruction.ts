@@ -125,7 +125,7 @@ function parseOnbuild(statement: Statement): Onbuild {
   statement.expectFlags([]);
   statement.requireArguments();
   const { rest, heredocs } = statement;
-  const line: LogicalLine = { text: rest, heredocs, endLine: 0, placeOf: (at) => statement.placeOf(at) };
+  const line: LogicalLine = { text: rest, heredocs, comment: undefined, endLine: 0, placeOf: (at) => statement.placeOf(at) };
   const name = nameOf(line, 0);
   if (name === 'ONBUILD') throw statement.refuse("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
   if (name === 'FROM' || name === 'MAINTAINER') throw statement.refuse(`${name} isn't allowed as an ONBUILD trigger`);

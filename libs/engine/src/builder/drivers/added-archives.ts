@@ -1,13 +1,11 @@
 import { CodedError } from '#kernel';
-import { decompressed } from '../../images/index.js';
 import { isLayerName, readTar, type TarEntryInput } from '../../tar/index.js';
 import type { FoundSource } from '../context/source-paths.js';
 import type { SpooledEntry } from '../context/spooled-archive.js';
-import type { BuildFiles } from './build-session.js';
+import { SPOOL_LIMITS, type BuildFiles } from './build-session.js';
+import { opened } from './foreign-compression.js';
 import { inputOf } from './stage-source.js';
-
-const BLOCK_BYTES = 512;
-const CHECKSUM = { from: 148, to: 156 };
+import { isTarHeader, withHead } from './tar-head.js';
 
 /** A file of the context that ADD unpacks. */
 export interface AddedArchive {
@@ -15,11 +13,12 @@ export interface AddedArchive {
   readonly entry: SpooledEntry;
 }
 
-/** Whether its first bytes, decompressed, are a tar's, whatever it is called. @throws CodedError `unsupported` (xz, bzip2) */
+/** Whether its first bytes, decompressed, are a tar's, whatever it is called. What cannot be read is none. */
 export async function archiveAt(files: BuildFiles, { entry }: FoundSource): Promise<AddedArchive | undefined> {
   if (entry.type !== 'file' || !('offset' in entry)) return undefined;
   try {
-    const head = await firstBlock(decompressed(files.archive.content(entry)));
+    const { head, bytes } = await withHead(opened(files.archive.content(entry)));
+    await bytes.return();
     return isTarHeader(head) ? { files, entry } : undefined;
   } catch (error) {
     // Begins as compressed, and is none: a file as any other.
@@ -36,29 +35,13 @@ export async function* unpacked({ files, entry: file }: AddedArchive, destinatio
     if (names.includes('..')) throw new CodedError('invalid_argument', `the archive's entry ${JSON.stringify(path.slice(0, 200))} leaves it`);
     return [...root, ...names].join('/');
   };
-  for await (const entry of readTar(decompressed(files.archive.content(file)))) {
+  let bytes = 0;
+  for await (const entry of readTar(opened(files.archive.content(file)), { maxEntries: SPOOL_LIMITS.maxEntries })) {
+    bytes += entry.size;
+    if (bytes > SPOOL_LIMITS.maxBytes) throw new CodedError('resource_exhausted', `the archive holds more than ${SPOOL_LIMITS.maxBytes} bytes`, { maxBytes: SPOOL_LIMITS.maxBytes });
     const path = placed(entry.path);
     // The place itself stays as it is, and nothing of an archive hides what is there.
     if (path === root.join('/') || !path.split('/').every(isLayerName)) continue;
     yield { ...inputOf(entry, entry.type === 'directory' ? `${path}/` : path, entry.type === 'hardlink' ? placed(entry.linkname) : ''), ...owner };
   }
-}
-
-async function firstBlock(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of bytes) {
-    chunks.push(chunk);
-    if ((length += chunk.length) >= BLOCK_BYTES) break;
-  }
-  return Buffer.concat(chunks).subarray(0, BLOCK_BYTES);
-}
-
-/** By the sum of its bytes, its own field taken as spaces: POSIX pax(1), "ustar Interchange Format". */
-function isTarHeader(block: Buffer): boolean {
-  if (block.length < BLOCK_BYTES) return false;
-  const digits = /^\s*([0-7]+)/.exec(block.toString('latin1', CHECKSUM.from, CHECKSUM.to))?.[1];
-  let sum = 0;
-  for (const [at, byte] of block.entries()) sum += at >= CHECKSUM.from && at < CHECKSUM.to ? 0x20 : byte;
-  return digits !== undefined && Number.parseInt(digits, 8) === sum;
 }

@@ -1,8 +1,12 @@
 import { CodedError } from '#kernel';
 import { hostPlatform, normalizePlatform, platformText } from '../../images/index.js';
 import type { BuildRequest } from '../builder.js';
+import type { IgnoreFile } from '../context/ignore-file.js';
 import type { Dockerfile } from '../dockerfile/dockerfile.js';
 import type { Arg, From, Instruction } from '../dockerfile/instructions.js';
+import { lintPolicy, refuseWarnings, type LintPolicy } from '../lint/check-directive.js';
+import { lintDockerfile } from '../lint/lint.js';
+import type { LintWarning } from '../lint/lint-warning.js';
 import { platformArguments, PROXY_ARGUMENTS } from '../stages/build-arguments.js';
 import { planStages, type PlannedStage, type StageGraph } from '../stages/stage-graph.js';
 
@@ -15,6 +19,10 @@ export interface BuildPlan {
   /** What an ARG of a stage may take its value from. */
   readonly inherited: ReadonlyMap<string, string>;
   readonly escape: '\\' | '`';
+  /** Told before the first step. */
+  readonly lint: readonly LintWarning[];
+  readonly policy: LintPolicy;
+  /** Told when all is done. */
   readonly warnings: readonly string[];
 }
 
@@ -24,8 +32,8 @@ export interface NumberedStage {
   readonly firstStep: number;
 }
 
-/** @throws CodedError `invalid_argument` with the place in the file, `unsupported` (another platform) */
-export function planBuild(dockerfile: Dockerfile, request: Pick<BuildRequest, 'target' | 'buildArgs' | 'labels' | 'platform'>): BuildPlan {
+/** @throws CodedError `invalid_argument` with the place in the file (a check that fails, where checks are errors), `unsupported` (another platform) */
+export function planBuild(dockerfile: Dockerfile, request: Pick<BuildRequest, 'target' | 'buildArgs' | 'labels' | 'platform'>, ignore?: Pick<IgnoreFile, 'ignores'>): BuildPlan {
   const native = hostPlatform();
   requireNative(request.platform);
   const platformArgs = platformArguments(native, native);
@@ -38,8 +46,11 @@ export function planBuild(dockerfile: Dockerfile, request: Pick<BuildRequest, 't
     next += 1 + instructions.length;
     return { planned, instructions, firstStep };
   });
-  const { escape } = dockerfile.directives;
-  return { graph, metaArgs: dockerfile.metaArgs, stages, totalSteps: next - 1, inherited: new Map([...platformArgs, ...graph.metaArguments]), escape, warnings: warningsOf(dockerfile, request.buildArgs) };
+  const { escape, check } = dockerfile.directives;
+  const policy = lintPolicy(check);
+  const lint = lintDockerfile(dockerfile, { policy, platformArgs, ...(ignore === undefined ? {} : { ignore }) });
+  refuseWarnings(lint, policy);
+  return { lint, policy, graph, metaArgs: dockerfile.metaArgs, stages, totalSteps: next - 1, inherited: new Map([...platformArgs, ...graph.metaArguments]), escape, warnings: warningsOf(dockerfile, request.buildArgs) };
 }
 
 function requireNative(text: string | undefined): void {
@@ -59,8 +70,8 @@ function labelInstructions(labels: ReadonlyMap<string, string>, { place }: From)
   return [{ kind: 'LABEL', place, text: `LABEL ${[...labels].map(([key, value]) => `${key}=${value}`).join(' ')}`, pairs }];
 }
 
-function warningsOf({ metaArgs, stages, notes }: Dockerfile, given: ReadonlyMap<string, string>): string[] {
+function warningsOf({ metaArgs, stages }: Dockerfile, given: ReadonlyMap<string, string>): string[] {
   const declared = new Set([...metaArgs, ...stages.flatMap(({ instructions }) => instructions.flatMap((each) => (each.kind === 'ARG' ? [each] : [])))].flatMap(({ args }) => args.map(({ key }) => key)));
   const left = [...given.keys()].filter((name) => !declared.has(name) && !PROXY_ARGUMENTS.has(name)).sort();
-  return [...notes.map(({ place }) => `Empty continuation line found in the instruction at line ${place.line}`), ...(left.length === 0 ? [] : [`One or more build-args [${left.join(' ')}] were not consumed`])];
+  return left.length === 0 ? [] : [`One or more build-args [${left.join(' ')}] were not consumed`];
 }

@@ -8,6 +8,8 @@ import { writeTar } from '../../tar/index.js';
 import type { BuildEvent, BuildRequest } from '../builder.js';
 import { SourcePaths } from '../context/source-paths.js';
 import { SpooledArchive } from '../context/spooled-archive.js';
+import { refuseWarnings, type LintPolicy } from '../lint/check-directive.js';
+import type { LintWarning } from '../lint/lint-warning.js';
 import type { BuildConfig } from '../stages/steps.js';
 import type { BuildCache } from './build-cache.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
@@ -66,6 +68,13 @@ export class BuildSession {
     await this.parts.report(event);
   }
 
+  /** @throws CodedError `invalid_argument` where warnings are errors */
+  async warn(warnings: readonly LintWarning[], policy: LintPolicy): Promise<void> {
+    const told = warnings.filter(({ rule }) => policy.accepts(rule));
+    for (const { rule, message, place } of told) await this.report({ kind: 'warning', message, lint: { rule, ...place } });
+    refuseWarnings(told, policy);
+  }
+
   /** @throws CodedError `cancelled` */
   mustGoOn(): void {
     if (this.signal.aborted) throw new CodedError('cancelled', 'the build was cancelled');
@@ -76,7 +85,9 @@ export class BuildSession {
     const imageId = await this.parts.cache.get(this.tenantId, key);
     if (imageId === undefined) return undefined;
     try {
-      return await this.found(imageId, slot);
+      const image = await this.found(imageId, slot);
+      await this.parts.cache.used(this.tenantId, key);
+      return image;
     } catch (error) {
       if (!isCodedError(error, 'not_found')) throw error;
       await this.parts.cache.forget(this.tenantId, key);
@@ -118,7 +129,11 @@ export class BuildSession {
 
   /** To be removed by who asked for it; what is forgotten goes with the build's folder. */
   async spool(entries: AsyncIterable<TarEntryInput> | Iterable<TarEntryInput>): Promise<BuildFiles> {
-    const archive = await SpooledArchive.of(this.newFile(), writeTar(entries), SPOOL_LIMITS);
+    return this.spoolTar(writeTar(entries));
+  }
+
+  async spoolTar(tar: AsyncIterable<Uint8Array>): Promise<BuildFiles> {
+    const archive = await SpooledArchive.of(this.newFile(), tar, SPOOL_LIMITS);
     return { archive, paths: new SourcePaths(archive) };
   }
 

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '#kernel';
 import type { ContainerProcesses, Containers } from '../../containers/index.js';
+import type { GitSource } from '../../git/index.js';
 import type { TenantImages } from '../../images/index.js';
 import type { FetchedUrl, ImageTransfers } from '../../registry-client/index.js';
 import type { Snapshotter } from '../../snapshots/index.js';
@@ -16,9 +17,11 @@ export interface DockerfileBuilderOptions {
   readonly trees: Pick<Trees, 'pack'>;
   readonly containers: Pick<Containers, 'create' | 'get' | 'start' | 'wait' | 'remove' | 'commitAs'>;
   readonly processes: Pick<ContainerProcesses, 'attach'>;
-  readonly volumes: Pick<Volumes, 'create' | 'extract'>;
+  readonly volumes: Pick<Volumes, 'create' | 'get' | 'extract' | 'markFilled' | 'list' | 'usage' | 'holders' | 'remove'>;
   /** What is behind an URL of ADD, under the node's policy. */
   readonly fetchUrl: (url: string, signal: AbortSignal) => Promise<FetchedUrl>;
+  /** Repositories of ADD and of contexts, under the same policy. */
+  readonly git: GitSource;
   readonly clock: Clock;
   readonly logger: Logger;
 }

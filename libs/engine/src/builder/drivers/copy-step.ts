@@ -1,4 +1,5 @@
 import { CodedError, isCodedError } from '#kernel';
+import { isGitAddress } from '../../git/index.js';
 import { readTar, writeTar, type TarEntryInput } from '../../tar/index.js';
 import { CopyPlan } from '../context/copy-plan.js';
 import type { PlannedStage } from '../stages/stage-graph.js';
@@ -7,8 +8,9 @@ import { archiveAt, unpacked, type AddedArchive } from './added-archives.js';
 import type { BuildFiles, BuildSession, StageImage } from './build-session.js';
 import { ownerOf } from './copy-owner.js';
 import { StackFiles } from './stack-files.js';
+import { gitFiles } from './git-files.js';
 import { filesOf, inputOf, sourceImage } from './stage-source.js';
-import { fetchedFile, isGitUrl, isUrl } from './url-source.js';
+import { fetchedFile, isUrl } from './url-source.js';
 
 export interface CopyWork {
   readonly session: BuildSession;
@@ -55,7 +57,7 @@ class Preparation {
   async prepare(): Promise<PreparedCopy> {
     const { step, below, session } = this.work;
     const stack = new StackFiles(session.services, below.chainId);
-    if (step.flags.keepGitDir || step.sources.some(isGitUrl)) throw new CodedError('unsupported', 'adding a Git repository is not supported by this server');
+    if (step.flags.keepGitDir) throw new CodedError('unsupported', '--keep-git-dir is not supported by this server: repositories come without their history');
     this.chown = step.chown === undefined ? undefined : await ownerOf(step.chown, stack);
     this.intoDirectory = step.destination.endsWith('/') || (await stack.kindOf(step.destination)) === 'directory';
     if (step.sources.length + step.documents.length > 1 && !this.intoDirectory) throw new CodedError('invalid_argument', `When using ${step.instruction} with more than one source file, the destination must be a directory and end with a /`);
@@ -71,15 +73,24 @@ class Preparation {
 
   private async fromContext(): Promise<void> {
     const { step, session } = this.work;
-    const urls = step.sources.filter(isUrl);
-    if (urls.length > 0 && step.instruction === 'COPY') throw new CodedError('invalid_argument', "source can't be a URL for COPY");
+    const isRemote = (source: string): boolean => isUrl(source) || isGitAddress(source);
+    const remotes = step.sources.filter(isRemote);
+    if (remotes.length > 0 && step.instruction === 'COPY') throw new CodedError('invalid_argument', "source can't be a URL for COPY");
     const sources: string[] = [];
-    for (const source of step.sources.filter((each) => !isUrl(each))) {
+    for (const source of step.sources.filter((each) => !isRemote(each))) {
       if (leavesContext(source)) throw new CodedError('invalid_argument', `forbidden path outside the build context: ${source.slice(0, 200)} ()`);
       sources.push(...(step.instruction === 'ADD' && step.flags.unpack !== false ? await this.withoutArchives(source) : [source]));
     }
     if (sources.length > 0) this.plan(session.context, sources, this.chown ?? ROOT);
-    for (const url of urls) await this.url(url);
+    for (const remote of remotes) await (isGitAddress(remote) ? this.repository(remote) : this.url(remote));
+  }
+
+  /** Its files, into the destination, which is a directory then. */
+  private async repository(address: string): Promise<void> {
+    const { step, session } = this.work;
+    const files = await gitFiles(session, address, step.flags.checksum);
+    this.spooled.push(files);
+    this.plan(files, ['/'], this.chown ?? ROOT, { intoDirectory: true });
   }
 
   /** What is left of a source when its archives are put aside to be unpacked. */
@@ -122,9 +133,9 @@ class Preparation {
     this.plan(files, documents.map(({ name }) => name), this.chown ?? ROOT);
   }
 
-  private plan({ archive, paths }: BuildFiles, sources: readonly string[], owner: Owner): void {
+  private plan({ archive, paths }: BuildFiles, sources: readonly string[], owner: Owner, { intoDirectory }: { readonly intoDirectory: boolean } = { intoDirectory: this.intoDirectory }): void {
     const { step } = this.work;
-    this.plans.push(new CopyPlan(archive, paths, { sources, destination: step.destination, intoDirectory: this.intoDirectory, owner, mode: step.chmod, parents: step.flags.parents, exclude: step.flags.exclude }));
+    this.plans.push(new CopyPlan(archive, paths, { sources, destination: step.destination, intoDirectory, owner, mode: step.chmod, parents: step.flags.parents, exclude: step.flags.exclude }));
   }
 
   private key(): unknown[] {

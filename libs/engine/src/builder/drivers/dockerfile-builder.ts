@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, CodedError, familiarName, isCodedError, newId, type Digest, type TenantId } from '#kernel';
-import { decompressed } from '../../images/index.js';
 import { KeyedQueue } from '../../linux/index.js';
+import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
-import { parseIgnoreFile } from '../context/ignore-file.js';
+import { parseIgnoreFile, type IgnoreFile } from '../context/ignore-file.js';
 import { SourcePaths } from '../context/source-paths.js';
 import { SpooledArchive } from '../context/spooled-archive.js';
 import { parseDockerfile } from '../dockerfile/dockerfile.js';
@@ -13,7 +13,11 @@ import { BuildCache } from './build-cache.js';
 import { planBuild, type BuildPlan } from './build-plan.js';
 import { BuildSession, SPOOL_LIMITS, type StageImage } from './build-session.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
-import { prunedBuilds } from './cache-pruning.js';
+import { cacheSourceWarnings } from './cache-sources.js';
+import { prunedCache, type PrunedCache } from './cache-pruning.js';
+import { cacheRecords } from './cache-usage.js';
+import { remoteContext } from './remote-context.js';
+import { opened } from './foreign-compression.js';
 import { StageBuilder } from './stage-builder.js';
 import { inOrderOfNeeds } from './stage-order.js';
 
@@ -42,7 +46,8 @@ export class DockerfileBuilder implements Builder {
     await mkdir(folder, { mode: 0o700 });
     const began = this.services.clock.monotonicMs();
     try {
-      const archive = await SpooledArchive.of(join(folder, 'context'), decompressed(context), SPOOL_LIMITS);
+      const bytes = request.remote === undefined ? context : await remoteContext(this.services, request.remote, request, signal);
+      const archive = await SpooledArchive.of(join(folder, 'context'), opened(bytes), SPOOL_LIMITS);
       try {
         const imageId = await this.within({ tenantId, request, folder, report, signal }, archive);
         this.services.logger.info({ tenantId, imageId, ms: Math.round(this.services.clock.monotonicMs() - began) }, 'builder: built');
@@ -58,8 +63,12 @@ export class DockerfileBuilder implements Builder {
     }
   }
 
-  prune(tenantId: TenantId): Promise<{ readonly removed: readonly Digest[]; readonly reclaimedBytes: number }> {
-    return prunedBuilds(this.services.images, this.cache, tenantId);
+  cacheRecords(tenantId: TenantId): Promise<CacheRecord[]> {
+    return cacheRecords(this.services, this.cache, tenantId);
+  }
+
+  prune(tenantId: TenantId, pruning: CachePruning = {}): Promise<PrunedCache> {
+    return prunedCache(this.services, this.cache, tenantId, pruning);
   }
 
   async drop(tenantId: TenantId): Promise<void> {
@@ -69,12 +78,15 @@ export class DockerfileBuilder implements Builder {
   private async within(job: { tenantId: TenantId; request: BuildRequest; folder: string; report: Report; signal: AbortSignal }, archive: SpooledArchive): Promise<Digest> {
     const { tenantId, request } = job;
     const text = await dockerfileText(archive, request);
-    const plan = planBuild(parseDockerfile(text), request);
-    const files = await filtered(archive);
+    const ignore = await ignoreFileOf(archive, request);
+    const plan = planBuild(parseDockerfile(text), request, ignore);
+    const files = ignore === undefined ? archive : archive.without((path) => path !== '' && ignore.ignores(path));
     // One stage's failure is the end of the others.
     const failing = new AbortController();
     const session = new BuildSession({ ...job, services: this.services, cache: this.cache, signal: AbortSignal.any([job.signal, failing.signal]) }, { archive: files, paths: new SourcePaths(files) });
     try {
+      await session.warn(plan.lint, plan.policy);
+      for (const message of await cacheSourceWarnings(session, this.cache)) await session.report({ kind: 'warning', message });
       await this.stages(plan, session, failing);
       const imageId = resultOf(session.stages.get(plan.graph.target.index));
       for (const message of plan.warnings) await session.report({ kind: 'warning', message });
@@ -89,13 +101,13 @@ export class DockerfileBuilder implements Builder {
     }
   }
 
-  private async stages({ metaArgs, stages, totalSteps, inherited, escape, graph }: BuildPlan, session: BuildSession, failing: AbortController): Promise<void> {
+  private async stages({ metaArgs, stages, totalSteps, inherited, escape, policy, graph }: BuildPlan, session: BuildSession, failing: AbortController): Promise<void> {
     for (const [index, { text }] of metaArgs.entries()) await session.report({ kind: 'step', step: index + 1, total: totalSteps, stage: -1, stageName: null, text });
     await inOrderOfNeeds(graph.stages, STAGES_AT_ONCE, async (planned) => {
       const stage = stages.find((each) => each.planned === planned);
       if (stage === undefined) throw new CodedError('internal', 'a stage has no number');
       const earlier = graph.stages.filter(({ index }) => index < planned.index);
-      const builder = new StageBuilder({ session, ...stage, earlier, totalSteps, inherited, escape, cacheTurns: this.cacheTurns });
+      const builder = new StageBuilder({ session, ...stage, earlier, totalSteps, inherited, escape, policy, cacheTurns: this.cacheTurns });
       try {
         await builder.build();
       } catch (error) {
@@ -128,8 +140,8 @@ async function dockerfileText(archive: SpooledArchive, { dockerfile = 'Dockerfil
   }
 }
 
-async function filtered(archive: SpooledArchive): Promise<SpooledArchive> {
-  if (archive.entries.get('.dockerignore')?.type !== 'file') return archive;
-  const ignore = parseIgnoreFile((await archive.read('.dockerignore', MAX_FILE_BYTES)).toString('utf8'));
-  return archive.without((path) => path !== '' && ignore.ignores(path));
+/** The Dockerfile's own comes before that of the context. */
+async function ignoreFileOf(archive: SpooledArchive, { dockerfile = 'Dockerfile' }: BuildRequest): Promise<IgnoreFile | undefined> {
+  const path = [`${resolvedPath('/', dockerfile).slice(1)}.dockerignore`, '.dockerignore'].find((name) => archive.entries.get(name)?.type === 'file');
+  return path === undefined ? undefined : parseIgnoreFile((await archive.read(path, MAX_FILE_BYTES)).toString('utf8'));
 }

@@ -3,6 +3,8 @@ import { CodedError, type Digest } from '#kernel';
 import type { ContainerNetworking, CreateContainer, ProcessStream } from '../../containers/index.js';
 import type { RunStep } from '../stages/steps.js';
 import type { BuildSession } from './build-session.js';
+import { SECRET_FOLDER } from './run-secrets.js';
+import { SecretMask } from './secret-mask.js';
 import { SCRIPT_FOLDER, type RunMounts } from './run-mounts.js';
 
 const NETWORKING: Omit<ContainerNetworking, 'mode'> = { endpoints: [], ports: [], publishAll: false, links: [], dns: { servers: [], search: [], options: [] }, extraHosts: [], egress: { kind: 'all' } };
@@ -12,6 +14,8 @@ export interface RunWork {
   readonly step: RunStep;
   readonly below: Digest;
   readonly mounts: RunMounts;
+  /** Paths that the layer leaves out. */
+  readonly without: readonly string[];
   readonly number: number;
 }
 
@@ -28,22 +32,23 @@ export async function runStep(work: RunWork): Promise<Digest> {
     await session.report({ kind: 'running', step: number, containerId: id });
     await executed(work, id);
     session.mustGoOn();
-    const { config, author, createdBy, script } = step;
-    return await services.containers.commitAs(tenantId, id, { config, author, createdBy, ...(script === undefined ? {} : { without: SCRIPT_FOLDER }) });
+    const { config, author, createdBy } = step;
+    return await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER });
   } finally {
     await services.containers.remove(tenantId, id, { force: true, volumes: true });
     if (!session.signal.aborted) await session.report({ kind: 'removed', step: number, containerId: id });
   }
 }
 
-async function executed({ session, step, number }: RunWork, id: string): Promise<void> {
+async function executed({ session, step, number, mounts }: RunWork, id: string): Promise<void> {
   const { services, tenantId, signal } = session;
   const stream = await services.processes.attach(tenantId, id, { stdin: false, stdout: true, stderr: true, logs: true, follow: true });
   try {
-    const told = tell(stream, session, number);
+    const told = tell(stream, session, number, mounts.secrets.texts);
     // Its failure is looked at when the program has been started.
     told.catch(() => undefined);
-    await services.containers.start(tenantId, id);
+    const secrets = mounts.secrets.start();
+    await services.containers.start(tenantId, id, secrets === undefined ? {} : { secrets });
     const ended = services.containers.wait(tenantId, id, 'not-running', signal);
     ended.catch(() => undefined);
     await told;
@@ -54,8 +59,12 @@ async function executed({ session, step, number }: RunWork, id: string): Promise
   }
 }
 
-async function tell(stream: ProcessStream, session: BuildSession, step: number): Promise<void> {
+async function tell(stream: ProcessStream, session: BuildSession, step: number, secrets: readonly string[]): Promise<void> {
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
+  const masks = { stdout: new SecretMask(secrets), stderr: new SecretMask(secrets) };
+  const say = async (name: 'stdout' | 'stderr', text: string): Promise<void> => {
+    if (text !== '') await session.report({ kind: 'log', step, stream: name, text });
+  };
   const abort = (): void => {
     stream.close();
   };
@@ -63,9 +72,9 @@ async function tell(stream: ProcessStream, session: BuildSession, step: number):
   try {
     if (session.signal.aborted) abort();
     for await (const chunk of stream.output()) {
-      const text = decoders[chunk.stream].write(chunk.bytes);
-      if (text !== '') await session.report({ kind: 'log', step, stream: chunk.stream, text });
+      await say(chunk.stream, masks[chunk.stream].push(decoders[chunk.stream].write(chunk.bytes)));
     }
+    if (!session.signal.aborted) for (const name of ['stdout', 'stderr'] as const) await say(name, masks[name].end());
   } finally {
     session.signal.removeEventListener('abort', abort);
   }
@@ -84,7 +93,8 @@ async function fill({ session, mounts }: RunWork, id: string): Promise<void> {
 
 function containerOf({ session, step, below, mounts }: RunWork): CreateContainer {
   if (step.network === 'host') throw new CodedError('unsupported', 'the network of the host is not open to builds on this server');
-  const isolated = step.network === 'none' || session.request.network === 'none';
+  const { network, extraHosts = [], ulimits } = session.request;
+  const mode = step.network === 'none' ? 'none' : network === 'default' ? 'bridge' : network;
   const { argv, env, proxyEnv, config, script } = step;
   return {
     transient: true,
@@ -98,12 +108,13 @@ function containerOf({ session, step, below, mounts }: RunWork): CreateContainer
       user: config.User ?? '',
       tty: false,
       openStdin: false,
+      ...(ulimits === undefined ? {} : { ulimits }),
     },
     labels: {},
     mounts: mounts.mounts,
     volumesFrom: [],
     limits: session.request.limits,
-    network: { mode: isolated ? 'none' : 'bridge', ...NETWORKING },
+    network: { mode, ...NETWORKING, extraHosts: mode === 'none' ? [] : extraHosts },
     health: { test: ['NONE'], intervalMs: 0, timeoutMs: 0, startPeriodMs: 0, startIntervalMs: 0, retries: 0 },
     capabilities: { add: [], drop: [], privileged: false },
     readOnlyRootfs: false,

@@ -2,6 +2,8 @@ import { CodedError, type Digest } from '#kernel';
 import { type KeyedQueue } from '../../linux/index.js';
 import { parseTriggers } from '../dockerfile/dockerfile.js';
 import type { Instruction } from '../dockerfile/instructions.js';
+import type { LintPolicy } from '../lint/check-directive.js';
+import type { LintWarning } from '../lint/lint-warning.js';
 import { DeclaredArguments } from '../stages/build-arguments.js';
 import { withoutTriggers } from '../stages/config-changes.js';
 import type { PlannedStage } from '../stages/stage-graph.js';
@@ -25,6 +27,7 @@ export interface StageWork {
   readonly totalSteps: number;
   readonly inherited: ReadonlyMap<string, string>;
   readonly escape: '\\' | '`';
+  readonly policy: LintPolicy;
   /** Of cache mounts, across all builds. */
   readonly cacheTurns: KeyedQueue;
 }
@@ -44,18 +47,20 @@ export class StageBuilder {
   /** From the first step on that was not known, nothing is looked for any more. */
   private cacheEnded: boolean;
   private current: { readonly step: number; readonly line: number; readonly began: number } | undefined;
+  private readonly warnings: LintWarning[] = [];
 
   constructor(private readonly work: StageWork) {
     this.cacheEnded = work.session.request.noCache;
   }
 
   async build(): Promise<StageImage> {
-    const { planned, instructions, session, firstStep } = this.work;
+    const { planned, instructions, session, firstStep, policy } = this.work;
     const state = await this.from();
     for (const [index, instruction] of instructions.entries()) {
       const number = firstStep + 1 + index;
       const done = await this.begin(number, instruction);
       const step = state.step(instruction);
+      await session.warn(this.warnings.splice(0), policy);
       if (step !== undefined) await this.carryOut(step, number);
       await done();
     }
@@ -80,7 +85,7 @@ export class StageBuilder {
     else if (base.kind === 'stage') this.image = session.stages.get(base.index) ?? SCRATCH;
     const { config } = this.image;
     const args = new DeclaredArguments(session.request.buildArgs, inherited);
-    const state = new StageState({ config: withoutTriggers(config), author: '', args, escape });
+    const state = new StageState({ config: withoutTriggers(config), author: '', args, escape, warn: (warning) => this.warnings.push(warning) });
     const triggers = parseTriggers(config.OnBuild ?? [], stage.from);
     if (triggers.length > 0) await session.report({ kind: 'triggers', step: firstStep, count: triggers.length });
     for (const trigger of triggers) {
@@ -157,15 +162,15 @@ export class StageBuilder {
   }
 
   private async prepareRun(step: RunStep, number: number): Promise<PreparedStep> {
-    const { session, earlier } = this.work;
-    const mounts = await prepareMounts({ session, step, earlier, number });
+    const { session, earlier, cacheTurns } = this.work;
+    const mounts = await prepareMounts({ session, step, below: this.image, earlier, number, cacheTurns });
     const make = async (): Promise<StageImage> => {
       if (this.image.id === undefined) throw new CodedError('invalid_argument', `The command '${step.argv.join(' ')}' cannot be run: there is no file in the image yet`);
       const below = this.image.id;
-      const imageId = await this.inTurn(mounts.locks, () => runStep({ session, step, below, mounts, number }));
+      const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, without: await mounts.ready(), number }));
       return session.found(imageId, this.slot);
     };
-    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, mounts.key)], make, close: () => mounts.close() };
+    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key)], make, close: () => mounts.close() };
   }
 
   /** In one order, so that nobody waits for one who waits for him. */

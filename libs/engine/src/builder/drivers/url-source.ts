@@ -12,10 +12,6 @@ export function isUrl(source: string): boolean {
   return /^https?:\/\//i.test(source);
 }
 
-export function isGitUrl(source: string): boolean {
-  return /^(?:git:\/\/|ssh:\/\/|git@)/.test(source) || /^https?:\/\/[^#?]*\.git(?:#.*)?$/i.test(source);
-}
-
 /**
  * What an URL leads to, as a file with the mode 0600 and the server's time. @throws CodedError `invalid_argument` (no name, another checksum), as `UrlFetcher.open`
  */

@@ -23,6 +23,7 @@ export function platformArguments(build: BuildPlatform, target: BuildPlatform): 
 /** Build arguments as an ARG declares them, in the order of the declarations. */
 export class DeclaredArguments {
   private readonly values = new Map<string, string>();
+  private readonly names = new Set<string>();
 
   constructor(
     /** What the client gave (`--build-arg`). */
@@ -33,9 +34,15 @@ export class DeclaredArguments {
 
   /** `fallback`: what the ARG itself says. */
   declare(name: string, fallback: string | undefined): void {
+    this.names.add(name);
     const value = this.given.get(name) ?? fallback ?? this.inherited.get(name);
     if (value === undefined) this.values.delete(name);
     else this.values.set(name, value);
+  }
+
+  /** With or without a value. */
+  declared(): readonly string[] {
+    return [...this.names];
   }
 
   get(name: string): string | undefined {

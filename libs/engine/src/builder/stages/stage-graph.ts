@@ -34,7 +34,7 @@ export interface GraphOptions {
   readonly platformArgs: ReadonlyMap<string, string>;
 }
 
-/** @throws CodedError `invalid_argument`: a target that is not there, a FROM that names nothing, two stages of one name */
+/** @throws CodedError `invalid_argument`: a target that is not there, a FROM that names nothing. Of two stages of one name the later one counts from there on. */
 export function planStages({ directives, metaArgs, stages }: Dockerfile, options: GraphOptions): StageGraph {
   const declared = new DeclaredArguments(options.buildArgs, options.platformArgs);
   const metaArguments = new Map<string, string>();
@@ -60,7 +60,6 @@ export function planStages({ directives, metaArgs, stages }: Dockerfile, options
     const image = expanded(from.image, from.place);
     if (image === '') throw fault(from.place, `base name (${from.image.slice(0, 200)}) should not be blank`);
     const platform = from.platform === undefined ? undefined : expanded(from.platform, from.place);
-    if (from.stageName !== undefined && planned.some(({ name }) => name === from.stageName)) throw fault(from.place, `duplicate name ${from.stageName}`);
     const base = image === 'scratch' ? ({ kind: 'scratch' } as const) : sourceOf(image, planned);
     planned.push({ index: stage.index, name: from.stageName, base, platform, stage, needs: needsOf(base, stage, planned) });
   }
@@ -90,7 +89,7 @@ function needsOf(base: StageSource, { instructions }: Stage, earlier: readonly P
 }
 
 function targetOf(stages: readonly PlannedStage[], wanted: string | undefined): PlannedStage {
-  const byName = wanted === undefined || wanted === '' ? stages.at(-1) : stages.find(({ name }) => name === wanted.toLowerCase());
+  const byName = wanted === undefined || wanted === '' ? stages.at(-1) : stages.findLast(({ name }) => name === wanted.toLowerCase());
   const found = byName ?? (/^\d{1,5}$/.test(wanted ?? '') ? stages[Number(wanted)] : undefined);
   if (found === undefined) throw new CodedError('invalid_argument', `target stage ${JSON.stringify((wanted ?? '').slice(0, 200))} could not be found`);
   return found;

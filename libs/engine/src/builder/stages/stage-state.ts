@@ -1,7 +1,9 @@
 import { CodedError } from '#kernel';
 import type { Arg, Command, CommandLine, Copy, Env, HealthCheckInstruction, Instruction, KeyValue, Run } from '../dockerfile/instructions.js';
 import { fault } from '../dockerfile/place.js';
-import { expandWord, expandWords } from '../words/expand.js';
+import type { LintWarning } from '../lint/lint-warning.js';
+import { undefinedVariable } from '../lint/undefined-variable.js';
+import { expandWord, expandWords, type ExpandOptions } from '../words/expand.js';
 import { variablesOf, type Variables } from '../words/variables.js';
 import type { DeclaredArguments } from './build-arguments.js';
 import { DEFAULT_SHELL, resolvedPath, withEnv, withLabels, withoutCommand, withPorts, withVolumes } from './config-changes.js';
@@ -17,6 +19,8 @@ export interface StageStart {
   readonly author: string;
   readonly args: DeclaredArguments;
   readonly escape: '\\' | '`';
+  /** Told of variables that nothing stands for. */
+  readonly warn?: (warning: LintWarning) => void;
 }
 
 /** What a stage knows while its instructions are carried out one after the other: config, arguments, shell. */
@@ -24,6 +28,7 @@ export class StageState {
   private config: BuildConfig;
   private author: string;
   private commandGiven = false;
+  private current: Instruction | undefined;
   private readonly args: DeclaredArguments;
 
   constructor(private readonly start: StageStart) {
@@ -34,6 +39,7 @@ export class StageState {
 
   /** The step of an instruction, or undefined for one that changes nothing by itself (ARG). @throws CodedError `invalid_argument` with its place */
   step(instruction: Instruction): Step | undefined {
+    this.current = instruction;
     try {
       return this.carryOut(instruction);
     } catch (error) {
@@ -206,11 +212,21 @@ export class StageState {
   }
 
   private word(text: string): string {
-    return expandWord(text, { escape: this.start.escape, variables: this.variables });
+    return expandWord(text, this.expansion);
   }
 
   private words(text: string): string[] {
-    return expandWords(text, { escape: this.start.escape, variables: this.variables });
+    return expandWords(text, this.expansion);
+  }
+
+  private get expansion(): ExpandOptions {
+    return { escape: this.start.escape, variables: this.variables, onUndefined: (name) => { this.missed(name); } };
+  }
+
+  private missed(name: string): void {
+    const env = (this.config.Env ?? []).map((entry) => entry.split('=', 1)[0] ?? '');
+    const warning = this.current === undefined ? undefined : undefinedVariable(name, this.current.place, [...env, ...this.args.declared()]);
+    if (warning !== undefined) this.start.warn?.(warning);
   }
 }
 

@@ -47,6 +47,12 @@ describe('the graph of stages', () => {
     expect(graphOf(TEXT, { target: '3' }).target.name).toBe('unused');
   });
 
+  it('takes the later one of two stages of one name', () => {
+    const text = 'FROM a AS x\nFROM x AS X\nFROM scratch\nCOPY --from=x /a /a\n';
+    expect(graphOf(text).target.needs).toEqual([1]);
+    expect(graphOf(text, { target: 'x' }).target.index).toBe(1);
+  });
+
   it('puts arguments into FROM lines: given ones, defaults, the platform', () => {
     expect(graphOf('ARG A=x\nARG B=$A-y\nFROM $B:$TARGETARCH', { buildArgs: { A: 'given' } }).target.base).toEqual({ kind: 'image', name: 'given-y:amd64' });
   });
@@ -54,7 +60,6 @@ describe('the graph of stages', () => {
   it.each([
     ['FROM a\nFROM b', { target: 'c' }, 'target stage "c" could not be found'],
     ['ARG X\nFROM $X', {}, 'dockerfile parse error on line 2, column 1: base name ($X) should not be blank'],
-    ['FROM a AS x\nFROM b AS X', {}, 'dockerfile parse error on line 2, column 1: duplicate name x'],
     ['FROM ${A:?needed}', {}, 'dockerfile parse error on line 1, column 1: A: needed'],
   ])('refuses %j', (text, options, message) => {
     expect(codeOf(() => graphOf(text, options))).toBe(message);

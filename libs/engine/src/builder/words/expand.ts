@@ -7,6 +7,8 @@ export interface ExpandOptions {
   readonly variables: Variables;
   /** Quotes and escapes stay as they are; only variables are replaced (heredocs of COPY). */
   readonly raw?: boolean;
+  /** Told of each variable that has no value, and nothing else to stand for it. */
+  readonly onUndefined?: (name: string) => void;
 }
 
 /** Of one result, and of all the nesting of `${…}` in it. */
@@ -115,7 +117,7 @@ class Expansion {
     const name = NAME.exec(rest)?.[0] ?? SPECIAL.exec(rest)?.[0];
     if (name === undefined) return '$';
     this.at += name.length;
-    return this.valueOf(name) ?? '';
+    return this.plain(name, this.valueOf(name));
   }
 
   private braces(): string {
@@ -137,7 +139,7 @@ class Expansion {
       throw broken(`unsupported modifier (${this.text.slice(this.at, this.at + 2)}) in substitution`);
     }
     this.at += operator.length;
-    if (operator === '}') return value ?? '';
+    if (operator === '}') return this.plain(name, value);
     if (operator.startsWith('/')) {
       const pattern = this.until(['/', '}'], { keepEscapes: true });
       const replacement = this.text[this.at - 1] === '/' ? this.until(['}'], { keepEscapes: false }) : '';
@@ -163,6 +165,11 @@ class Expansion {
     }
     this.at += 1;
     return inside;
+  }
+
+  private plain(name: string, value: string | undefined): string {
+    if (value === undefined && NAME.test(name)) this.options.onUndefined?.(name);
+    return value ?? '';
   }
 
   private valueOf(name: string): string | undefined {

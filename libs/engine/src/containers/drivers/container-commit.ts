@@ -31,16 +31,25 @@ export async function commitContainer(
 }
 
 /** A step of a build: the builder says all but the layer. */
-export async function commitLayer(services: Pick<TenantContainersOptions, 'images' | 'snapshots'>, record: ContainerRecord, layer: WritableLayer, { without, ...image }: CommittedImage): Promise<Digest> {
+export async function commitLayer(services: Pick<TenantContainersOptions, 'images' | 'snapshots'>, record: ContainerRecord, layer: WritableLayer, { without, withoutLinksInto, ...image }: CommittedImage): Promise<Digest> {
   const changes = services.snapshots.packChanges(layer);
-  const { id } = await services.images.append(record.tenantId, { base: record.imageId, layer: without === undefined ? changes : writeTar(entriesWithout(changes, without)), ...image });
+  const { id } = await services.images.append(record.tenantId, { base: record.imageId, layer: without.length === 0 ? changes : writeTar(entriesWithout(changes, new Set(without), withoutLinksInto)), ...image });
   return id;
 }
 
-async function* entriesWithout(tar: AsyncIterable<Buffer>, directory: string): AsyncGenerator<TarEntryInput, void, undefined> {
+/** A directory comes before what is in it: one that is to be left out waits until something is, or something else comes. */
+async function* entriesWithout(tar: AsyncIterable<Buffer>, without: ReadonlySet<string>, links: string | undefined): AsyncGenerator<TarEntryInput, void, undefined> {
+  let held: TarEntryInput[] = [];
   for await (const entry of readTar(tar)) {
     const { type, size, content, linkname, ...common } = entry;
-    if (`/${entry.path.replace(/\/$/, '')}` === directory) continue;
+    held = held.filter(({ path }) => entry.path.startsWith(path));
+    if (without.has(`/${entry.path.replace(/\/$/, '')}`)) {
+      if (type === 'directory') held.push({ ...common, type });
+      continue;
+    }
+    if (type === 'symlink' && links !== undefined && linkname.startsWith(`${links}/`)) continue;
+    yield* held;
+    held = [];
     yield type === 'file' ? { ...common, type, size, content } : { ...common, type, linkname };
   }
 }

@@ -2,7 +2,7 @@ import { asError, CodedError } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
 import type { EndpointRequest } from '../../networks/index.js';
 import type { Sandbox } from '../../runtime/index.js';
-import type { Container, HealthState, StartContainer, UpdateContainer } from '../containers.js';
+import type { Container, HealthState, StartContainer, StartSecrets, UpdateContainer } from '../containers.js';
 import { disposeOfContainer } from './container-disposal.js';
 import type { ContainerExecution, ExecutionEnd } from './container-execution.js';
 import { ContainerFreezer } from './container-freezer.js';
@@ -13,7 +13,7 @@ import { isRunning, isUp, viewOf, type ContainerRecord } from './container-recor
 import type { ContainerRecords } from './container-records.js';
 import { notRunning, refuseIfGone, refuseRemoval } from './container-refusals.js';
 import type { TenantContainersOptions } from './container-services.js';
-import { failedStart, type ContainerStarter } from './container-starter.js';
+import { failedStart, type ContainerStarter, type StarterOptions } from './container-starter.js';
 import { ContainerStatsSource } from './container-stats.js';
 import { stopExecution, type StopOptions } from './container-stop.js';
 import type { ContainerStorage } from './container-storage.js';
@@ -261,22 +261,23 @@ export class ContainerLife {
     this.keeper.publish(action, attributes);
   }
 
-  private async startByHand({ publishOnNode }: StartContainer): Promise<boolean> {
+  private async startByHand({ publishOnNode, secrets }: StartContainer): Promise<boolean> {
     if (this.record.status === 'paused') throw new CodedError('conflict', 'cannot start a paused container, try unpause instead');
     if (this.running) return false;
     this.supervision.begin();
-    await this.startNow({ restartCount: 0, ...(publishOnNode === undefined ? {} : { publishOnNode }) });
+    await this.startNow({ restartCount: 0, ...(publishOnNode === undefined ? {} : { publishOnNode }) }, secrets);
     return true;
   }
 
   /** Fails as it was before, but for the error. */
-  private async startNow(change: Partial<ContainerRecord>): Promise<void> {
+  private async startNow(change: Partial<ContainerRecord>, secrets?: StartSecrets): Promise<void> {
     const { starter, storage, services } = this.parts;
     const before = { ...this.record, ...change };
     try {
-      const execution = await starter.start(before, this.processes, async ({ sandbox }, ambient) => {
+      const onSandbox: StarterOptions['onSandbox'] = async ({ sandbox }, ambient) => {
         await this.save({ ...change, ambient, ...(healthProbeOf(before) === undefined ? {} : { healthStatus: 'starting' }), status: 'running', sandboxId: sandbox.id, starts: before.starts + 1, startedAt: services.clock.now(), exitCode: 0, oomKilled: false, error: '' });
-      });
+      };
+      const execution = await starter.start(before, this.processes, { onSandbox, ...(secrets === undefined ? {} : { secrets }) });
       this.execution = execution;
       this.processes.begin(execution, this.record, { fresh: true });
       void execution.ended.then((end) => this.onEnd(end));

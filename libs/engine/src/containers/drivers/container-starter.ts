@@ -1,5 +1,6 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
 import type { GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
+import type { StartSecrets } from '../containers.js';
 import type { TerminalSize } from '../processes.js';
 import { containerCapabilities } from './capabilities.js';
 import { ContainerExecution, MAIN_PROCESS } from './container-execution.js';
@@ -21,6 +22,12 @@ export const CONTAINER_ANNOTATION = 'sandbar.container';
 const UNKNOWN_FAILURE = 128;
 const FIRST_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
+export interface StarterOptions {
+  /** Records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again. */
+  readonly onSandbox: (execution: ContainerExecution, ambient: NonNullable<ContainerRecord['ambient']>) => Promise<void>;
+  readonly secrets?: StartSecrets;
+}
+
 /** Brings a container's main process to life in a sandbox of its own. */
 export class ContainerStarter {
   constructor(
@@ -30,10 +37,9 @@ export class ContainerStarter {
   ) {}
 
   /**
-   * `onSandbox` records the sandbox before the process exists, so that a crash at any moment leaves a container that is found again.
    * @throws CodedError `invalid_argument` with details.exitCode (126, 127, 128), and as `SandboxRuntime.create`; then nothing runs
    */
-  async start(record: ContainerRecord, processes: ProcessTable, onSandbox: (execution: ContainerExecution, ambient: NonNullable<ContainerRecord['ambient']>) => Promise<void>): Promise<ContainerExecution> {
+  async start(record: ContainerRecord, processes: ProcessTable, { onSandbox, secrets }: StarterOptions): Promise<ContainerExecution> {
     const { clock, logger } = this.services;
     const network = await this.network.open(record);
     const sandbox = await this.makeSandbox(record, network).finally(() => network.close());
@@ -42,7 +48,8 @@ export class ContainerStarter {
       await execution.connect();
       await onSandbox(execution, { hostname: network.hostname, env: network.env });
       await this.network.attach(record, sandbox.pid);
-      await this.begin(record, execution, { network, size: processes.firstSize });
+      if (secrets !== undefined) await this.services.guestTrees.extract({ ...sandbox.init, cgroupJoinFiles: sandbox.cgroupJoinFiles }, { into: '/', tar: secrets.tar, sameKinds: true });
+      await this.begin(record, execution, { network, size: processes.firstSize, secretEnv: secrets?.env ?? [] });
     } catch (error) {
       await execution.release();
       await this.network.detach(record);
@@ -78,7 +85,7 @@ export class ContainerStarter {
   /** For what an earlier life of the worker has recorded and not begun. */
   private async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
     const network = await this.network.open(record);
-    await this.begin(record, execution, { network, size: undefined }).finally(() => network.close());
+    await this.begin(record, execution, { network, size: undefined, secretEnv: [] }).finally(() => network.close());
   }
 
   /** Starts the process, or finds that an earlier life of the worker has. */
@@ -149,15 +156,17 @@ interface Surroundings {
   readonly network: Pick<OpenNetwork, 'hostname' | 'env'>;
   /** Of its terminal. */
   readonly size: TerminalSize | undefined;
+  /** Of this start, kept nowhere. */
+  readonly secretEnv: readonly string[];
 }
 
-function processOf(record: ContainerRecord, user: GuestUser, { network, size }: Surroundings): ProcessSpec {
+function processOf(record: ContainerRecord, user: GuestUser, { network, size, secretEnv }: Surroundings): ProcessSpec {
   const { effective, path, args, request } = record;
   const { tty, openStdin } = request.process;
   return {
     id: MAIN_PROCESS,
     argv: [path, ...args],
-    env: processEnv({ env: [...network.env, ...effective.env], hostname: network.hostname, tty, home: user.home }),
+    env: processEnv({ env: [...network.env, ...effective.env, ...secretEnv], hostname: network.hostname, tty, home: user.home }),
     cwd: effective.workingDir,
     uid: user.uid,
     gid: user.gid,

@@ -99,7 +99,8 @@ export class ContainerStorage {
     const { volumes } = this.services;
     const source = mount.kind === 'volume' ? await volumes.source(tenantId, mount.name) : await volumes.hostPath(tenantId, mount.hostPath, mount.create);
     if (source.kind === 'tmpfs') return { kind: 'tmpfs', destination, sizeBytes: source.sizeBytes, mode: source.mode, readOnly };
-    const { base, path, ensureDirectory } = source;
+    const { base, ensureDirectory } = source;
+    const path = mount.kind === 'volume' && mount.subpath !== undefined ? join(source.path, mount.subpath) : source.path;
     return { kind: 'bind', destination, source: { base, path, ensureDirectory, readOnly } };
   }
 
@@ -115,7 +116,7 @@ export class ContainerStorage {
       }
       const { asked } = wish;
       const name = await this.takeVolume(record, asked, held, onNew);
-      mounts.push({ kind: 'volume', name, anonymous: asked.name === undefined, destination: asked.destination, readOnly: asked.readOnly });
+      mounts.push({ kind: 'volume', name, anonymous: asked.name === undefined, destination: asked.destination, readOnly: asked.readOnly, ...(asked.subpath === undefined ? {} : { subpath: asked.subpath }) });
       if (!asked.noCopy) toFill.push({ name, destination: asked.destination });
     }
     return { mounts, toFill };

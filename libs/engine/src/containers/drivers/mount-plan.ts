@@ -4,7 +4,7 @@ import { absolutePath } from './process-plan.js';
 
 /** A mount of a container as it is kept: what it needs to be mounted at each start. */
 export type PlannedMount =
-  | { readonly kind: 'volume'; readonly name: string; readonly anonymous: boolean; readonly destination: string; readonly readOnly: boolean }
+  | { readonly kind: 'volume'; readonly name: string; readonly anonymous: boolean; readonly subpath?: string; readonly destination: string; readonly readOnly: boolean }
   | { readonly kind: 'bind'; readonly hostPath: string; readonly create: boolean; readonly destination: string; readonly readOnly: boolean }
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly sizeBytes: number; readonly mode: number; readonly readOnly: boolean };
 

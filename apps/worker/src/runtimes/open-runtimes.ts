@@ -1,0 +1,58 @@
+import type { EngineConfig } from '#config';
+import { systemClock, type Logger, type NodeId } from '#kernel';
+import type { NodeRegistry } from '#queue';
+import { findAptNetworkOptions, proxyVariables } from '../base-images/debian-sources.js';
+import { MinimalDebian } from '../base-images/minimal-debian.js';
+import type { HostServices } from '../host/host-services.js';
+import type { EngineStores } from './engine-stores.js';
+import { NodeRuntimes } from './node-runtimes.js';
+import { withPlatformPlace } from './platform-place.js';
+import { RuntimeBuilder } from './runtime-builder.js';
+import type { DefinedRuntime } from './runtime-catalogue.js';
+import { collectRuntimeImages } from './runtime-collection.js';
+import { RuntimeConvergence } from './runtime-convergence.js';
+import { RuntimeInstaller } from './runtime-installer.js';
+import { RuntimeImages } from './runtime-images.js';
+import { RuntimeInstalls } from './runtime-installs.js';
+
+export interface RuntimesParts {
+  readonly config: Pick<EngineConfig, 'dataDir'> & { readonly nodeId: NodeId };
+  readonly stores: Pick<EngineStores, 'tenantImages' | 'content' | 'snapshots'>;
+  readonly services: Pick<HostServices, 'builder' | 'cgroups' | 'disks' | 'networks' | 'volumes'>;
+  readonly nodes: Pick<NodeRegistry, 'list'>;
+  readonly logger: Logger;
+}
+
+/** Runtimes on a node that works: what it has, what it can install, and how it keeps up with the others. */
+export interface WorkingRuntimes {
+  readonly installed: NodeRuntimes;
+  readonly images: RuntimeImages;
+  readonly installs: RuntimeInstalls;
+  readonly convergence: RuntimeConvergence;
+  /** Once what containers and runs stand on is known. */
+  collect(): Promise<void>;
+}
+
+export async function openRuntimes({ config, stores, services, nodes, logger }: RuntimesParts): Promise<WorkingRuntimes> {
+  const { dataDir, nodeId } = config;
+  const { tenantImages: images, content, snapshots } = stores;
+  const installed = await NodeRuntimes.open(dataDir, snapshots, logger);
+  const install = async (runtime: DefinedRuntime, report: (percent: number, message: string) => void, signal: AbortSignal): Promise<void> => {
+    const { suite } = await MinimalDebian.find({ dataDir, signal, clock: systemClock });
+    const builder = new RuntimeBuilder({ builder: services.builder, images, content, suite, proxies: proxyVariables(await findAptNetworkOptions()) });
+    const installer = new RuntimeInstaller({ dataDir, catalogue: installed.catalogue, snapshots, builder });
+    await withPlatformPlace(services, () => installer.install(runtime, report, signal));
+  };
+  const installs = new RuntimeInstalls({ runtimes: installed, install, logger });
+  return {
+    installed,
+    images: new RuntimeImages(installed, images, content),
+    installs,
+    convergence: new RuntimeConvergence({ nodeId, nodes, runtimes: installed, installs, logger }),
+    collect: () =>
+      installs.inTurn(async () => {
+        const gone = await collectRuntimeImages(images, installed.names);
+        if (gone > 0) logger.info({ images: gone }, 'runtimes: removed what builds have left');
+      }),
+  };
+}

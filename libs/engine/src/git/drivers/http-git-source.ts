@@ -1,0 +1,85 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError, isCodedError, type Logger } from '#kernel';
+import type { UrlFetcher } from '../../registry-client/index.js';
+import { writeTar } from '../../tar/index.js';
+import { ClosingStream } from '../../tree/index.js';
+import { parseGitAddress, type GitAddress } from '../git-address.js';
+import type { GitFetch, GitSource, GitTree } from '../git-source.js';
+import { GitObjects } from './git-objects.js';
+import { PackReader } from './pack-reader.js';
+import { SmartHttp } from './smart-http.js';
+import { commitTree, folderTree, treeEntries } from './tree-entries.js';
+import { unpack } from './unpack.js';
+
+export interface HttpGitSourceOptions {
+  /** A folder of its own: what is being fetched. What an earlier life has left there goes with `recover`. */
+  readonly root: string;
+  /** Under the node's policy. */
+  readonly fetcher: Pick<UrlFetcher, 'exchange'>;
+  readonly logger: Logger;
+  readonly limits?: Partial<GitLimits>;
+}
+
+export interface GitLimits {
+  readonly packBytes: number;
+  /** In the pack, and as files and folders. */
+  readonly objects: number;
+  /** Of all files and folders of the commit together. */
+  readonly bytes: number;
+  readonly timeMs: number;
+}
+
+const LIMITS: GitLimits = { packBytes: 1024 ** 3, objects: 500_000, bytes: 2 * 1024 ** 3, timeMs: 600_000 };
+
+/** Fetches over HTTP alone. */
+export class HttpGitSource implements GitSource {
+  private readonly limits: GitLimits;
+
+  constructor(private readonly options: HttpGitSourceOptions) {
+    this.limits = { ...LIMITS, ...options.limits };
+  }
+
+  /** Removes what earlier lives of the worker have left. To be awaited once, before all else. */
+  async recover(): Promise<void> {
+    await rm(this.options.root, { recursive: true, force: true });
+    await mkdir(this.options.root, { recursive: true, mode: 0o700 });
+  }
+
+  async fetch({ url, ...asked }: GitFetch, signal: AbortSignal): Promise<GitTree> {
+    const address = parseGitAddress(url, asked);
+    const timer = AbortSignal.timeout(this.limits.timeMs);
+    const folder = await mkdtemp(join(this.options.root, 'fetch-'));
+    const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
+    try {
+      const { commit, objects, tree } = await this.fetched(address, folder, AbortSignal.any([signal, timer]));
+      const tar = new ClosingStream(writeTar(treeEntries(objects, tree, this.limits.objects)), async () => {
+        await objects.remove();
+        await close();
+      });
+      return { commit, tar };
+    } catch (error) {
+      await close();
+      if (timer.aborted && isCodedError(error, 'cancelled')) throw new CodedError('deadline_exceeded', `fetching the repository took longer than ${this.limits.timeMs / 1000} seconds`, {}, { cause: error });
+      throw error;
+    }
+  }
+
+  private async fetched(address: GitAddress, folder: string, signal: AbortSignal): Promise<{ readonly commit: string; readonly objects: GitObjects; readonly tree: Awaited<ReturnType<typeof commitTree>> }> {
+    const server = new SmartHttp(this.options.fetcher, address, signal);
+    await server.discover();
+    const commit = await server.commitOf(address.ref);
+    const pack = await PackReader.of(join(folder, 'pack'), server.pack(commit), { maxBytes: this.limits.packBytes, maxObjects: this.limits.objects });
+    const objects = await GitObjects.create(join(folder, 'objects'), this.limits.bytes);
+    try {
+      await unpack(pack, objects, signal).finally(() => pack.remove());
+      const whole = await commitTree(objects, commit);
+      const tree = { ...whole, tree: await folderTree(objects, whole.tree, address.subdir) };
+      this.options.logger.info({ host: address.url.host, commit, objects: pack.count }, 'git: fetched a commit');
+      return { commit, objects, tree };
+    } catch (error) {
+      await objects.remove();
+      throw error;
+    }
+  }
+}
