@@ -12,7 +12,8 @@ export const buildFrameSchema = z.discriminatedUnion('type', [
   /** Of a base image that is fetched: `id` is a layer. */
   z.object({ type: z.literal('pull'), ...ofStep, id: z.string().nullable(), status: z.string() }),
   z.object({ type: z.literal('step.finished'), ...ofStep, state: z.enum(['succeeded', 'failed', 'cancelled']), cached: z.boolean(), durationMs: z.number() }),
-  z.object({ type: z.literal('warning'), ...frame, message: z.string() }),
+  /** `rule`, with its place: of a check of the Dockerfile. */
+  z.object({ type: z.literal('warning'), ...frame, message: z.string(), rule: z.string().optional(), line: z.int().optional(), column: z.int().optional() }),
   /** From here on the log has no output any more: there was too much of it. */
   z.object({ type: z.literal('clipped'), ...frame, maxBytes: z.int() }),
   /** The last frame. A stream that ends without one is not complete: reconnect with `?after=<last seq>`. */
@@ -30,6 +31,8 @@ export const buildCheckpointSchema = z.object({
   clipped: z.boolean(),
   steps: z.array(buildStepSchema),
   warnings: z.array(z.string()),
+  /** Of a Git repository. */
+  commit: z.string().optional(),
   /** With the end frame. */
   outcome: buildOutcomeSchema.optional(),
 });

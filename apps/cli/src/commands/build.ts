@@ -23,7 +23,9 @@ interface BuildFlags extends FollowFlags {
   readonly label?: string[];
   readonly secret?: string[];
   readonly platform?: string;
-  readonly network?: 'default' | 'none';
+  readonly network?: string;
+  readonly addHost?: string[];
+  readonly cacheFrom?: string[];
   readonly cache: boolean;
   readonly pull?: boolean;
 }
@@ -41,7 +43,9 @@ export function registerBuild(program: Command): void {
     .option('--label <key=value>', 'label of the image (again for more)', collect)
     .option('--secret <id=name,src=file>', 'for RUN --mount=type=secret; or id=name,env=NAME (again for more)', collect)
     .option('--platform <os/architecture>', 'such as linux/amd64')
-    .addOption(new Option('--network <mode>', 'of each RUN').choices(['default', 'none']))
+    .option('--network <name>', 'of each RUN: default, none, or a network of yours')
+    .option('--add-host <name:address>', 'for each RUN (again for more)', collect)
+    .option('--cache-from <image>', 'whose steps count as known (again for more)', collect)
     .option('--no-cache', 'carry out every step anew')
     .option('--pull', 'fetch bases although they are here')
     .option('-q, --quiet', 'the ID alone')
@@ -83,7 +87,7 @@ function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet 
   throw new CliError(`${place}${error?.message ?? `the build is ${state}`}`);
 }
 
-function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], platform, network, cache, pull }: BuildFlags): BuildOptionsInput {
+function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], platform, network, addHost, cacheFrom, cache, pull }: BuildFlags): BuildOptionsInput {
   // As with Docker's client, one that the environment does not have is not given.
   const given = buildArg.filter((option) => option.includes('=') || process.env[option] !== undefined);
   return {
@@ -96,6 +100,8 @@ function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], p
     ...(target === undefined ? {} : { target }),
     ...(platform === undefined ? {} : { platform }),
     ...(network === undefined ? {} : { network }),
+    ...(addHost === undefined ? {} : { extraHosts: addHost }),
+    ...(cacheFrom === undefined ? {} : { cacheFrom }),
   };
 }
 

@@ -45,6 +45,11 @@ export class RuntimeCatalogue {
     throw new CodedError('invalid_argument', `runtime: ${message}`, { issues: [{ path: 'runtime', message }], runtimes: names });
   }
 
+  /** What the nodes have said since the last look counts at once. */
+  refresh(): void {
+    this.cached = undefined;
+  }
+
   /** Ready nodes with at least one runtime: the service can take a run. */
   async readyNodes(): Promise<number> {
     return (await this.nodes()).filter((node) => node.ready && node.runtimes.length > 0).length;

@@ -7,6 +7,7 @@ import { NODE_REGISTRY, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { checked } from './host-rpc.js';
 import { NodeConnection } from './node-connection.js';
+import { RuntimeCatalogue } from './runtime-catalogue.service.js';
 
 type NodeState = RuntimeInstallView['nodes'][number];
 
@@ -18,6 +19,7 @@ export class RuntimeInstalls implements OnApplicationShutdown {
   constructor(
     @Inject(NODE_REGISTRY) private readonly registry: NodeRegistry,
     @Inject(SETTINGS) private readonly settings: GatewaySettings,
+    private readonly catalogue: RuntimeCatalogue,
   ) {}
 
   onApplicationShutdown(): void {
@@ -40,7 +42,11 @@ export class RuntimeInstalls implements OnApplicationShutdown {
     const answers = await Promise.all(nodes.map((node) => this.askNode(node, method, name)));
     const found = answers.find((answer) => answer.name !== undefined);
     if (found?.name === undefined) throw new CodedError('not_found', `no runtime ${JSON.stringify(name.slice(0, 100))} is defined on any node`);
-    return { name: found.name, nodes: answers.map(({ state }) => state) };
+    const { name: known } = found;
+    const offered = nodes.map(({ runtimes }) => runtimes.some((runtime) => runtime.name === known));
+    // What this says is installed can be used with the next request.
+    if (offered.every(Boolean)) this.catalogue.refresh();
+    return { name: known, nodes: answers.map(({ state }, index) => (state.state === 'installed' && offered[index] !== true ? { ...state, state: 'installing', message: 'is announced' } : state)) };
   }
 
   /** Without a name: this node does not know it, or does not answer. */

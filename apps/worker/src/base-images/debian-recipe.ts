@@ -1,7 +1,7 @@
 import type { DebianSources } from './debian-sources.js';
 
 /** To be raised when a change below must reach what is installed already: it names the image. */
-export const RECIPE = 2;
+export const RECIPE = 3;
 
 export interface DebianRecipe {
   readonly sources: DebianSources;
@@ -50,7 +50,7 @@ export function mmdebstrapArguments({ sources, aptOptions }: DebianRecipe): stri
   ];
 }
 
-/** Leaves the root file system the same for every hour. */
+/** Leaves the root file system the same for every hour. The folders of manual pages stay: packages with alternatives (a JDK) fail without them. */
 function tidyScript(sources: DebianSources, aptLines: readonly string[]): string {
   return `set -e
 rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/apt/apt.conf.d/99mmdebstrap"
@@ -61,8 +61,10 @@ rm -rf "$1/etc/apt/sources.list.d"
 mkdir "$1/etc/apt/sources.list.d"
 printf '%s\\n' ${sources.imageLines.map(quote).join(' ')} > "$1/etc/apt/sources.list"
 printf '%s\\n' ${aptLines.map(quote).join(' ')} > "$1/etc/apt/apt.conf.d/50small-layers"
+rm -f "$1"/var/cache/apt/*.bin
 rm -f "$1"/etc/passwd- "$1"/etc/group- "$1"/etc/shadow- "$1"/etc/gshadow- "$1"/etc/subuid- "$1"/etc/subgid- "$1"/var/lib/dpkg/*-old "$1"/var/cache/debconf/*-old
 find "$1/var/log" -type f -delete
+mkdir -p "$1"/usr/share/man/man1 "$1"/usr/share/man/man2 "$1"/usr/share/man/man3 "$1"/usr/share/man/man4 "$1"/usr/share/man/man5 "$1"/usr/share/man/man6 "$1"/usr/share/man/man7 "$1"/usr/share/man/man8
 `;
 }
 

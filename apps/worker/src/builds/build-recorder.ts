@@ -71,6 +71,11 @@ export class BuildRecorder {
     if (this.progress.attempt === 1) this.progress.startedAt = this.options.clock.now();
   }
 
+  /** What of a Git repository is built. */
+  fetched(commit: string): void {
+    this.progress.commit = commit;
+  }
+
   /** The attempt counts, whatever becomes of it. */
   async save(): Promise<void> {
     await this.write(this.progress);
@@ -91,7 +96,8 @@ export class BuildRecorder {
     await this.pumping;
     if (this.failure !== undefined) throw this.failure;
     for (const step of this.open.keys()) this.finish(step, 'cancelled', null);
-    const outcome: BuildOutcome = { ...result, steps: this.progress.steps, warnings: this.progress.warnings };
+    const { steps, warnings, commit } = this.progress;
+    const outcome: BuildOutcome = { ...result, steps, warnings, ...(commit === undefined ? {} : { commit }) };
     this.add({ type: 'end', state: result.state, imageId: result.imageId, error: result.error });
     await this.write({ ...this.progress, outcome });
     return outcome;
@@ -120,9 +126,7 @@ export class BuildRecorder {
         this.finish(event.step, 'failed', event.durationMs);
         return;
       case 'warning':
-        if (this.progress.warnings.length >= MAX_WARNINGS) return;
-        this.progress.warnings.push(event.message);
-        this.add({ type: 'warning', message: event.message });
+        this.warned(event);
         return;
       // Docker's words for what the frames above say, and what the end frame says.
       case 'triggers':
@@ -143,6 +147,13 @@ export class BuildRecorder {
     else if (steps.length < MAX_STEPS) steps.splice(at < 0 ? steps.length : at, 0, summary);
     // An ARG before the first stage is over when it is read.
     if (stage < 0) this.finish(step, 'succeeded', 0);
+  }
+
+  private warned({ message, lint }: Extract<BuildEvent, { kind: 'warning' }>): void {
+    const { warnings } = this.progress;
+    if (warnings.length >= MAX_WARNINGS) return;
+    warnings.push(lint === undefined ? message : `${lint.rule}: ${message} (line ${lint.line})`);
+    this.add({ type: 'warning', message, ...(lint === undefined ? {} : { rule: lint.rule, line: lint.line, column: lint.column }) });
   }
 
   private output({ step, stream, text }: Extract<BuildEvent, { kind: 'log' }>): void {

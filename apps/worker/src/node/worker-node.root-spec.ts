@@ -32,7 +32,7 @@ describe('WorkerNode', () => {
       operations: { processor: { process: () => Promise.resolve() }, consumer: life.queues.operations(node.nodeId) },
       registry: life.queues.nodes,
       rpc: new RpcServer({ listen: { kind: 'unix', path: socketPath }, groupId: undefined, token: TOKEN, routes: runRoutes(life.services.active), logger: silentLogger }),
-      runtimes: { installed: { views: () => [], available: () => [] }, installs: { stop: () => Promise.resolve() }, convergence: { start: () => Promise.resolve(), stop: () => undefined }, collect: () => Promise.resolve() },
+      runtimes: { installed: { views: () => [], available: () => [] }, installs: { stop: () => Promise.resolve() }, convergence: { start: () => Promise.resolve(), stop: () => undefined }, tidy: () => Promise.resolve() },
       giveUp: () => undefined,
       close: () => Promise.resolve(),
       shutdownGraceMs: 300,

@@ -37,7 +37,7 @@ export interface WorkerNodeOptions {
     readonly installed: Pick<WorkingRuntimes['installed'], 'views' | 'available'>;
     readonly installs: Pick<WorkingRuntimes['installs'], 'stop'>;
     readonly convergence: Pick<WorkingRuntimes['convergence'], 'start' | 'stop'>;
-    readonly collect: WorkingRuntimes['collect'];
+    readonly tidy: WorkingRuntimes['tidy'];
   };
   /** Aborts `services.signal`. */
   readonly giveUp: () => void;
@@ -75,9 +75,9 @@ export class WorkerNode {
     const { adopted, destroyed, done } = await adopter.adopt();
     this.adopted = done;
     await host.recover();
-    // Runs that were taken up again may stand on what they are about to remove.
-    void done.then(() => runtimes.collect()).catch((error: unknown) => {
-      services.logger.warn({ err: asError(error) }, 'runtimes: could not remove what builds have left');
+    // Runs that were taken up again may stand on what is about to be removed.
+    void done.then(() => runtimes.tidy()).catch((error: unknown) => {
+      services.logger.warn({ err: asError(error) }, 'runtimes: could not be tidied up');
     });
     await runtimes.convergence.start();
     this.rpcUrl = await rpc.start();

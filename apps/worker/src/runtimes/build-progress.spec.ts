@@ -23,8 +23,8 @@ describe('the progress of a runtime’s build', () => {
 
   it('keeps the last lines, for when it fails', () => {
     const progress = new BuildProgress();
-    for (let line = 0; line < 100; line += 1) say(progress, `line ${line}\n`);
-    expect(progress.tail).toHaveLength(40);
-    expect(progress.tail.at(-1)).toBe('line 99');
+    for (let line = 0; line < 200; line += 1) say(progress, `line ${line}\n`);
+    expect(progress.tail).toHaveLength(100);
+    expect(progress.tail.at(-1)).toBe('line 199');
   });
 });

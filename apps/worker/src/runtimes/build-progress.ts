@@ -1,7 +1,7 @@
 import type { BuildEvent } from '#engine';
 
 /** Kept of what the build says, lines; a line has at most so many characters. */
-const TAIL_LINES = 40;
+const TAIL_LINES = 100;
 const LINE_LENGTH = 2000;
 
 /** Of an installation of packages: what apt's lines begin with, the percent from which they count, and to which, package for package. */

@@ -12,7 +12,7 @@ import { mirrorAddresses } from './mirror-addresses.js';
 import { withPlatformPlace } from './platform-place.js';
 import { RuntimeBuilder } from './runtime-builder.js';
 import { RuntimeCatalogue, shippedDefinitions } from './runtime-catalogue.js';
-import { findInstalled, RuntimeInstaller } from './runtime-installer.js';
+import { defaultsOf, findInstalled, RuntimeInstaller } from './runtime-installer.js';
 
 /** One JSON object a line on stdout: progress per image, at last `ready` with all runtimes, or `failed`. */
 function print(line: object): void {
@@ -32,6 +32,8 @@ async function main(config: EngineConfig, signal: AbortSignal): Promise<void> {
     return findInstalled(dataDir, catalogue, await baseOf(stores, debian), stores.snapshots);
   };
   const make = async (): Promise<InstalledRuntime[]> => {
+    // All that is to come, so that what is done is a share of it.
+    for (const { definition } of defaultsOf(catalogue)) print({ image: definition.name, percent: 0, message: '' });
     await baseImages.install();
     return build(config, { stores, catalogue, debian }, signal);
   };
@@ -55,9 +57,7 @@ async function build(config: EngineConfig, { stores, catalogue, debian }: { stor
   const runtimes = await withInstallHost(config, stores, open, silentLogger, (services) =>
     withPlatformPlace(services, () => {
       const builder = new RuntimeBuilder({ builder: services.builder, images: stores.tenantImages, content: stores.content, suite: debian.suite, proxies });
-      return new RuntimeInstaller({ dataDir, catalogue, snapshots: stores.snapshots, builder }).installAll(({ runtime, ...progress }) => {
-        print({ image: runtime, ...progress });
-      }, signal);
+      return new RuntimeInstaller({ dataDir, catalogue, snapshots: stores.snapshots, builder }).installDefaults(print, signal);
     }),
   );
   await removeInstallFolder(dataDir);

@@ -11,9 +11,11 @@ import { RuntimeBuilder } from './runtime-builder.js';
 import type { DefinedRuntime } from './runtime-catalogue.js';
 import { collectRuntimeImages } from './runtime-collection.js';
 import { RuntimeConvergence } from './runtime-convergence.js';
-import { RuntimeInstaller } from './runtime-installer.js';
+import { outdated, RuntimeInstaller } from './runtime-installer.js';
 import { RuntimeImages } from './runtime-images.js';
 import { RuntimeInstalls } from './runtime-installs.js';
+
+const NEVER = new AbortController().signal;
 
 export interface RuntimesParts {
   readonly config: Pick<EngineConfig, 'dataDir'> & { readonly nodeId: NodeId };
@@ -29,19 +31,25 @@ export interface WorkingRuntimes {
   readonly images: RuntimeImages;
   readonly installs: RuntimeInstalls;
   readonly convergence: RuntimeConvergence;
-  /** Once what containers and runs stand on is known. */
-  collect(): Promise<void>;
+  /** Once what containers and runs stand on is known: removes what nobody needs, and begins to build anew what is installed in an older form. */
+  tidy(): Promise<void>;
 }
 
 export async function openRuntimes({ config, stores, services, nodes, logger }: RuntimesParts): Promise<WorkingRuntimes> {
   const { dataDir, nodeId } = config;
   const { tenantImages: images, content, snapshots } = stores;
   const installed = await NodeRuntimes.open(dataDir, snapshots, logger);
-  const install = async (runtime: DefinedRuntime, report: (percent: number, message: string) => void, signal: AbortSignal): Promise<void> => {
+  const builderFor = async (signal: AbortSignal): Promise<RuntimeBuilder> => {
     const { suite } = await MinimalDebian.find({ dataDir, signal, clock: systemClock });
-    const builder = new RuntimeBuilder({ builder: services.builder, images, content, suite, proxies: proxyVariables(await findAptNetworkOptions()) });
-    const installer = new RuntimeInstaller({ dataDir, catalogue: installed.catalogue, snapshots, builder });
+    return new RuntimeBuilder({ builder: services.builder, images, content, suite, proxies: proxyVariables(await findAptNetworkOptions()) });
+  };
+  const install = async (runtime: DefinedRuntime, report: (percent: number, message: string) => void, signal: AbortSignal): Promise<void> => {
+    const installer = new RuntimeInstaller({ dataDir, catalogue: installed.catalogue, snapshots, builder: await builderFor(signal) });
     await withPlatformPlace(services, () => installer.install(runtime, report, signal));
+  };
+  const collect = async (): Promise<void> => {
+    const gone = await collectRuntimeImages(images, installed.names);
+    if (gone > 0) logger.info({ images: gone }, 'runtimes: removed what builds have left');
   };
   const installs = new RuntimeInstalls({ runtimes: installed, install, logger });
   return {
@@ -49,10 +57,11 @@ export async function openRuntimes({ config, stores, services, nodes, logger }: 
     images: new RuntimeImages(installed, images, content),
     installs,
     convergence: new RuntimeConvergence({ nodeId, nodes, runtimes: installed, installs, logger }),
-    collect: () =>
-      installs.inTurn(async () => {
-        const gone = await collectRuntimeImages(images, installed.names);
-        if (gone > 0) logger.info({ images: gone }, 'runtimes: removed what builds have left');
-      }),
+    tidy: async () => {
+      await installs.inTurn(collect);
+      const base = await (await builderFor(NEVER)).base();
+      // Runs may stand on what these take the place of: it goes with the next start.
+      for (const runtime of await outdated(dataDir, installed.catalogue, base.id, snapshots)) installs.renew(runtime);
+    },
   };
 }

@@ -66,7 +66,7 @@ export class RuntimeBuilder {
       });
     } catch (error) {
       if (signal.aborted || !isCodedError(error, 'invalid_argument')) throw error;
-      const { code, message } = packageFailure(progress.tail) ?? { code: 'failed_precondition' as const, message: `${error.message}: ${progress.tail.slice(-3).join(' | ')}` };
+      const { code, message } = packageFailure(progress.tail) ?? { code: 'failed_precondition' as const, message: `${error.message}: ${complaints(progress.tail).join(' | ')}` };
       throw new CodedError(code, message, { output: progress.tail }, { cause: error });
     }
   }
@@ -103,4 +103,10 @@ export class RuntimeBuilder {
     const { imageId } = await this.options.builder.build(PLATFORM_TENANT, whole, files.tar(), report, signal);
     return imageId;
   }
+}
+
+/** What a program says when it fails, or at least what it said last. */
+function complaints(lines: readonly string[]): readonly string[] {
+  const found = lines.filter((line) => /\berror\b|\bfailed\b|\bcannot\b|^E: /i.test(line));
+  return (found.length === 0 ? lines : found).slice(-4);
 }

@@ -1,5 +1,5 @@
 import type { Snapshotter } from '#engine';
-import { CodedError, isCodedError, type Digest } from '#kernel';
+import { CodedError, type Digest } from '#kernel';
 import { readInstalledRuntimes, writeInstalledRuntimes, type InstalledRuntime } from './installed-runtimes.js';
 import type { RuntimeBuilder } from './runtime-builder.js';
 import type { DefinedRuntime, RuntimeCatalogue } from './runtime-catalogue.js';
@@ -8,7 +8,7 @@ import type { DefinedRuntime, RuntimeCatalogue } from './runtime-catalogue.js';
 const PARALLEL = 2;
 
 export interface InstallProgress {
-  readonly runtime: string;
+  readonly image: string;
   readonly percent: number;
   readonly message: string;
 }
@@ -27,31 +27,22 @@ export class RuntimeInstaller {
   constructor(private readonly options: InstallerOptions) {}
 
   /**
-   * What every installation has, and what was installed here beyond that. Of the latter one that cannot be built any more is left out, with a word.
-   * @throws CodedError as `RuntimeBuilder.build`, when one of the former fails
+   * What every installation has. What was installed beyond that stays as it is (`outdated` tells of it); what is no longer defined is forgotten.
+   * @throws CodedError as `RuntimeBuilder.build`, when all that was begun has ended
    */
-  async installAll(report: (progress: InstallProgress) => void, signal: AbortSignal): Promise<InstalledRuntime[]> {
-    const { dataDir, catalogue } = this.options;
-    const installed = new Set((await readInstalledRuntimes(dataDir)).map(({ name }) => name));
-    const wanted = catalogue.runtimes.filter(({ definition }) => definition.default || installed.has(definition.name));
-    const failed = new Set<string>();
+  async installDefaults(report: (progress: InstallProgress) => void, signal: AbortSignal): Promise<InstalledRuntime[]> {
+    const { catalogue } = this.options;
     const install = async (runtime: DefinedRuntime): Promise<void> => {
-      const { name, default: needed } = runtime.definition;
-      try {
-        await this.install(runtime, (percent, message) => { report({ runtime: name, percent, message: `${name} ${message}` }); }, signal);
-      } catch (error) {
-        if (needed || signal.aborted || !isCodedError(error)) throw error;
-        failed.add(name);
-        report({ runtime: name, percent: 100, message: `${name} is left out: ${error.message}` });
-      }
+      const { name } = runtime.definition;
+      await this.install(runtime, (percent, message) => { report({ image: name, percent, message: `${name} ${message}` }); }, signal);
     };
-    const [first, ...groups] = inGroups(wanted);
+    const [first = [], ...groups] = inGroups(defaultsOf(catalogue));
     // What all Dockerfiles begin with is in the cache then.
-    for (const runtime of first ?? []) await install(runtime);
+    for (const runtime of first) await install(runtime);
     await inParallel(PARALLEL, groups, async (group) => {
       for (const runtime of group) await install(runtime);
     });
-    return this.record((all) => all.filter(({ name }) => !failed.has(name) && wanted.some(({ definition }) => definition.name === name)));
+    return this.record((all) => all.filter(({ name }) => catalogue.find(name)?.definition.name === name));
   }
 
   /** Idempotent. @throws CodedError as `RuntimeBuilder.build` */
@@ -82,16 +73,28 @@ export class RuntimeInstaller {
   }
 }
 
-/** What is installed, when that is all of it: what every installation has, and nothing of another definition or base than now. */
+export function defaultsOf(catalogue: RuntimeCatalogue): DefinedRuntime[] {
+  return catalogue.runtimes.filter(({ definition }) => definition.default);
+}
+
+/** What is installed, when nothing is missing of what every installation has; undefined otherwise. */
 export async function findInstalled(dataDir: string, catalogue: RuntimeCatalogue, base: Digest, snapshots: Pick<Snapshotter, 'has'>): Promise<InstalledRuntime[] | undefined> {
   const installed = await readInstalledRuntimes(dataDir);
-  const byName = new Map(installed.map((runtime) => [runtime.name, runtime]));
-  for (const { definition } of catalogue.runtimes) if (definition.default && !byName.has(definition.name)) return undefined;
-  for (const runtime of installed) {
-    const defined = catalogue.find(runtime.name);
-    if (defined?.definition.name !== runtime.name || !(await isCurrent(runtime, defined, base, snapshots))) return undefined;
+  for (const runtime of defaultsOf(catalogue)) {
+    const found = installed.find(({ name }) => name === runtime.definition.name);
+    if (found === undefined || !(await isCurrent(found, runtime, base, snapshots))) return undefined;
   }
   return installed;
+}
+
+/** Installed once, and by now of another definition or base. */
+export async function outdated(dataDir: string, catalogue: RuntimeCatalogue, base: Digest, snapshots: Pick<Snapshotter, 'has'>): Promise<DefinedRuntime[]> {
+  const found: DefinedRuntime[] = [];
+  for (const installed of await readInstalledRuntimes(dataDir)) {
+    const runtime = catalogue.find(installed.name);
+    if (runtime?.definition.name === installed.name && !(await isCurrent(installed, runtime, base, snapshots))) found.push(runtime);
+  }
+  return found;
 }
 
 async function isCurrent(installed: InstalledRuntime, { digest }: DefinedRuntime, base: Digest, snapshots: Pick<Snapshotter, 'has'>): Promise<boolean> {

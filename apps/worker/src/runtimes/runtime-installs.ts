@@ -25,8 +25,12 @@ export class RuntimeInstalls {
   /** By name or alias. Answered at once. One that failed is tried again. @throws CodedError `not_found`: no such language is defined here */
   begin(name: string): RuntimeState {
     const runtime = this.find(name);
-    const state = this.stateOf(runtime.definition.name);
-    if (state.state !== 'available' && state.state !== 'failed') return state;
+    const { state } = this.stateOf(runtime.definition.name);
+    return state === 'available' || state === 'failed' ? this.renew(runtime) : this.stateOf(runtime.definition.name);
+  }
+
+  /** Also of one that is installed: it is used as it is until the new one is there. */
+  renew(runtime: DefinedRuntime): RuntimeState {
     this.set(runtime, { state: 'waiting', percent: 0, message: 'waits for its turn' });
     this.last = this.last.then(() => this.carryOut(runtime));
     return this.stateOf(runtime.definition.name);

@@ -92,9 +92,11 @@ function syntaxError(pattern: string): CodedError {
 function matchNames(wanted: readonly (readonly Token[] | '**')[], names: readonly string[]): boolean {
   // Which numbers of names the patterns so far can have taken.
   let taken = new Set([0]);
-  for (const each of wanted) {
+  for (const [index, each] of wanted.entries()) {
     const next = new Set<number>();
-    if (each === '**') for (let count = Math.min(...taken); count <= names.length; count += 1) next.add(count);
+    // At the end it means what is in the folder, not the folder.
+    const least = index > 0 && index === wanted.length - 1 ? 1 : 0;
+    if (each === '**') for (let count = Math.min(...taken) + least; count <= names.length; count += 1) next.add(count);
     else {
       for (const count of taken) {
         const name = names[count];

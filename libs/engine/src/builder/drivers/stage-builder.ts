@@ -5,7 +5,7 @@ import type { Instruction } from '../dockerfile/instructions.js';
 import type { LintPolicy } from '../lint/check-directive.js';
 import type { LintWarning } from '../lint/lint-warning.js';
 import { DeclaredArguments } from '../stages/build-arguments.js';
-import { withoutTriggers } from '../stages/config-changes.js';
+import { withoutTriggers, withPath } from '../stages/config-changes.js';
 import type { PlannedStage } from '../stages/stage-graph.js';
 import { StageState } from '../stages/stage-state.js';
 import type { CopyStep, RunStep, Step } from '../stages/steps.js';
@@ -85,7 +85,7 @@ export class StageBuilder {
     else if (base.kind === 'stage') this.image = session.stages.get(base.index) ?? SCRATCH;
     const { config } = this.image;
     const args = new DeclaredArguments(session.request.buildArgs, inherited);
-    const state = new StageState({ config: withoutTriggers(config), author: '', args, escape, warn: (warning) => this.warnings.push(warning) });
+    const state = new StageState({ config: withPath(withoutTriggers(config)), author: '', args, escape, warn: (warning) => this.warnings.push(warning) });
     const triggers = parseTriggers(config.OnBuild ?? [], stage.from);
     if (triggers.length > 0) await session.report({ kind: 'triggers', step: firstStep, count: triggers.length });
     for (const trigger of triggers) {
@@ -147,7 +147,7 @@ export class StageBuilder {
       case 'config':
         return Promise.resolve({ keys: [cacheKey('config', this.common(step))], make: () => this.append(step), close: NOTHING_TO_CLOSE });
       case 'workdir':
-        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step.path)), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
       case 'copy':
         return this.prepareCopy(step, number);
       case 'run':
