@@ -10,7 +10,12 @@ import { CliError, EXIT } from '../failure.js';
 import { collect, pairs } from '../option-values.js';
 import { cancelWithTerminal } from '../terminal-cancel.js';
 
-interface BuildFlags {
+export interface FollowFlags {
+  readonly quiet?: boolean;
+  readonly progress: 'auto' | 'tty' | 'plain';
+}
+
+interface BuildFlags extends FollowFlags {
   readonly file?: string;
   readonly tag?: string[];
   readonly target?: string;
@@ -23,8 +28,6 @@ interface BuildFlags {
   readonly cacheFrom?: string[];
   readonly cache: boolean;
   readonly pull?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: 'auto' | 'tty' | 'plain';
 }
 
 export function registerBuild(program: Command): void {
@@ -46,7 +49,7 @@ export function registerBuild(program: Command): void {
     .option('--no-cache', 'carry out every step anew')
     .option('--pull', 'fetch bases although they are here')
     .option('-q, --quiet', 'the ID alone')
-    .addOption(new Option('--progress <kind>', 'how steps are shown').choices(['auto', 'tty', 'plain']).default('auto'))
+    .addOption(progressOption())
     .action(async (path: string, flags: BuildFlags, command: Command) => {
       process.exitCode = await build(connect(command.optsWithGlobals<GlobalOptions>()), path, flags);
     });
@@ -54,6 +57,15 @@ export function registerBuild(program: Command): void {
 
 async function build(client: SandbarClient, path: string, flags: BuildFlags): Promise<number> {
   const { id } = await startBuild(client, path, flags.file, optionsOf(flags));
+  return followBuild(client, id, flags);
+}
+
+export function progressOption(): Option {
+  return new Option('--progress <kind>', 'how steps are shown').choices(['auto', 'tty', 'plain']).default('auto');
+}
+
+/** Shows a build's steps until it is over; gives the exit code. @throws CliError why it failed */
+export async function followBuild(client: SandbarClient, id: string, flags: FollowFlags): Promise<number> {
   cancelWithTerminal(id, () => client.builds.cancel(id));
   const display = displayOf(flags);
   try {
@@ -64,7 +76,7 @@ async function build(client: SandbarClient, path: string, flags: BuildFlags): Pr
   return report(await client.builds.wait(id), flags);
 }
 
-function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet }: BuildFlags): number {
+function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet }: FollowFlags): number {
   if (state === 'succeeded' && imageId !== null) {
     process.stdout.write(`${imageId}\n`);
     if (quiet !== true) for (const tag of tags) process.stderr.write(`named ${familiarName(parseReference(tag))}\n`);
@@ -93,7 +105,7 @@ function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], p
   };
 }
 
-function displayOf({ quiet, progress }: BuildFlags): BuildDisplay {
+function displayOf({ quiet, progress }: FollowFlags): BuildDisplay {
   const { stderr } = process;
   const write = (text: string): void => {
     stderr.write(text);
