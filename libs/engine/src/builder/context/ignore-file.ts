@@ -1,14 +1,21 @@
+import { setImmediate } from 'node:timers/promises';
 import { CodedError } from '#kernel';
 import { PathPattern } from './path-pattern.js';
+import type { SpooledArchive } from './spooled-archive.js';
 
 /** What a `.dockerignore` leaves out of a context: the last line that speaks of a path, or of a folder above it, decides. */
 export interface IgnoreFile {
+  readonly patterns: number;
   ignores(path: string): boolean;
   /** Something below the folder may come in all the same, by a line with `!`. */
   mayHold(folder: string): boolean;
 }
 
 const MAX_PATTERNS = 10_000;
+/** Patterns times paths: what a context may cost. */
+const MAX_LOOKS = 200_000_000;
+/** Paths after which others get their turn. */
+const TURN_PATHS = 500;
 
 /** @throws CodedError `invalid_argument`: a pattern with a syntax error, a lone `!` */
 export function parseIgnoreFile(text: string): IgnoreFile {
@@ -18,9 +25,23 @@ export function parseIgnoreFile(text: string): IgnoreFile {
     .flatMap((line, index) => (line.startsWith('#') ? [] : ruleOf(line.trim(), index + 1)));
   if (rules.length > MAX_PATTERNS) throw new CodedError('invalid_argument', `.dockerignore: more than ${MAX_PATTERNS} patterns`);
   return {
+    patterns: rules.length,
     ignores: (path) => rules.findLast(({ pattern }) => pattern.matchesOrParent(path))?.exclude ?? false,
     mayHold: (folder) => rules.some(({ exclude, pattern }) => !exclude && (pattern.matchesOrParent(folder) || pattern.mayMatchBelow(folder))),
   };
+}
+
+/** @throws CodedError `resource_exhausted`: too many patterns for so many files */
+export async function withoutIgnored(archive: SpooledArchive, ignore: IgnoreFile): Promise<SpooledArchive> {
+  const { size } = archive.entries;
+  if (size * ignore.patterns > MAX_LOOKS) throw new CodedError('resource_exhausted', `.dockerignore: ${ignore.patterns} patterns are too many for a context of ${size} files`);
+  const ignored = new Set<string>();
+  let looked = 0;
+  for (const path of archive.entries.keys()) {
+    if ((looked += 1) % TURN_PATHS === 0) await setImmediate();
+    if (path !== '' && ignore.ignores(path)) ignored.add(path);
+  }
+  return archive.without((path) => ignored.has(path));
 }
 
 function ruleOf(line: string, number: number): { readonly exclude: boolean; readonly pattern: PathPattern }[] {

@@ -94,7 +94,7 @@ function matchNames(wanted: readonly (readonly Token[] | '**')[], names: readonl
   let taken = new Set([0]);
   for (const each of wanted) {
     const next = new Set<number>();
-    if (each === '**') for (let count = Math.min(...taken); count <= names.length; count += 1) next.add(count);
+    if (each === '**') for (let [count = 0] = taken; count <= names.length; count += 1) next.add(count);
     else {
       for (const count of taken) {
         const name = names[count];
