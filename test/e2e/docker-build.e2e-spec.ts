@@ -111,7 +111,6 @@ describe('docker build', () => {
       expect(await says('FROM busybox\n', '--platform', 'linux/s390x')).toContain('it builds for');
       expect(await says('FROM busybox\nRUN --mount=type=secret,id=x,required true\n')).toContain('secret x: not found');
       expect(await says('# check=error=true\nFROM busybox\nMAINTAINER me\n')).toContain('line 3, column 1: lint violation found for rules: MaintainerDeprecated');
-      expect(await says('FROM busybox\n', '--squash')).toContain('the option squash of a build is not supported');
       expect(await docker.fails('build', '-t', 'BAD', await context({ Dockerfile: 'FROM busybox\n' }))).toMatch(/invalid reference format/);
     }),
     120_000,
@@ -136,11 +135,11 @@ describe('docker build', () => {
       expect(output).toContain('[Warning] JSONArgsRecommended: JSON arguments recommended for CMD');
       expect(output).toContain("[Warning] UndefinedVar: Usage of undefined variable '$NOWHERE' (line 2)");
       expect(output).toMatch(/\n77\n10\.9\.8\.7\s+own\.example\n/);
-      expect(await docker.ok('system', 'df')).toMatch(/Build Cache +\d+ +0 +65\.\d+kB +65\.\d+kB/);
+      expect(await docker.ok('system', 'df')).toMatch(/Build Cache +\d+ +0 +6\d\.\d+kB +6\d\.\d+kB/);
       expect(await docker.ok('system', 'df', '-v')).toMatch(/regular|exec\.cachemount/);
       expect(await docker.ok('builder', 'prune', '-f', '--filter', 'type=exec.cachemount')).toMatch(/build-cache-[^]*Total reclaimed space/);
       expect(cachedSteps(await docker.ok('build', '--ulimit', 'nofile=77', '--add-host', 'own.example:10.9.8.7', path))).toBe(4);
-      expect(await docker.ok('builder', 'prune', '-af')).toMatch(/Total reclaimed space: 65\.\d+kB/);
+      expect(await docker.ok('builder', 'prune', '-af')).toMatch(/Total reclaimed space: 6\d\.\d+kB/);
       expect(await docker.ok('system', 'df')).toMatch(/Build Cache +0 +0 +0B +0B/);
     }),
     120_000,
