@@ -24,6 +24,7 @@ export class BuildRecorder {
   private readonly open = new Map<number, BuildStep>();
   private readonly writer: BuildLogWriter;
   private failedAt: number | undefined;
+  private saved = false;
 
   /** `earlier`: what `last` of the log says; undefined: nothing was written yet. */
   constructor(
@@ -68,13 +69,15 @@ export class BuildRecorder {
   /** From now on the attempt counts as one that the worker died under, should nothing more be heard of it. */
   async save(): Promise<void> {
     this.progress.unended += 1;
+    this.saved = true;
     await this.writer.write();
   }
 
   /** The attempt is given up in order: the node shuts down. */
   async release(): Promise<void> {
     await this.writer.finish();
-    this.progress.unended -= 1;
+    if (this.saved) this.progress.unended -= 1;
+    this.saved = false;
     await this.writer.write();
   }
 
