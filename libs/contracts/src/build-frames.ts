@@ -25,6 +25,8 @@ export type BuildEndFrame = Extract<BuildFrame, { type: 'end' }>;
 /** What a node keeps beside the log of a build, in step with it: what a further attempt, or a reader in the middle, goes on from. */
 export const buildCheckpointSchema = z.object({
   attempt: z.int().positive(),
+  /** Attempts that were begun and not given up in order: their worker died, or still works. */
+  unended: z.int().nonnegative(),
   /** Of the first attempt, milliseconds since the epoch: the time limit counts from there. */
   startedAt: z.int(),
   outputBytes: z.int(),

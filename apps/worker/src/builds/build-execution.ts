@@ -44,7 +44,10 @@ export class BuildExecution {
       const { imageId, digest } = await this.build(work, what, signal);
       return { outcome: await work.recorder.end({ state: 'succeeded', imageId, digest, error: null }), error: undefined };
     } catch (error) {
-      if (work.lost?.aborted === true) throw new CodedError('unavailable', 'the node gives the build up', {}, { cause: error });
+      if (work.lost?.aborted === true) {
+        await work.recorder.release();
+        throw new CodedError('unavailable', 'the node gives the build up', {}, { cause: error });
+      }
       return { outcome: await work.recorder.end(this.failure(error, work, late.signal)), error };
     } finally {
       clearTimeout(timer);
