@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { createConnection } from 'node:net';
 import type { BuildDeliveryView, BuildSourceView, BuildSummary, CreatedBuildSource, ErrorBody, Page, TenantLimits } from '#contracts';
+import { CodedError } from '#kernel';
 import { startFixture, type Answer, type Fixture } from '../testing/gateway-fixture.contract.js';
 import { MemoryHosts, MemoryOperations } from '../testing/virtual-hosts.contract.js';
 
@@ -158,6 +159,20 @@ describe('webhooks', () => {
     await gateway.call(web.key, 'POST', `/v1/builds/${blocking.body.buildId ?? ''}/cancel`);
     expect(await github(web, body, { 'x-github-delivery': 'later' })).toMatchObject({ status: 202, body: { state: 'built' } });
     expect(await deliveries(web)).toMatchObject([{ state: 'built' }, { state: 'built' }]);
+  });
+
+  it('make no second build when the first one’s record was lost', async () => {
+    const web = await source();
+    const { buildDeliveries } = gateway.platform.repositories;
+    const body = pushOf();
+    buildDeliveries.settle = () => Promise.reject(new CodedError('unavailable', 'the database cannot be reached'));
+    expect((await github(web, body, { 'x-github-delivery': 'd' })).status).toBe(503);
+    Reflect.deleteProperty(buildDeliveries, 'settle');
+    const [built] = await builds(web);
+    expect(await deliveries(web)).toMatchObject([{ state: 'received', buildId: null }]);
+    expect(await github(web, body, { 'x-github-delivery': 'd' })).toMatchObject({ status: 202, body: { state: 'built', buildId: built?.id } });
+    expect(await builds(web)).toHaveLength(1);
+    expect(await deliveries(web)).toMatchObject([{ state: 'built', buildId: built?.id }]);
   });
 
   it('count against the rate of the tenant when they are right, and against the sender when they are wrong', async () => {
