@@ -109,7 +109,8 @@ describe('docker build', () => {
       expect(await says('FROM busybox\n', '--target', 'nowhere')).toContain('target stage "nowhere" could not be found');
       expect(await says('FROM busybox\n', '--network', 'host')).toContain('is not supported by this server');
       expect(await says('FROM busybox\n', '--platform', 'linux/s390x')).toContain('it builds for');
-      expect(await says('FROM busybox\nRUN --mount=type=secret,id=x true\n')).toContain('--mount=type=secret is not supported');
+      expect(await says('FROM busybox\nRUN --mount=type=secret,id=x,required true\n')).toContain('secret x: not found');
+      expect(await says('# check=error=true\nFROM busybox\nMAINTAINER me\n')).toContain('line 3, column 1: lint violation found for rules: MaintainerDeprecated');
       expect(await docker.fails('build', '-t', 'BAD', await context({ Dockerfile: 'FROM busybox\n' }))).toMatch(/invalid reference format/);
     }),
     120_000,
@@ -121,6 +122,25 @@ describe('docker build', () => {
       await docker.ok('build', '-t', 'base', await context({ Dockerfile: 'FROM busybox\nONBUILD COPY app /app\nONBUILD RUN cat /app\n' }));
       const output = await docker.ok('build', await context({ Dockerfile: 'FROM base\nCMD ["true"]\n', app: 'an app' }));
       expect(output).toMatch(/# Executing 2 build triggers\n[^]*an app/);
+    }),
+    120_000,
+  );
+
+  it(
+    'says what is likely not meant, keeps its limits, and tells what its cache takes',
+    byBoth(async (docker) => {
+      const path = await context({ Dockerfile: 'FROM busybox as base\nENV A=$NOWHERE\nRUN ulimit -n; grep own.example /etc/hosts; dd if=/dev/zero of=/big bs=1k count=64 2>/dev/null\nRUN --mount=type=cache,target=/c touch /c/x\nCMD run it\n' });
+      const output = await docker.ok('build', '--ulimit', 'nofile=77', '--add-host', 'own.example:10.9.8.7', path);
+      expect(output).toContain("[Warning] FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)");
+      expect(output).toContain('[Warning] JSONArgsRecommended: JSON arguments recommended for CMD');
+      expect(output).toContain("[Warning] UndefinedVar: Usage of undefined variable '$NOWHERE' (line 2)");
+      expect(output).toMatch(/\n77\n10\.9\.8\.7\s+own\.example\n/);
+      expect(await docker.ok('system', 'df')).toMatch(/Build Cache +\d+ +0 +6\d\.\d+kB +6\d\.\d+kB/);
+      expect(await docker.ok('system', 'df', '-v')).toMatch(/regular|exec\.cachemount/);
+      expect(await docker.ok('builder', 'prune', '-f', '--filter', 'type=exec.cachemount')).toMatch(/build-cache-[^]*Total reclaimed space/);
+      expect(cachedSteps(await docker.ok('build', '--ulimit', 'nofile=77', '--add-host', 'own.example:10.9.8.7', path))).toBe(4);
+      expect(await docker.ok('builder', 'prune', '-af')).toMatch(/Total reclaimed space: 6\d\.\d+kB/);
+      expect(await docker.ok('system', 'df')).toMatch(/Build Cache +0 +0 +0B +0B/);
     }),
     120_000,
   );

@@ -146,7 +146,11 @@ export class MemoryHosts implements TenantHosts {
       networks: host.networks,
       builds: {
         build: gone,
-        spool: (id, parcel) => Promise.resolve(void host.parcels.set(id, parcel)),
+        spool: (id, parcel) => {
+          host.calls.push({ name: 'spool', given: { id, parcel } });
+          host.parcels.set(id, parcel);
+          return Promise.resolve();
+        },
         spoolContext: () => Promise.resolve(),
         unspool: (id) => Promise.resolve(void host.parcels.delete(id)),
         cache: () => Promise.resolve([]),

@@ -3,6 +3,8 @@ import { PathPattern } from './path-pattern.js';
 
 /** What a `.dockerignore` leaves out of a context: the last line that speaks of a path, or of a folder above it, decides. */
 export interface IgnoreFile {
+  /** How many lines it has that say something. */
+  readonly patterns: number;
   ignores(path: string): boolean;
   /** Something below the folder may come in all the same, by a line with `!`. */
   mayHold(folder: string): boolean;
@@ -18,6 +20,7 @@ export function parseIgnoreFile(text: string): IgnoreFile {
     .flatMap((line, index) => (line.startsWith('#') ? [] : ruleOf(line.trim(), index + 1)));
   if (rules.length > MAX_PATTERNS) throw new CodedError('invalid_argument', `.dockerignore: more than ${MAX_PATTERNS} patterns`);
   return {
+    patterns: rules.length,
     ignores: (path) => rules.findLast(({ pattern }) => pattern.matchesOrParent(path))?.exclude ?? false,
     mayHold: (folder) => rules.some(({ exclude, pattern }) => !exclude && (pattern.matchesOrParent(folder) || pattern.mayMatchBelow(folder))),
   };

@@ -11,7 +11,8 @@ import { Docker, DockerCall } from './docker-call.js';
 import { badParameter } from './errors.js';
 import { acceptsEvent, EVENT_FILTERS, eventLine } from './events.js';
 import { DockerFilters } from './filters.js';
-import { familiar, toImageSummary } from './image-views.js';
+import { selectImages } from './image-list.js';
+import { toImageSummary } from './image-views.js';
 import { toRegistryAuth } from './registry-auth.js';
 import { serverVersion } from './server-version.js';
 import { toInfo, toVersion } from './system-views.js';
@@ -81,7 +82,8 @@ export class DockerSystemController {
     const [usage, containers, cache] = await Promise.all([host.diskUsage(), wants('container') ? host.containers() : [], wants('build-cache') ? host.builds.cache() : []]);
     const sizes = new Map(usage.containers.map((one) => [one.id, one]));
     const sized = containers.map((one) => ({ ...one, writableBytes: sizes.get(one.id)?.writableBytes ?? 0, rootfsBytes: sizes.get(one.id)?.rootfsBytes ?? 0 }));
-    const images = usage.images.map((image) => ({ image, tags: image.tags.map(familiar), digests: image.digests.map(familiar) }));
+    // What only builds stand on is told among what they keep.
+    const images = selectImages(usage.images, DockerFilters.parse('', []), false, this.clock.now());
     return {
       LayersSize: wants('image') ? usage.layersBytes : 0,
       Images: wants('image') ? images.map((listed) => toImageSummary(listed, call.version, { containers: true })) : null,

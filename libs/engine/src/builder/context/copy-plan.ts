@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { CodedError, finishDigest, type Digest } from '#kernel';
+import { CodedError, type Digest, finishDigest, PathPattern } from '#kernel';
 import { writeTar, type TarEntryInput } from '../../tar/index.js';
-import { PathPattern } from './path-pattern.js';
 import type { FoundSource, ImpliedDirectory, SourcePaths } from './source-paths.js';
 import type { SpooledArchive, SpooledEntry } from './spooled-archive.js';
 

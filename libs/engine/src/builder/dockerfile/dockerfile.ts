@@ -23,6 +23,7 @@ export interface Stage {
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_INSTRUCTIONS = 10_000;
+const MAX_STAGES = 1000;
 
 /**
  * Reads a Dockerfile by the reference's rules.
@@ -41,6 +42,7 @@ export function parseDockerfile(text: string): Dockerfile {
     if (line.comment !== undefined) noteDescription(instruction, line.comment, reader.notes);
     if ((count += 1) > MAX_INSTRUCTIONS) throw fault(instruction.place, `more than ${MAX_INSTRUCTIONS} instructions`);
     const stage = stages.at(-1);
+    if (instruction.kind === 'FROM' && stages.length === MAX_STAGES) throw fault(instruction.place, `more than ${MAX_STAGES} stages`);
     if (instruction.kind === 'FROM') stages.push({ index: stages.length, from: instruction, instructions: [] });
     else if (stage !== undefined) stage.instructions.push(instruction);
     else if (instruction.kind === 'ARG') metaArgs.push(instruction);

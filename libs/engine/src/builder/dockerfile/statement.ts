@@ -1,5 +1,5 @@
 import type { CodedError } from '#kernel';
-import { splitWords, type Word } from '../words/words.js';
+import { splitWords, wordsFrom, type Word } from '../words/words.js';
 import type { Heredoc } from './heredocs.js';
 import type { InstructionName } from './instructions.js';
 import type { LogicalLine } from './logical-lines.js';
@@ -29,7 +29,7 @@ export class Statement {
     const flags: Flag[] = [];
     let at = skipSpace(line.text, from);
     while (line.text.startsWith('--', at)) {
-      const [word] = splitWords(line.text.slice(at), escape);
+      const [word] = wordsFrom(line.text, at, escape);
       const text = word?.text ?? '--';
       // A lone `--` ends the flags.
       if (text === '--') {

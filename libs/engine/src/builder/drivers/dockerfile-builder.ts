@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asError, CodedError, familiarName, isCodedError, newId, type Digest, type TenantId } from '#kernel';
+import { asError, CodedError, type Digest, familiarName, type IgnoreFile, isCodedError, newId, parseIgnoreFile, type TenantId } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
 import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
-import { parseIgnoreFile, type IgnoreFile } from '../context/ignore-file.js';
+import { withoutIgnored } from '../context/ignored-files.js';
 import { SourcePaths } from '../context/source-paths.js';
 import { SpooledArchive } from '../context/spooled-archive.js';
 import { parseDockerfile } from '../dockerfile/dockerfile.js';
@@ -80,7 +80,7 @@ export class DockerfileBuilder implements Builder {
     const text = await dockerfileText(archive, request);
     const ignore = await ignoreFileOf(archive, request);
     const plan = planBuild(parseDockerfile(text), request, ignore);
-    const files = ignore === undefined ? archive : archive.without((path) => path !== '' && ignore.ignores(path));
+    const files = ignore === undefined ? archive : await withoutIgnored(archive, ignore);
     // One stage's failure is the end of the others.
     const failing = new AbortController();
     const session = new BuildSession({ ...job, services: this.services, cache: this.cache, signal: AbortSignal.any([job.signal, failing.signal]) }, { archive: files, paths: new SourcePaths(files) });

@@ -6,10 +6,15 @@ export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 /** A variable takes the place of one of its name, else it comes last. */
 export function withEnv(config: BuildConfig, pairs: readonly KeyValue[]): BuildConfig {
   const env = [...(config.Env ?? [])];
+  const places = new Map<string, number>();
+  for (const [at, entry] of env.entries()) {
+    const name = entry.split('=', 1)[0] ?? '';
+    if (!places.has(name)) places.set(name, at);
+  }
   for (const { key, value } of pairs) {
-    const at = env.findIndex((entry) => entry.startsWith(`${key}=`));
-    if (at < 0) env.push(`${key}=${value}`);
-    else env[at] = `${key}=${value}`;
+    const at = places.get(key) ?? env.length;
+    places.set(key, at);
+    env[at] = `${key}=${value}`;
   }
   return { ...config, Env: env };
 }
@@ -20,13 +25,18 @@ export function withLabels(config: BuildConfig, pairs: readonly KeyValue[]): Bui
 
 const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i;
 
-/** `80`, `53/udp`, `8000-8010`. undefined: one of them is none. */
+/** Of one instruction, ranges counted out: all there are, of each protocol. */
+const MAX_PORTS = 3 * 65_536;
+
+/** `80`, `53/udp`, `8000-8010`. undefined: one of them is none, or they are too many. */
 export function withPorts(config: BuildConfig, ports: readonly string[]): BuildConfig | undefined {
   const exposed: Record<string, object> = { ...config.ExposedPorts };
+  let count = 0;
   for (const text of ports) {
     const [, low, high = low, protocol = 'tcp'] = PORT.exec(text) ?? [];
     const [from, to] = [Number(low), Number(high)];
-    if (low === undefined || from > to || to > 65_535) return undefined;
+    count += to - from + 1;
+    if (low === undefined || from > to || to > 65_535 || count > MAX_PORTS) return undefined;
     for (let port = from; port <= to; port += 1) exposed[`${port}/${protocol.toLowerCase()}`] = {};
   }
   return { ...config, ExposedPorts: exposed };

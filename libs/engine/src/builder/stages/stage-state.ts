@@ -29,6 +29,8 @@ export class StageState {
   private author: string;
   private commandGiven = false;
   private current: Instruction | undefined;
+  /** The environment, looked through once for all words that it stands for. */
+  private known: { readonly entries: readonly string[]; readonly env: Variables } | undefined;
   private readonly args: DeclaredArguments;
 
   constructor(private readonly start: StageStart) {
@@ -207,7 +209,9 @@ export class StageState {
 
   /** The environment wins over arguments. */
   private get variables(): Variables {
-    const env = variablesOf(this.config.Env ?? []);
+    const { Env: entries = [] } = this.config;
+    if (this.known?.entries !== entries) this.known = { entries, env: variablesOf(entries) };
+    const { env } = this.known;
     return (name) => env(name) ?? this.args.get(name);
   }
 

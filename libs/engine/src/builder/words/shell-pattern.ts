@@ -35,7 +35,7 @@ class Matcher {
     let places = new Set([from]);
     for (const token of this.tokens) {
       const next = new Set<number>();
-      if (token.kind === 'any') for (let place = Math.min(...places); place <= this.chars.length; place += 1) next.add(this.step(place));
+      if (token.kind === 'any') for (let place = least(places); place <= this.chars.length; place += 1) next.add(this.step(place));
       else for (const place of places) if (place < this.chars.length && (token.kind === 'one' || token.char === this.chars[place])) next.add(this.step(place + 1));
       if (next.size === 0) return [];
       places = next;
@@ -83,6 +83,12 @@ export function replaced(value: string, pattern: string, replacement: string, al
     }
   }
   return result;
+}
+
+/** Places come in their order. */
+function least(places: ReadonlySet<number>): number {
+  const [first = 0] = places;
+  return first;
 }
 
 function chosen(ends: readonly number[], greedy: boolean): number {

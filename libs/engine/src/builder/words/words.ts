@@ -7,13 +7,17 @@ export interface Word {
 
 /** Splits at white space outside of quotes; an escape character takes the next one as it is. An open quote ends with the text. */
 export function splitWords(text: string, escape: string): Word[] {
-  const words: Word[] = [];
+  return [...wordsFrom(text, 0, escape)];
+}
+
+/** As `splitWords`, one after the other from a place on. */
+export function* wordsFrom(text: string, from: number, escape: string): Generator<Word, void, undefined> {
   let start = -1;
   let quote = '';
-  for (let at = 0; at < text.length; at += 1) {
+  for (let at = from; at < text.length; at += 1) {
     const char = text[at] ?? '';
     if (quote === '' && /\s/.test(char)) {
-      if (start >= 0) words.push({ text: text.slice(start, at), at: start });
+      if (start >= 0) yield { text: text.slice(start, at), at: start };
       start = -1;
       continue;
     }
@@ -22,8 +26,7 @@ export function splitWords(text: string, escape: string): Word[] {
     else if (quote === '' && (char === '"' || char === "'")) quote = char;
     else if (char === quote) quote = '';
   }
-  if (start >= 0) words.push({ text: text.slice(start), at: start });
-  return words;
+  if (start >= 0) yield { text: text.slice(start), at: start };
 }
 
 /** Splits at white space, whatever the quotes say: how the reference reads what is no JSON. */

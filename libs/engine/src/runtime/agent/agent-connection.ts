@@ -40,6 +40,7 @@ export class AgentConnection implements GuestAgent {
   private acknowledged = 0;
   private highest = 0;
   private acknowledgeScheduled = false;
+  private gathering = false;
 
   constructor(private readonly socket: Socket, private readonly options: AgentConnectionOptions) {
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
@@ -170,8 +171,20 @@ export class AgentConnection implements GuestAgent {
   private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number; flags?: number } = {}): Promise<Answer> {
     if (payload.length > MAX_PAYLOAD_BYTES) throw new CodedError('invalid_argument', `a request of ${payload.length} bytes is larger than a frame`);
     const { id, answer } = this.open(bounds);
+    this.gather();
     this.socket.write(encodeFrame(type, { id, flags: bounds.flags ?? 0 }, payload));
     return answer;
+  }
+
+  /** What is asked in one turn leaves together: each call of the kernel wakes the agent. */
+  private gather(): void {
+    if (this.gathering) return;
+    this.gathering = true;
+    this.socket.cork();
+    process.nextTick(() => {
+      this.gathering = false;
+      this.socket.uncork();
+    });
   }
 
   private send(type: number, id: number, parts: readonly Uint8Array[], more: boolean): void {

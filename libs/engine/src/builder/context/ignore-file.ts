@@ -1,1 +1,0 @@
-export { parseIgnoreFile, type IgnoreFile } from '#kernel';
