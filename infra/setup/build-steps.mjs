@@ -78,17 +78,17 @@ export async function buildNative() {
 }
 
 /**
- * The root file systems of the runtimes, in the engine's store. Idempotent: the program itself knows what is there. It reports one
- * JSON object a line: `{ image, phase, percent, message }` while it works, at last `{ phase: 'ready', runtimes }` or `failed`.
+ * The base images and the runtimes that every installation has, built into the engine's store. Idempotent: the program itself knows what is there. It reports
+ * one JSON object a line: `{ image, percent, message }` while it works, at last `{ phase: 'ready', runtimes }` or `failed`.
  */
-export async function installRuntimes(report, { dataDir, env }) {
+export async function installRuntimes(report, { env }) {
   const percents = new Map();
   let names = '';
-  await runProgram([nodeProgram(), at('dist/apps/worker/src/runtimes/main-install-runtimes.js'), '--data-dir', dataDir], {
+  await runProgram([nodeProgram(), at('dist/apps/worker/src/runtimes/main-install-runtimes.js')], {
     cwd: CHECKOUT,
     env: { ...buildEnv(), ...env },
     title: 'making the runtimes',
-    mend: 'Debian’s packages must be reachable for the first start. Run npm start again: it goes on where it stopped.',
+    mend: 'Debian’s packages must be reachable for the first start. Run npm start again: it goes on with the step that failed.',
     onLine: (line) => {
       const { image, percent, message, phase, runtimes } = readJson(line);
       if (image !== undefined) percents.set(image, Number(percent));

@@ -37,6 +37,7 @@ export const TEST_PACKAGES = [
   { name: 'umoci', programs: ['umoci'], why: 'archives of other tools' },
   { name: 'podman', programs: ['podman'], services: ['podman.socket', 'podman.service', 'podman-auto-update.timer', 'podman-restart.service'], why: 'archives of other tools' },
   { name: 'git', programs: ['git'], why: 'repositories that builds fetch, and a server for them' },
+  { name: 'buildah', programs: ['buildah'], why: 'builds the same Dockerfiles' },
   { name: 'oci-image-tool', programs: ['oci-image-tool'], why: 'validates image layouts' },
 ];
 

@@ -57,7 +57,7 @@ async function serve(settings, paths, supervisor, progress) {
       await runProgram(migrate.argv, { env: migrate.env, title: 'database schema' });
     });
   };
-  const runtimes = settings.prepared ? Promise.resolve() : progress.task('runtimes', (report) => installRuntimes(report, { dataDir: settings.dataDir, env: workerEnv(context) }));
+  const runtimes = settings.prepared ? Promise.resolve() : progress.task('runtimes', (report) => installRuntimes(report, { env: workerEnv(context) }));
   await settleAll([state(), runtimes]);
   const first = await ensureCredentials(context);
   await settleAll([

@@ -37,7 +37,7 @@ async function makeRuntimes(progress) {
   const lock = await takeLock(paths.lock);
   if (lock.holder) throw new SetupError(`another test run makes the runtimes: process ${lock.holder.pid}`);
   try {
-    await progress.task('runtimes', (report) => installRuntimes(report, { dataDir: settings.dataDir, env: workerEnv({ paths, settings }) }));
+    await progress.task('runtimes', (report) => installRuntimes(report, { env: workerEnv({ paths, settings }) }));
   } finally {
     await lock.release();
   }

@@ -34,9 +34,9 @@ function main() {
   process.stdout.write(`${dataDir} removed. The system users sandbar and sandbar-db own nothing any more: userdel removes them.\n`);
 }
 
-/** A worker that was killed leaves its tenants' disks mounted. What still has one open keeps it from being unmounted, and so the data from being removed. */
+/** A worker, or an installation of runtimes, that was killed leaves its disks mounted. What still has one open keeps it from being unmounted, and so the data from being removed. */
 function unmountDisks(dataDir) {
-  const disks = mountsBelow(dataDir).filter((path) => path.startsWith(`${dataDir}/engine/disks/`));
+  const disks = mountsBelow(dataDir).filter((path) => [`${dataDir}/engine/disks/`, `${dataDir}/installer/engine/disks/`].some((folder) => path.startsWith(folder)));
   // Those below come after what they stand on.
   for (const path of disks.reverse()) {
     try {

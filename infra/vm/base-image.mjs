@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findAptNetworkOptions, findDebianSources } from '../../dist/apps/worker/src/runtimes/debian-sources.js';
+import { findAptNetworkOptions, findDebianSources } from '../../dist/apps/worker/src/base-images/debian-sources.js';
 import { runProgram } from '../setup/run-program.mjs';
 import { SetupError } from '../setup/setup-error.mjs';
 import { CHECKOUT, TEST_DATA_DIR } from '../setup/settings.mjs';
@@ -96,7 +96,7 @@ async function makeInitramfs({ work, tree, release, file }) {
   await runProgram(['sh', '-c', 'cd "$1" && find . | busybox cpio -o -H newc | gzip -1 > "$2"', 'sh', root, file], { title: 'initramfs' });
 }
 
-/** node_modules, and a store that holds one runtime: its layer, and the image without whose record the layer would be garbage. */
+/** node_modules, and a store that holds one runtime: its layers, and the image without whose record they would be garbage. */
 async function addProduct(tree, runtime) {
   const checkout = join(tree, GUEST_CHECKOUT);
   mkdirSync(checkout);
@@ -104,14 +104,14 @@ async function addProduct(tree, runtime) {
   await runProgram(['tar', '-C', checkout, '-xf', join(tree, 'node_modules.tar')], { title: 'node_modules' });
   rmSync(join(tree, 'node_modules.tar'));
   const store = join(tree, GUEST_STORE);
-  const snapshot = join('engine', 'snapshots', runtime.chainId.replace('sha256:', ''));
+  const snapshots = runtime.layers.map((chainId) => join('engine', 'snapshots', chainId.replace('sha256:', '')));
   mkdirSync(join(store, 'engine', 'snapshots'), { recursive: true });
   for (const folder of [store, join(store, 'engine')]) chmodSync(folder, 0o711);
   chmodSync(join(store, 'engine', 'snapshots'), 0o700);
   cpSync(join(TEST_DATA_DIR, 'sandbar-data.json'), join(store, 'sandbar-data.json'));
   // Images of other runtimes, whose layers are not there, are left out when they are read.
-  for (const part of [snapshot, join('engine', 'content'), join('engine', 'images')]) {
+  for (const part of [...snapshots, join('engine', 'content'), join('engine', 'images')]) {
     await runProgram(['cp', '--archive', join(TEST_DATA_DIR, part), join(store, part)], { title: `the runtime ${RUNTIME}` });
   }
-  writeFileSync(join(store, 'runtimes.json'), JSON.stringify({ version: 1, runtimes: [runtime] }));
+  writeFileSync(join(store, 'runtimes.json'), JSON.stringify({ version: 2, runtimes: [runtime] }));
 }

@@ -33,7 +33,7 @@ it('shows the example as it is', async () => {
 
 it('works as printed, command by command', async () => {
   const transcripts = [...readme.matchAll(/<!-- transcript -->\n```console\n([\s\S]*?)```/g)].map((match) => steps(match[1]!));
-  expect(transcripts.length).toBe(4);
+  expect(transcripts.length).toBe(5);
   for (const transcript of transcripts) {
     const outputs = await play(transcript);
     for (const [index, { command, expected }] of transcript.entries()) {

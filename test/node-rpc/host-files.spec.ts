@@ -12,6 +12,7 @@ import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-hos
 import { hostRoutes } from '../../apps/worker/src/host/host-routes.js';
 import type { HostServices } from '../../apps/worker/src/host/host-services.js';
 import { RpcServer } from '../../apps/worker/src/node/rpc-server.js';
+import { NO_BUILDS } from './no-builds.js';
 
 const TOKEN = 't'.repeat(40);
 const tenant = { id: newId('tenant'), limits: tenantLimitsSchema.parse({}) };
@@ -84,7 +85,7 @@ describe("a container's files over node RPC", () => {
     files = new AskedFiles();
     const ensure = () => Promise.resolve();
     const services = { files, disks: { ensure }, cgroups: { ensure }, quotas: { remember: () => undefined } } as unknown as HostServices;
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(services, { provide: () => Promise.reject(new Error('no runtime')) }), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(services, { provide: () => Promise.reject(new Error('no runtime')) }, NO_BUILDS), logger: silentLogger, stallMs: 300 });
     await server.start();
     host = new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, TOKEN, agent, 200)));
   });

@@ -12,6 +12,7 @@ import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-hos
 import { hostRoutes } from '../../apps/worker/src/host/host-routes.js';
 import type { HostServices } from '../../apps/worker/src/host/host-services.js';
 import { RpcServer } from '../../apps/worker/src/node/rpc-server.js';
+import { NO_BUILDS } from './no-builds.js';
 
 const TOKEN = 't'.repeat(40);
 const MiB = 1024 * 1024;
@@ -94,7 +95,7 @@ describe("a tenant's host over node RPC", () => {
     folder = await mkdtemp(join(tmpdir(), 'hostrpc-'));
     path = join(folder, 's');
     ({ asked, engine } = anEngine());
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages, NO_BUILDS), logger: silentLogger, stallMs: 300 });
     await server.start();
   });
   afterEach(async () => {

@@ -1,5 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
+import { BuildSourcesModule } from './build-sources/build-sources.module.js';
+import { BuildsModule } from './builds/builds.module.js';
 import { ControlModule } from './control/control.module.js';
 import { RootController } from './docs/root.controller.js';
 import { HealthModule } from './health/health.module.js';
@@ -25,6 +27,8 @@ import { VolumesModule } from './volumes/volumes.module.js';
 /** One feature each. */
 const FEATURES = [
   AuthModule,
+  BuildSourcesModule,
+  BuildsModule,
   ControlModule,
   HealthModule,
   HostEventsModule,

@@ -23,6 +23,7 @@ import { fastifyOptions } from './protocols/rest/fastify-server.js';
 import { acceptJsonBodies } from './protocols/rest/json-body.js';
 import { logRequests } from './protocols/rest/request-log.js';
 import { RestErrorFilter } from './protocols/rest/rest-error.filter.js';
+import { acceptSignedBodies } from './protocols/rest/signed-body.js';
 import { RouteTable } from './protocols/rest/route-table.js';
 import { cutStalledAnswers } from './protocols/rest/stalled-answers.js';
 import { acceptTarBodies, takesTar } from './protocols/rest/tar-body.js';
@@ -55,6 +56,7 @@ export async function createGateway(surroundings: Surroundings & { readonly dock
   logRequests(instance, logger, app.get(GatewayMetrics, { strict: false }));
   acceptDocker(instance, settings.requestTimeoutMs);
   acceptTarBodies(instance, settings.requestTimeoutMs);
+  acceptSignedBodies(instance, settings.requestTimeoutMs);
   limitBodyTime(instance, settings.requestTimeoutMs, (request) => isDockerRequest(request.raw) || takesTar(request));
   authenticateBeforeBodies(instance, authentication, settings.bodyLimitBytes);
   cutStalledAnswers(instance, settings.stallMs);

@@ -9,14 +9,16 @@ import { asAccountInApp, asRoot, serviceEnv } from './launch.mjs';
 const node = (root) => join(root, 'node_modules', '.bin', 'node');
 const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src', `${file}.js`);
 /**
- * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use;
- * its old one is let grow before it is collected. glibc keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest
- * block that was freed, the buffers of a stream too; a threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the
- * compiled lines read like their sources. The apps say when the buffers of streams can go (`StreamGarbage`). Measured by `npm run bench:storage` and `bench:images --big`.
+ * Memory for speed that neither app needs. V8's young generation grows to 48 MiB by default, and the buffers of a stream die in it long after their use. glibc
+ * keeps what was freed: in an arena for each thread, and, because its thresholds follow the largest block that was freed, the buffers of a stream too; a
+ * threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the compiled lines read like their sources. The apps say when
+ * the buffers of streams can go (`StreamGarbage`). Measured by `npm run bench:storage`, `bench:images --big` and `bench:containers`.
  */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size', '--expose-gc'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--expose-gc'];
+/** The worker makes an object of every piece of output. With an old generation as tight as the gateway's it would do little but collect it; left to itself V8 takes twice as much. */
+const WORKER_FLAGS = [...NODE_FLAGS, '--heap-growing-percent=30'];
 /** The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take. */
-const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
+const GATEWAY_FLAGS = [...NODE_FLAGS, '--optimize-for-size', '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
@@ -48,7 +50,7 @@ export function workerService(context) {
       // Of a worker that was killed: its presence would pass for the new one's.
       rmSync(paths.rpcSocket, { force: true });
     },
-    command: () => ({ argv: asRoot([node(CHECKOUT), ...NODE_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
+    command: () => ({ argv: asRoot([node(CHECKOUT), ...WORKER_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
     isReady: async () => existsSync(paths.rpcSocket),
   };
 }

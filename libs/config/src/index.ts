@@ -1,5 +1,5 @@
 export * from './env-example.js';
-export { loadGatewayConfig, loadWorkerConfig, type Environment } from './load.js';
+export { loadEngineConfig, loadGatewayConfig, loadWorkerConfig, type Environment } from './load.js';
 export * from './quantities.js';
 export * from './redis-url.js';
 export * from './schemas.js';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { CodedError, errnoOf } from '#kernel';
-import { gatewayConfigSchema, workerConfigSchema, type GatewayConfig, type WorkerConfig } from './schemas.js';
-import { gatewayVariables, workerVariables, type VariableMeta } from './variables.js';
+import { engineConfigSchema, gatewayConfigSchema, workerConfigSchema, type EngineConfig, type GatewayConfig, type WorkerConfig } from './schemas.js';
+import { engineVariables, gatewayVariables, workerVariables, type VariableMeta } from './variables.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 type Variables = Readonly<Record<string, z.ZodType>>;
@@ -18,6 +18,11 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
 /** As `loadGatewayConfig`, for the worker. */
 export function loadWorkerConfig(env: Environment): WorkerConfig {
   return load(env, workerVariables, workerConfigSchema);
+}
+
+/** As `loadGatewayConfig`, for programs that work with the engine and speak to nobody. */
+export function loadEngineConfig(env: Environment): EngineConfig {
+  return load(env, engineVariables, engineConfigSchema);
 }
 
 export function metaOf(schema: z.ZodType): VariableMeta {

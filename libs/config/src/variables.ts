@@ -129,6 +129,21 @@ function list() {
   return z.string().transform((text) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''));
 }
 
+/** Of these, what concerns the engine alone: its store, its walls, its ways out. */
+export const engineVariables = {
+  SANDBAR_DATA_DIR: workerVariables.SANDBAR_DATA_DIR,
+  SANDBAR_OCI_RUNTIME: workerVariables.SANDBAR_OCI_RUNTIME,
+  SANDBAR_CGROUP_ROOT: workerVariables.SANDBAR_CGROUP_ROOT,
+  SANDBAR_INSECURE_REGISTRIES: workerVariables.SANDBAR_INSECURE_REGISTRIES,
+  SANDBAR_PRIVATE_REGISTRIES: workerVariables.SANDBAR_PRIVATE_REGISTRIES,
+  SANDBAR_REGISTRY_MIRRORS: workerVariables.SANDBAR_REGISTRY_MIRRORS,
+  SANDBAR_PUBLISH_ADDRESS: workerVariables.SANDBAR_PUBLISH_ADDRESS,
+  SANDBAR_PUBLISH_PORTS: workerVariables.SANDBAR_PUBLISH_PORTS,
+  SANDBAR_EGRESS_ALLOW: workerVariables.SANDBAR_EGRESS_ALLOW,
+  SANDBAR_DNS_SERVERS: workerVariables.SANDBAR_DNS_SERVERS,
+  SANDBAR_NATIVE_DIR: workerVariables.SANDBAR_NATIVE_DIR,
+};
+
 /** No bits behind the prefix: who writes some means something else. */
 function isIpv4Network(text: string): boolean {
   const [address = '', prefix = ''] = text.split('/');

@@ -58,6 +58,7 @@ export const buildEventSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('removed'), step, containerId: z.string() }),
   z.object({ kind: z.literal('cached'), step }),
   z.object({ kind: z.literal('done'), step, imageId: imageId.nullable(), durationMs: z.number() }),
+  z.object({ kind: z.literal('failed'), step, line: z.int(), durationMs: z.number() }),
   z.object({ kind: z.literal('warning'), message: z.string(), lint: z.object({ rule: z.string(), line: z.int(), column: z.int() }).optional() }),
   z.object({ kind: z.literal('built'), imageId }),
   z.object({ kind: z.literal('tagged'), name: z.string() }),

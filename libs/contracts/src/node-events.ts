@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { buildOutcomeSchema } from './builds.js';
 import { operationOutcomeSchema } from './operations.js';
+import { availableRuntimeSchema } from './runtimes.js';
 import { RUN_STATES, runErrorSchema, stepResultSchema, type FinalRunState } from './runs.js';
 
 const finalStates = RUN_STATES.filter((state): state is FinalRunState => state !== 'queued' && state !== 'running');
@@ -25,8 +27,10 @@ const claimed = {
   time: z.int().min(0).max(253_402_300_799_999),
 };
 
-/** No fence: an operation is its tenant's home node's alone. */
-const operated = { operationId: z.string(), tenantId: claimed.tenantId, nodeId: claimed.nodeId, time: claimed.time };
+/** No fence: an operation or a build is its tenant's home node's alone. */
+const reported = { tenantId: claimed.tenantId, nodeId: claimed.nodeId, time: claimed.time };
+const operated = { operationId: z.string(), ...reported };
+const built = { buildId: z.string(), ...reported };
 
 /**
  * What nodes tell the control side over the events stream: at least once, in order per run. `epoch` is the number of the claim
@@ -37,10 +41,13 @@ export const nodeEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('run.finished'), ...claimed, outcome: runOutcomeSchema }),
   z.object({ type: z.literal('operation.started'), ...operated }),
   z.object({ type: z.literal('operation.finished'), ...operated, outcome: operationOutcomeSchema }),
+  z.object({ type: z.literal('build.started'), ...built }),
+  z.object({ type: z.literal('build.finished'), ...built, outcome: buildOutcomeSchema }),
 ]);
 export type NodeEvent = z.infer<typeof nodeEventSchema>;
 export type RunEvent = Extract<NodeEvent, { runId: string }>;
 export type OperationEvent = Extract<NodeEvent, { operationId: string }>;
+export type BuildNodeEvent = Extract<NodeEvent, { buildId: string }>;
 
 /** What a node says of itself every two seconds; the key expires when it stops saying so. */
 export const nodeHeartbeatSchema = z.object({
@@ -52,7 +59,11 @@ export const nodeHeartbeatSchema = z.object({
   startedAt: z.int(),
   /** Every run this node holds, from claim to reported end. */
   runIds: z.array(z.string()),
+  /** Likewise every build; absent: none. */
+  buildIds: z.array(z.string()).optional(),
   runtimes: z.array(z.object({ name: z.string(), title: z.string(), aliases: z.array(z.string()), version: z.string(), mainFile: z.string(), compiled: z.boolean() })),
+  /** Defined there, not installed. */
+  availableRuntimes: z.array(availableRuntimeSchema).default([]),
   /** False while it starts or drains: it takes no runs. */
   ready: z.boolean(),
 });

@@ -22,6 +22,10 @@ export const tenantLimitsSchema = z.strictObject({
   containers: z.int().min(0).max(100_000).default(500).describe('Containers that exist, running or not.'),
   networks: z.int().min(0).max(1000).default(32).describe('Networks of its own that exist.'),
   publishPorts: z.boolean().default(false).describe("Ports that its containers publish are also on the node's address that the operator has set, not on the tenant's own host alone."),
+  concurrentBuilds: z.int().min(1).max(1000).default(2).describe('Builds executing at once; more wait.'),
+  queuedBuilds: z.int().min(0).max(10_000).default(32).describe('Builds waiting; more are refused with quota_exceeded.'),
+  buildTimeMs: z.int().min(1000).max(4 * 3_600_000).default(1_800_000).describe('What one build may take, from its start to its end, milliseconds.'),
+  buildSources: z.int().min(0).max(10_000).default(32).describe('Sources of automatic builds that exist.'),
   concurrentOperations: z.int().min(1).max(1000).default(4).describe('Pulls and pushes executing at once; more wait.'),
 });
 export type TenantLimits = z.infer<typeof tenantLimitsSchema>;

@@ -5,7 +5,7 @@ declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 /** Prefix of each kind of id. An id is `<prefix>_` and 26 characters of Crockford base 32: 48 bits of time, 80 of chance. */
-const PREFIXES = { tenant: 'ten', apiKey: 'key', run: 'run', sandbox: 'sbx', node: 'nod', request: 'req', operation: 'op' } as const;
+const PREFIXES = { tenant: 'ten', apiKey: 'key', run: 'run', sandbox: 'sbx', node: 'nod', request: 'req', operation: 'op', build: 'bld', buildSource: 'bsr', delivery: 'dlv' } as const;
 
 export type IdKind = keyof typeof PREFIXES;
 export type Id<K extends IdKind> = Branded<K>;
@@ -16,6 +16,9 @@ export type SandboxId = Id<'sandbox'>;
 export type NodeId = Id<'node'>;
 export type RequestId = Id<'request'>;
 export type OperationId = Id<'operation'>;
+export type BuildId = Id<'build'>;
+export type BuildSourceId = Id<'buildSource'>;
+export type DeliveryId = Id<'delivery'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const BODY = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;

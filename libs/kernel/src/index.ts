@@ -4,5 +4,8 @@ export * from './digest.js';
 export * from './logger.js';
 export * from './read-exactly.js';
 export * from './references.js';
+export * from './sealed-box.js';
 export * from './clock.js';
 export * from './stream-garbage.js';
+export * from './path-patterns/ignore-file.js';
+export * from './path-patterns/path-pattern.js';

@@ -11,9 +11,12 @@ export class StreamGarbage {
   private bytes = 0;
   private readonly collect = (globalThis as { readonly gc?: Collect }).gc;
 
+  /** Above twice what of a stream is held at a time: what has outlived two collections is old to V8, and waits for a whole one. */
+  constructor(private readonly bytesPerCollection: number = BYTES_PER_COLLECTION) {}
+
   passed(bytes: number): void {
     this.bytes += bytes;
-    if (this.bytes < BYTES_PER_COLLECTION) return;
+    if (this.bytes < this.bytesPerCollection) return;
     this.bytes = 0;
     this.collect?.({ type: 'minor' });
   }

@@ -1,3 +1,4 @@
+export * from './build-sources.js';
 export * from './repositories.js';
 export { openRepositories, type OpenRepositoriesOptions } from './open-repositories.js';
 export { migrate, type MigrationReport } from './migrate.js';

@@ -2,6 +2,10 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type { Logger } from '#kernel';
 import { Pool } from 'pg';
 import { PostgresApiKeyRepository } from './api-keys.repository.js';
+import { PostgresBuildDeliveryRepository } from './build-deliveries.repository.js';
+import { PostgresBuildLogRepository } from './build-logs.repository.js';
+import { PostgresBuildSourceRepository } from './build-sources.repository.js';
+import { PostgresBuildRepository } from './builds.repository.js';
 import { toCodedError, withCodedErrors } from './coded-errors.js';
 import { PrismaClient } from './generated/client.js';
 import { PostgresOperationRepository } from './operations.repository.js';
@@ -53,6 +57,10 @@ export async function openRepositories({ databaseUrl, logger, poolSize = 10 }: O
     runs: withCodedErrors(new PostgresRunRepository(prisma, pool)),
     runLogs: withCodedErrors(new PostgresRunLogRepository(prisma)),
     operations: withCodedErrors(new PostgresOperationRepository(prisma)),
+    builds: withCodedErrors(new PostgresBuildRepository(prisma)),
+    buildLogs: withCodedErrors(new PostgresBuildLogRepository(prisma)),
+    buildSources: withCodedErrors(new PostgresBuildSourceRepository(prisma)),
+    buildDeliveries: withCodedErrors(new PostgresBuildDeliveryRepository(prisma)),
     ping,
     close: () => (closing ??= close()),
   };

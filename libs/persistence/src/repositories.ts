@@ -1,12 +1,9 @@
-import type { CreateRun, ListRunsQuery, LogFrame, OperationJob, OperationOutcome, OperationView, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
-import type { ApiKeyId, NodeId, OperationId, RunId, TenantId } from '#kernel';
+import type { BuildFrame, BuildOutcome, BuildSpec, BuildState, CreateRun, ListRunsQuery, LogFrame, OperationJob, OperationOutcome, OperationView, Page, RunOutcome, RunState, Scope, TenantLimits } from '#contracts';
+import type { ApiKeyId, BuildId, NodeId, OperationId, RunId, TenantId } from '#kernel';
+import type { BuildDeliveryRepository, BuildSourceRepository } from './build-sources.js';
+import type { Tenant } from './tenant.js';
 
-export interface Tenant {
-  readonly id: TenantId;
-  readonly name: string;
-  readonly limits: TenantLimits;
-  readonly createdAt: Date;
-}
+export type { Tenant };
 
 export interface TenantRepository {
   /** @throws CodedError `already_exists` (name or id taken) */
@@ -17,8 +14,8 @@ export interface TenantRepository {
   /** @throws CodedError `not_found` */
   updateLimits(id: TenantId, limits: TenantLimits): Promise<Tenant>;
   /**
-   * With all its keys, runs, logs and operations; its virtual host is noted in the same step as one to be dropped.
-   * @throws CodedError `not_found`, `failed_precondition` while a run or an operation of it is not final
+   * With all its keys, runs, builds and their sources, logs and operations; its virtual host is noted in the same step as one to be dropped.
+   * @throws CodedError `not_found`, `failed_precondition` while a run, a build or an operation of it is not final
    */
   delete(id: TenantId): Promise<void>;
   /** null until it is assigned. @throws CodedError `not_found` */
@@ -170,6 +167,61 @@ export interface OperationRepository {
   deleteFinishedBefore(before: Date, limit: number): Promise<number>;
 }
 
+export interface Build {
+  readonly id: BuildId;
+  readonly tenantId: TenantId;
+  readonly state: BuildState;
+  readonly spec: BuildSpec;
+  /** The tenant's home. */
+  readonly nodeId: NodeId;
+  /** Executed while its client listens: there is no job. */
+  readonly attached: boolean;
+  readonly requestId: string;
+  /** How often a lost job of it was made again. */
+  readonly requeued: number;
+  readonly outcome: BuildOutcome | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly cancelRequestedAt: Date | null;
+}
+
+/** `specHash`: of the request, to tell a repeated idempotency key's from another one. */
+export type NewBuild = Pick<Build, 'id' | 'spec' | 'nodeId' | 'attached' | 'requestId' | 'createdAt'> & { readonly specHash: Buffer; readonly idempotencyKey?: string | undefined };
+
+/** A final row never changes again. */
+export interface BuildRepository {
+  /**
+   * Inserts it as queued, an attached one as running. With an idempotency key that the tenant has used before, the earlier build is given back and nothing inserted.
+   * @throws CodedError `conflict` (that earlier build is of another request), `not_found` (no such tenant), `already_exists`, `quota_exceeded` (`maxUnfinished` are not over)
+   */
+  create(tenantId: TenantId, build: NewBuild, options: { readonly maxUnfinished: number }): Promise<{ build: Build; created: boolean }>;
+  /** The build that the key was used for. @throws CodedError `conflict` when it is of another request */
+  findByKey(tenantId: TenantId, idempotencyKey: string, specHash: Buffer): Promise<Build | undefined>;
+  find(tenantId: TenantId, id: BuildId): Promise<Build | undefined>;
+  /** Newest first. @throws CodedError `invalid_argument` (a cursor that is none) */
+  list(tenantId: TenantId, query: { readonly limit: number; readonly cursor?: string | undefined; readonly state?: BuildState | undefined }): Promise<Page<Build>>;
+  countUnfinished(tenantId: TenantId): Promise<number>;
+  /** Sets `cancelRequestedAt` unless final or set. Gives the row as it is then. @throws CodedError `not_found` */
+  requestCancel(tenantId: TenantId, id: BuildId, at: Date): Promise<Build>;
+  /** queued → running. False when it was not queued. */
+  markStarted(tenantId: TenantId, id: BuildId, at: Date): Promise<boolean>;
+  /** → final. False when it is final already, or is not there. */
+  markFinished(tenantId: TenantId, id: BuildId, at: Date, outcome: BuildOutcome): Promise<boolean>;
+  /** Counts one more job that was lost, unless final: false. */
+  markRequeued(tenantId: TenantId, id: BuildId): Promise<boolean>;
+  /** For the reconciler: those of all tenants that are not final, oldest first. */
+  listUnfinished(): Promise<Build[]>;
+  /** Retention: deletes those (and their logs) that finished before, at most `limit`. */
+  deleteFinishedBefore(before: Date, limit: number): Promise<number>;
+}
+
+export interface BuildLogRepository {
+  /** The whole log of a finished build, compressed. Idempotent: the first one stays. @throws CodedError `not_found` (no such build, or no longer) */
+  save(tenantId: TenantId, buildId: BuildId, frames: readonly BuildFrame[]): Promise<void>;
+  load(tenantId: TenantId, buildId: BuildId): Promise<BuildFrame[] | undefined>;
+}
+
 /** Every method may also throw CodedError `unavailable` (the database cannot be reached just now). */
 export interface Repositories {
   readonly tenants: TenantRepository;
@@ -177,6 +229,10 @@ export interface Repositories {
   readonly runs: RunRepository;
   readonly runLogs: RunLogRepository;
   readonly operations: OperationRepository;
+  readonly builds: BuildRepository;
+  readonly buildLogs: BuildLogRepository;
+  readonly buildSources: BuildSourceRepository;
+  readonly buildDeliveries: BuildDeliveryRepository;
   /** @throws CodedError `unavailable` */
   ping(): Promise<void>;
   /** Idempotent. */

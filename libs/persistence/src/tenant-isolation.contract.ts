@@ -1,8 +1,9 @@
 import { tenantLimitsSchema, type CreateRun, type RunOutcome } from '#contracts';
-import { newId, type ApiKeyId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
-import type { ApiKey, NewOperation, Repositories, Tenant } from './repositories.js';
+import { newId, type ApiKeyId, type BuildId, type BuildSourceId, type DeliveryId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
+import type { NewBuildDelivery, NewBuildSource } from './build-sources.js';
+import type { ApiKey, NewBuild, NewOperation, Repositories, Tenant } from './repositories.js';
 
-type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations'>;
+type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations' | 'builds' | 'buildLogs' | 'buildSources' | 'buildDeliveries'>;
 
 /** One tenant, and one of each thing that it owns. */
 export interface Owner {
@@ -12,6 +13,9 @@ export interface Owner {
   readonly running: RunId;
   readonly finished: RunId;
   readonly operation: OperationId;
+  readonly build: BuildId;
+  readonly source: BuildSourceId;
+  readonly delivery: DeliveryId;
 }
 
 interface Attack {
@@ -132,6 +136,89 @@ const CASES: Cases = {
     listUnfinished: { exempt: 'the reconciler works for all tenants' },
     deleteFinishedBefore: { exempt: 'retention works for all tenants' },
   },
+  builds: {
+    create: async ({ repositories, intruder, victim }) => {
+      const { build: made, created } = await repositories.builds.create(intruder.tenant.id, { ...aBuild(newId('build')), idempotencyKey: IDEMPOTENCY_KEY }, { maxUnfinished: 9 });
+      expect({ created, id: made.id }).toEqual({ created: false, id: intruder.build });
+      await expect(repositories.builds.create(intruder.tenant.id, aBuild(victim.build), { maxUnfinished: 9 })).rejects.toMatchObject({ code: 'already_exists' });
+    },
+    findByKey: async ({ repositories, intruder }) => {
+      expect((await repositories.builds.findByKey(intruder.tenant.id, IDEMPOTENCY_KEY, SPEC_HASH))?.id).toBe(intruder.build);
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.find(intruder.tenant.id, victim.build)).toBeUndefined();
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      for (const filter of [{}, { state: 'queued' as const }, { cursor: Buffer.from(`bld_7${'z'.repeat(25)}`).toString('base64url') }]) {
+        const { items } = await repositories.builds.list(intruder.tenant.id, { ...query, ...filter });
+        expect(items.map(({ id }) => id)).toEqual([intruder.build]);
+        expect(items.map(({ id }) => id)).not.toContain(victim.build);
+      }
+    },
+    countUnfinished: async ({ repositories, intruder }) => {
+      expect(await repositories.builds.countUnfinished(intruder.tenant.id)).toBe(1);
+    },
+    requestCancel: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.builds.requestCancel(intruder.tenant.id, victim.build, now())).rejects.toMatchObject({ code: 'not_found' });
+    },
+    markStarted: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.markStarted(intruder.tenant.id, victim.build, now())).toBe(false);
+    },
+    markFinished: async ({ repositories, intruder, victim }) => {
+      const outcome = { state: 'cancelled' as const, imageId: null, digest: null, error: null, steps: [], warnings: [] };
+      expect(await repositories.builds.markFinished(intruder.tenant.id, victim.build, now(), outcome)).toBe(false);
+    },
+    markRequeued: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.builds.markRequeued(intruder.tenant.id, victim.build)).toBe(false);
+    },
+    listUnfinished: { exempt: 'the reconciler works for all tenants' },
+    deleteFinishedBefore: { exempt: 'retention works for all tenants' },
+  },
+  buildLogs: {
+    save: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildLogs.save(intruder.tenant.id, victim.build, [])).rejects.toMatchObject({ code: 'not_found' });
+    },
+    load: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.buildLogs.load(intruder.tenant.id, victim.build)).toBeUndefined();
+    },
+  },
+  buildSources: {
+    create: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.create(intruder.tenant.id, aSource(victim.source, 'another'), { max: 9 })).rejects.toMatchObject({ code: 'already_exists' });
+      // The victim's names are not the intruder's, nor do its sources count.
+      await expect(repositories.buildSources.create(intruder.tenant.id, aSource(newId('buildSource'), 'third'), { max: 1 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { buildSources: 1 } });
+    },
+    find: async ({ repositories, intruder, victim }) => {
+      expect(await repositories.buildSources.find(intruder.tenant.id, { id: victim.source })).toBeUndefined();
+      expect((await repositories.buildSources.find(intruder.tenant.id, { name: 'app' }))?.id).toBe(intruder.source);
+    },
+    findByHook: { exempt: 'it is what finds the tenant' },
+    list: async ({ repositories, intruder, victim }) => {
+      const cursor = Buffer.from(victim.source).toString('base64url');
+      expect((await repositories.buildSources.list(intruder.tenant.id, query)).items.map(({ id }) => id)).toEqual([intruder.source]);
+      expect((await repositories.buildSources.list(intruder.tenant.id, { ...query, cursor })).items.map(({ id }) => id)).not.toContain(victim.source);
+    },
+    update: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.update(intruder.tenant.id, victim.source, 1, { sealedSecret: Buffer.from('mine') })).rejects.toMatchObject({ code: 'not_found' });
+    },
+    noteBuild: async ({ repositories, intruder, victim }) => {
+      await repositories.buildSources.noteBuild(intruder.tenant.id, victim.source, newId('build'));
+    },
+    delete: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildSources.delete(intruder.tenant.id, victim.source)).rejects.toMatchObject({ code: 'not_found' });
+    },
+  },
+  buildDeliveries: {
+    record: async ({ repositories, intruder, victim }) => {
+      await expect(repositories.buildDeliveries.record(intruder.tenant.id, victim.source, aDelivery(newId('delivery'), 'new'), { keep: 1 })).rejects.toMatchObject({ code: 'not_found' });
+    },
+    settle: async ({ repositories, intruder, victim }) => {
+      await repositories.buildDeliveries.settle(intruder.tenant.id, victim.delivery, { state: 'built', reason: null, buildId: intruder.build });
+    },
+    list: async ({ repositories, intruder, victim }) => {
+      expect((await repositories.buildDeliveries.list(intruder.tenant.id, victim.source, query)).items).toEqual([]);
+    },
+  },
 };
 
 /** Two tenants with the same belongings: no method of a tenant-owned repository lets one see or change what is the other's. */
@@ -177,6 +264,7 @@ function methodsOf(repository: object): string[] {
 }
 
 const IDEMPOTENCY_KEY = 'the same for both';
+const SPEC_HASH = Buffer.alloc(32, 1);
 
 async function furnish(repositories: Repositories): Promise<Owner> {
   const id = newId('tenant');
@@ -194,7 +282,14 @@ async function furnish(repositories: Repositories): Promise<Owner> {
   await repositories.runLogs.save(id, finished, [{ seq: 1, type: 'end', state: 'succeeded', exitCode: 0, signal: null, time: 0 }]);
   const pull = operation(newId('operation'));
   await repositories.operations.create(id, pull, { maxUnfinished: 1 });
-  return { tenant, key, queued, running, finished, operation: pull.id };
+  const build = aBuild(newId('build'));
+  await repositories.builds.create(id, { ...build, idempotencyKey: IDEMPOTENCY_KEY }, { maxUnfinished: 1 });
+  await repositories.buildLogs.save(id, build.id, [{ seq: 1, type: 'end', state: 'cancelled', imageId: null, error: null, time: 0 }]);
+  const source = aSource(newId('buildSource'), 'app');
+  await repositories.buildSources.create(id, source, { max: 1 });
+  const delivery = aDelivery(newId('delivery'), 'one');
+  await repositories.buildDeliveries.record(id, source.id, delivery, { keep: 1 });
+  return { tenant, key, queued, running, finished, operation: pull.id, build: build.id, source: source.id, delivery: delivery.id };
 }
 
 /** All that the owner has, as the owner sees it. */
@@ -205,6 +300,10 @@ async function belongings(repositories: Repositories, owner: Owner): Promise<unk
     keys: await repositories.apiKeys.list(id),
     runs: await repositories.runs.list(id, query),
     operations: await repositories.operations.list(id, query),
+    builds: await repositories.builds.list(id, query),
+    buildLog: await repositories.buildLogs.load(id, owner.build),
+    sources: await repositories.buildSources.list(id, query),
+    deliveries: await repositories.buildDeliveries.list(id, owner.source, query),
     logs: await Promise.all(runsOf(owner).map((run) => repositories.runLogs.load(id, run))),
   };
 }
@@ -220,6 +319,20 @@ function apiKey(tenantId: TenantId | null): ApiKey {
 
 function operation(id: OperationId): NewOperation {
   return { id, kind: 'image.pull', reference: 'docker.io/library/busybox:latest', platform: null, withAuth: false, nodeId: newId('node'), requestId: newId('request'), createdAt: now() };
+}
+
+function aBuild(id: BuildId): NewBuild {
+  const spec: NewBuild['spec'] = { source: 'files', git: null, dockerfile: 'Dockerfile', target: null, tags: [], buildArgs: [], secrets: [], noCache: false, pull: false };
+  return { id, spec, specHash: SPEC_HASH, nodeId: newId('node'), attached: false, requestId: newId('request'), createdAt: now() };
+}
+
+function aSource(id: BuildSourceId, name: string): NewBuildSource {
+  const spec: NewBuildSource['spec'] = { git: { url: 'https://git.example/app.git' }, on: { branch: 'main' }, tags: ['app:{branch}'], labels: {}, noCache: false, pull: false, network: 'default', buildArgs: [], secrets: [], registries: [] };
+  return { id, name, hook: `hook of ${id} ${name}`, spec, sealedValues: Buffer.from('values'), sealedSecret: Buffer.from('secret'), createdAt: now() };
+}
+
+function aDelivery(id: DeliveryId, key: string): NewBuildDelivery {
+  return { id, key, digest: null, event: 'push', ref: 'refs/heads/main', commit: '0'.repeat(40), state: 'received', reason: null, buildId: null, receivedAt: now() };
 }
 
 function runSpec(): CreateRun {

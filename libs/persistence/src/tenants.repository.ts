@@ -46,6 +46,8 @@ export class PostgresTenantRepository implements TenantRepository {
       if (unfinished > 0) throw new CodedError('failed_precondition', 'the tenant has runs that are not over', { unfinishedRuns: unfinished });
       const operations = await transaction.operation.count({ where: { tenantId: id, state: { in: ['queued', 'running'] } } });
       if (operations > 0) throw new CodedError('failed_precondition', 'the tenant has operations that are not over', { unfinishedOperations: operations });
+      const builds = await transaction.build.count({ where: { tenantId: id, state: { in: ['queued', 'running'] } } });
+      if (builds > 0) throw new CodedError('failed_precondition', 'the tenant has builds that are not over', { unfinishedBuilds: builds });
       await transaction.$executeRaw`insert into host_drops (tenant_id, node_id, created_at) select id, home_node_id, now() from tenants where id = ${id} and home_node_id is not null`;
       await transaction.tenant.deleteMany({ where: { id } });
     });

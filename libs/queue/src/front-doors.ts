@@ -1,20 +1,24 @@
 import type { RedisOptions } from 'ioredis';
-import type { Logger, NodeId } from '#kernel';
+import type { BuildFrame, BuildJob, LogFrame, OperationJob } from '#contracts';
+import type { BuildId, Logger, NodeId, RunId } from '#kernel';
 import { RedisAdmission } from './admission/redis-admission.js';
 import { RedisAuthInvalidation } from './auth/redis-auth-invalidation.js';
+import { BUILD_FRAMES } from './builds/build-frame-codec.js';
 import { RedisRunBell } from './bell/redis-run-bell.js';
 import { RedisRunClaims } from './claims/redis-run-claims.js';
 import { RedisConnections } from './connections/connections.js';
 import { QueueKeys } from './connections/keys.js';
 import { coded } from './connections/unavailable.js';
 import { RedisNodeEvents } from './events/redis-node-events.js';
-import { RedisRunLogStream } from './logs/redis-run-log-stream.js';
+import { RedisLogStream } from './logs/redis-log-stream.js';
+import { RUN_FRAMES } from './logs/run-frame-codec.js';
+import { BullNodeConsumer } from './node-jobs/bull-node-consumer.js';
+import { BullNodeQueue } from './node-jobs/bull-node-queue.js';
+import { BUILD_JOBS, OPERATION_JOBS } from './node-jobs/node-job-kind.js';
 import { RedisNodeRegistry } from './nodes/redis-node-registry.js';
-import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, OperationConsumer, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunConsumer, RunLogStream, RunQueue, Tickets } from './queue.js';
+import type { Admission, AuthInvalidation, BuildConsumer, BuildLogStream, BuildQueue, NodeEvents, NodeRegistry, OperationConsumer, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunConsumer, RunLogStream, RunQueue, Tickets } from './queue.js';
 import { BullRunConsumer } from './runs/bull-run-consumer.js';
 import { BullRunQueue } from './runs/bull-run-queue.js';
-import { BullOperationConsumer } from './operations/bull-operation-consumer.js';
-import { BullOperationQueue } from './operations/bull-operation-queue.js';
 import { RedisOperationProgress } from './operations/redis-operation-progress.js';
 import { RedisTickets } from './tickets/redis-tickets.js';
 
@@ -38,6 +42,8 @@ export interface ControlQueues {
   readonly authInvalidation: AuthInvalidation;
   readonly operations: OperationQueue;
   readonly progress: OperationProgressStream;
+  readonly builds: BuildQueue;
+  readonly buildLogs: BuildLogStream;
   /** Whether Redis answers, within a second. */
   ping(): Promise<boolean>;
   close(): Promise<void>;
@@ -49,6 +55,9 @@ export interface NodeQueues {
   readonly progress: OperationProgressStream;
   /** Of that node's own queue. The first call opens it. */
   operations(nodeId: NodeId): OperationConsumer;
+  /** Likewise. */
+  builds(nodeId: NodeId): BuildConsumer;
+  readonly buildLogs: BuildLogStream;
   readonly claims: RunClaims;
   readonly logs: RunLogStream;
   readonly events: NodeEvents;
@@ -66,14 +75,17 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
   try {
     const redis = connections.connect('control', 'hasty');
     const subscriber = connections.connect('subscriber', 'patient');
-    const { keys, logs, events, progress } = common(connections, redis, logger, prefix);
+    const { keys, logs, buildLogs, events, progress } = common(connections, redis, logger, prefix);
     const runs = new BullRunQueue(redis, keys, logger);
-    const operations = new BullOperationQueue(redis, keys, logger);
+    const operations = new BullNodeQueue(redis, keys, OPERATION_JOBS, logger);
+    const builds = new BullNodeQueue(redis, keys, BUILD_JOBS, logger);
     const bell = await RedisRunBell.open(redis, subscriber, keys);
     const authInvalidation = new RedisAuthInvalidation(redis, subscriber, keys, logger);
     return {
       runs: coded(runs),
       operations: coded(operations),
+      builds: coded(builds),
+      buildLogs: coded(buildLogs),
       progress: coded(progress),
       logs: coded(logs),
       events: coded(events),
@@ -85,7 +97,7 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
       tickets: coded(new RedisTickets(redis, keys)),
       ping: () => ping(redis),
       close: async () => {
-        await Promise.all([runs.close(), operations.close(), logs.close(), progress.close(), bell.close(), authInvalidation.close()]);
+        await Promise.all([runs.close(), operations.close(), builds.close(), logs.close(), buildLogs.close(), progress.close(), bell.close(), authInvalidation.close()]);
         connections.close();
       },
     };
@@ -99,22 +111,25 @@ export async function createControlQueues(options: RedisOptions, logger: Logger,
 export function createNodeQueues(options: RedisOptions, logger: Logger, { prefix = PREFIX, concurrency }: QueuesOptions & { readonly concurrency: number }): NodeQueues {
   const connections = new RedisConnections(options, logger);
   const redis = connections.connect('node', 'patient');
-  const { keys, logs, events, progress } = common(connections, redis, logger, prefix);
+  const { keys, logs, buildLogs, events, progress } = common(connections, redis, logger, prefix);
   // Of its own: BullMQ's scripts carry payloads of megabytes, and a heartbeat must not stand behind one.
   const consumer = new BullRunConsumer({ redis: connections.connect('node-jobs', 'patient'), keys, logger, concurrency });
-  let operations: BullOperationConsumer | undefined;
+  let operations: BullNodeConsumer<OperationJob> | undefined;
+  let builds: BullNodeConsumer<BuildJob> | undefined;
   return {
     consumer,
     progress,
-    operations: (nodeId) => (operations ??= new BullOperationConsumer({ redis: connections.connect('node-operations', 'patient'), keys, logger, nodeId })),
+    operations: (nodeId) => (operations ??= new BullNodeConsumer({ redis: connections.connect('node-operations', 'patient'), keys, kind: OPERATION_JOBS, logger, nodeId })),
+    builds: (nodeId) => (builds ??= new BullNodeConsumer({ redis: connections.connect('node-builds', 'patient'), keys, kind: BUILD_JOBS, logger, nodeId })),
     logs,
+    buildLogs,
     events,
     claims: new RedisRunClaims(redis, keys),
     nodes: new RedisNodeRegistry(redis, keys, logger),
     ping: () => ping(redis),
     close: async () => {
-      await Promise.all([consumer.close(), operations?.close()]);
-      await Promise.all([logs.close(), progress.close()]);
+      await Promise.all([consumer.close(), operations?.close(), builds?.close()]);
+      await Promise.all([logs.close(), buildLogs.close(), progress.close()]);
       connections.close();
     },
   };
@@ -125,7 +140,8 @@ function common(connections: RedisConnections, redis: ReturnType<RedisConnection
   const blocking = (purpose: string) => () => connections.connect(purpose, 'patient');
   return {
     keys,
-    logs: new RedisRunLogStream(redis, blocking('logs'), keys, logger),
+    logs: new RedisLogStream<RunId, LogFrame>(redis, blocking('logs'), keys, RUN_FRAMES, logger),
+    buildLogs: new RedisLogStream<BuildId, BuildFrame>(redis, blocking('build-logs'), keys, BUILD_FRAMES, logger),
     progress: new RedisOperationProgress(redis, blocking('progress'), keys, logger),
     events: new RedisNodeEvents(redis, blocking('events'), keys, logger),
   };

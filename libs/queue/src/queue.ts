@@ -1,5 +1,5 @@
-import type { LogFrame, NodeEvent, NodeHeartbeat, OperationJob, OperationProgress, ProgressLine, RunJob, TenantLimits } from '#contracts';
-import type { NodeId, OperationId, RunId, TenantId } from '#kernel';
+import type { BuildFrame, BuildJob, LogFrame, NodeEvent, NodeHeartbeat, OperationJob, OperationProgress, ProgressLine, RunJob, TenantLimits } from '#contracts';
+import type { BuildId, NodeId, OperationId, RunId, TenantId } from '#kernel';
 
 /**
  * What gateway and worker share in Redis. Rows in PostgreSQL are the truth; everything here may be lost or come twice, and the
@@ -75,24 +75,26 @@ export interface RunClaims {
   takenAt(runId: RunId): Promise<Date | undefined>;
 }
 
-/** A run's log: a bounded Redis stream whose entry ids are the frames' `seq`, so that writing twice stores once. */
-export interface RunLogStream {
+/** A log of numbered frames, a Redis stream whose entry ids are the frames' `seq`, so that writing twice stores once. What writes it keeps it bounded. */
+export interface LogStream<I, F> {
   /**
    * Frames in order. Those that are there already are skipped; a frame after the end frame is refused silently. `checkpoint` (the
    * writer's own words) replaces the one before it **in the same atomic step** as the frames are written, also when there are none;
    * when frames were given and none of them was written, it is refused with them.
    */
-  append(runId: RunId, frames: readonly LogFrame[], checkpoint?: string): Promise<void>;
-  /** The last frame's number (0: none yet) and the checkpoint, for a worker that takes up a run again. */
-  last(runId: RunId): Promise<{ seq: number; ended: boolean; checkpoint: string | undefined } | undefined>;
+  append(id: I, frames: readonly F[], checkpoint?: string): Promise<void>;
+  /** The last frame's number (0: none yet) and the checkpoint, for a worker that takes the work up again. */
+  last(id: I): Promise<{ seq: number; ended: boolean; checkpoint: string | undefined } | undefined>;
   /** Frames after `after`, then those to come, until the end frame or `signal`. Ends without an end frame when the stream is gone. */
-  follow(runId: RunId, after: number, signal: AbortSignal): AsyncIterable<LogFrame>;
+  follow(id: I, after: number, signal: AbortSignal): AsyncIterable<F>;
   /** Everything that is there now. */
-  readAll(runId: RunId): Promise<LogFrame[]>;
+  readAll(id: I): Promise<F[]>;
   /** The log is in PostgreSQL: Redis may drop it after a grace time (followers finish). */
-  expire(runId: RunId, seconds: number): Promise<void>;
-  delete(runId: RunId): Promise<void>;
+  expire(id: I, seconds: number): Promise<void>;
+  delete(id: I): Promise<void>;
 }
+export type RunLogStream = LogStream<RunId, LogFrame>;
+export type BuildLogStream = LogStream<BuildId, BuildFrame>;
 
 /** Node → control side, a Redis stream with one consumer group. */
 export interface NodeEvents {
@@ -109,24 +111,32 @@ export interface RunBell {
   close(): Promise<void>;
 }
 
-/** Pulls and pushes, a BullMQ queue `operations-<node id>` for each node. */
-export interface OperationQueue {
-  /** Idempotent by operation (the job id). */
-  enqueue(nodeId: NodeId, job: OperationJob): Promise<void>;
+/** Jobs that one node alone can do: a BullMQ queue `<kind>s-<node id>` for each node, fair between tenants as `RunQueue` is. */
+export interface NodeJobQueue<J, I> {
+  /** Idempotent by what the job is of (the job id). */
+  enqueue(nodeId: NodeId, job: J): Promise<void>;
   /** Takes a waiting job away. False when it is not waiting (taken, done, or never there). */
-  remove(nodeId: NodeId, id: OperationId): Promise<boolean>;
-  /** Whether a job of that operation waits or is being worked on. */
-  has(nodeId: NodeId, id: OperationId): Promise<boolean>;
+  remove(nodeId: NodeId, id: I): Promise<boolean>;
+  /** Whether a job of that id waits or is being worked on. */
+  has(nodeId: NodeId, id: I): Promise<boolean>;
   close(): Promise<void>;
 }
+/** Pulls and pushes. */
+export type OperationQueue = NodeJobQueue<OperationJob, OperationId>;
+export type BuildQueue = NodeJobQueue<BuildJob, BuildId>;
 
-/** The node's side: 8 at a time, of a tenant at most `concurrentOperations`; in order, except that a tenant with its share running makes room for others. */
-export interface OperationConsumer {
-  /** `signal` fires when the lock on the job is lost or the consumer closes. What `handle` throws makes the job come again, later each time. */
-  start(handle: (job: OperationJob, signal: AbortSignal) => Promise<void>): void;
+/** The node's side: 8 at a time, of a tenant at most its share; in order, except that a tenant with its share running makes room for others. */
+export interface NodeJobConsumer<J> {
+  /**
+   * `signal` fires when the lock on the job is lost or the consumer closes. What `handle` throws makes the job come again, later each time.
+   * `room`: false makes it come again too, when the tenant's share is taken by work that no job stands for.
+   */
+  start(handle: (job: J, signal: AbortSignal) => Promise<void>, room?: (job: J) => boolean): void;
   /** Aborts what is in hand (it comes again with the next start); resolves when that is over. */
   close(): Promise<void>;
 }
+export type OperationConsumer = NodeJobConsumer<OperationJob>;
+export type BuildConsumer = NodeJobConsumer<BuildJob>;
 
 /** What an operation says of its progress: numbered from 1, bounded, gone an hour after its end. */
 export interface OperationProgressStream {

@@ -10,7 +10,7 @@ beforeAll(async () => { fixture = await openFixture(); });
 afterAll(async () => { await fixture.close(); });
 
 describe('RedisNodeRegistry', () => {
-  const heartbeat = (): NodeHeartbeat => ({ nodeId: newId('node'), incarnation: '1', rpcUrl: 'unix:/x', startedAt: 1, runIds: [newId('run')], runtimes: [], ready: true });
+  const heartbeat = (): NodeHeartbeat => ({ nodeId: newId('node'), incarnation: '1', rpcUrl: 'unix:/x', startedAt: 1, runIds: [newId('run')], runtimes: [], availableRuntimes: [], ready: true });
 
   it('lists who beats, forgets who leaves and who is silent', async () => {
     const [one, other, silent] = [heartbeat(), heartbeat(), heartbeat()];

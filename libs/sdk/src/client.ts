@@ -1,5 +1,6 @@
 import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema, type CertificateView, type TicketView } from '#contracts';
 import { z } from 'zod';
+import { BuildsApi } from './builds.js';
 import { EventsApi } from './events.js';
 import { ExecsApi } from './execs.js';
 import { FilesApi } from './files.js';
@@ -24,6 +25,7 @@ export class SandbarClient {
   readonly tenants: TenantsApi;
   readonly keys: KeysApi;
   readonly images: ImagesApi;
+  readonly builds: BuildsApi;
   readonly operations: OperationsApi;
   readonly volumes: VolumesApi;
   readonly execs: ExecsApi;
@@ -41,6 +43,7 @@ export class SandbarClient {
     this.tenants = new TenantsApi(this.#transport);
     this.keys = new KeysApi(this.#transport);
     this.images = new ImagesApi(this.#transport);
+    this.builds = new BuildsApi(this.#transport);
     this.operations = new OperationsApi(this.#transport);
     this.volumes = new VolumesApi(this.#transport);
     this.execs = new ExecsApi(this.#transport);

@@ -1,4 +1,5 @@
-import { logFrameSchema, type LogFrame } from '#contracts';
+import { buildFrameSchema, logFrameSchema, type BuildFrame, type LogFrame } from '#contracts';
+import type { z } from 'zod';
 import { JsonSocket } from './json-socket.js';
 import { resumed, type ResumeOptions } from './resumed.js';
 import type { Transport } from './transport.js';
@@ -13,10 +14,19 @@ export interface FollowOptions extends ResumeOptions {
  * last frame that came, so neither a restart of the gateway nor a slow reader loses or repeats one.
  * @throws SandbarApiError when the log cannot be had, or the connection stays broken
  */
-export async function* followLogs(transport: Transport, runId: string, options: FollowOptions = {}): AsyncGenerator<LogFrame> {
+export function followLogs(transport: Transport, runId: string, options: FollowOptions = {}): AsyncGenerator<LogFrame> {
+  return followFrames(transport, `/v1/runs/${encodeURIComponent(runId)}/logs`, logFrameSchema, options);
+}
+
+/** Likewise, of a build. */
+export function followBuildLogs(transport: Transport, buildId: string, options: FollowOptions = {}): AsyncGenerator<BuildFrame> {
+  return followFrames(transport, `/v1/builds/${encodeURIComponent(buildId)}/logs`, buildFrameSchema, options);
+}
+
+async function* followFrames<F extends { readonly seq: number; readonly type: string }>(transport: Transport, path: string, schema: z.ZodType<F>, options: FollowOptions): AsyncGenerator<F> {
   let after = options.after ?? 0;
-  const frames = resumed<LogFrame>('the log stream', options, {
-    connect: () => new JsonSocket(transport, { path: `/v1/runs/${encodeURIComponent(runId)}/logs`, query: { after: String(after) }, schema: logFrameSchema, signal: options.signal }),
+  const frames = resumed<F>('the log stream', options, {
+    connect: () => new JsonSocket(transport, { path, query: { after: String(after) }, schema, signal: options.signal }),
     isNew: ({ seq }) => {
       if (seq <= after) return false;
       after = seq;

@@ -1,5 +1,4 @@
-import { isFinalRunState, logFrameSchema, pageSchema, runViewSchema, runtimeViewSchema, type CreateRunInput, type LogFrame, type Page, type RunState, type RunView, type RuntimeView } from '#contracts';
-import { z } from 'zod';
+import { isFinalRunState, logFrameSchema, pageSchema, runtimeInstallViewSchema, runtimeListSchema, runViewSchema, type CreateRunInput, type LogFrame, type Page, type RunState, type RuntimeInstallView, type RuntimeList, type RuntimeView, type RunView } from '#contracts';
 import { SandbarApiError } from './errors.js';
 import { followLogs, type FollowOptions } from './logs.js';
 import type { Transport } from './transport.js';
@@ -104,8 +103,23 @@ function pathOf(id: string): string {
 export class RuntimesApi {
   constructor(private readonly transport: Transport) {}
 
+  /** What runs can use. */
   async list(): Promise<RuntimeView[]> {
-    const answer = await this.transport.call({ method: 'GET', path: '/v1/runtimes' }, z.object({ items: z.array(runtimeViewSchema) }));
-    return answer.items;
+    return (await this.all()).items;
+  }
+
+  /** Also what could be installed. */
+  all(): Promise<RuntimeList> {
+    return this.transport.call({ method: 'GET', path: '/v1/runtimes' }, runtimeListSchema);
+  }
+
+  /** On all nodes; begun, not yet done. For the operator. */
+  install(name: string): Promise<RuntimeInstallView> {
+    return this.transport.call({ method: 'POST', path: `/v1/runtimes/${encodeURIComponent(name)}/install` }, runtimeInstallViewSchema);
+  }
+
+  /** How it goes. For the operator. */
+  installation(name: string): Promise<RuntimeInstallView> {
+    return this.transport.call({ method: 'GET', path: `/v1/runtimes/${encodeURIComponent(name)}/install` }, runtimeInstallViewSchema);
   }
 }

@@ -4,12 +4,13 @@ import type { RunView } from '#contracts';
 import { SandbarApiError, type SandbarClient } from '#sdk';
 import type { Command } from 'commander';
 import { connect, type GlobalOptions } from '../credentials.js';
-import { CliError, EXIT, describeFailure } from '../failure.js';
+import { CliError, EXIT } from '../failure.js';
 import { OutputClosed, writeFrames } from '../frame-writer.js';
 import { collect } from '../option-values.js';
 import { parseDuration, parseSize } from '../quantities.js';
 import { outcomeOf } from '../run-outcome.js';
 import { readLocalFile, readProgram, readStdin, runRequest, runtimeFor, type RunOptions } from '../run-request.js';
+import { cancelWithTerminal } from '../terminal-cancel.js';
 
 export function registerRun(program: Command): void {
   program
@@ -39,7 +40,7 @@ async function runFile(client: SandbarClient, file: string, args: readonly strin
   const live = options.stdin === '-' && !fstatSync(0).isFile();
   const bytes = options.stdin === undefined || live ? Buffer.alloc(0) : options.stdin === '-' ? await readStdin() : readLocalFile(options.stdin);
   const { id } = await client.runs.create(runRequest(runtime, code, args, options, { bytes, open: live }));
-  cancelWithTerminal(client, id);
+  cancelWithTerminal(id, () => client.runs.cancel(id));
   if (live) void forwardStdin(client, id);
   try {
     await writeFrames(client.runs.logs(id));
@@ -56,24 +57,6 @@ function report(view: RunView): number {
   const { exitCode, message } = outcomeOf(view);
   if (message !== '') process.stderr.write(`sandbar: ${message}\n`);
   return exitCode;
-}
-
-/** One Ctrl-C may arrive twice: from the terminal and from a parent that hands it on. */
-const SAME_KEY_MS = 300;
-
-/** The first Ctrl-C cancels the run and waits for its end, the second leaves at once. */
-function cancelWithTerminal(client: SandbarClient, id: string): void {
-  let askedAt: number | undefined;
-  const cancel = () => {
-    if (askedAt !== undefined && performance.now() - askedAt < SAME_KEY_MS) return;
-    if (askedAt !== undefined) process.exit(EXIT.interrupted);
-    askedAt = performance.now();
-    client.runs.cancel(id).catch((error: unknown) => {
-      process.stderr.write(`sandbar: ${id} could not be cancelled: ${describeFailure(error)}\n`);
-      process.exit(EXIT.sandbarFailed);
-    });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cancel);
 }
 
 const CHUNK_BYTES = 512 * 1024;

@@ -25,20 +25,11 @@ export function registerRuns(program: Command): void {
 
   program
     .command('cancel')
-    .summary('end a run')
-    .argument('<run>', 'id of the run')
+    .summary('end a run or a build')
+    .argument('<run>', 'id of the run or build')
     .action(async (id: string, _options: object, command: Command) => {
-      const view = await connect(command.optsWithGlobals<GlobalOptions>()).runs.cancel(id);
+      const client = connect(command.optsWithGlobals<GlobalOptions>());
+      const view = id.startsWith('bld_') ? await client.builds.cancel(id) : await client.runs.cancel(id);
       process.stdout.write(`${view.id} ${view.state}\n`);
-    });
-
-  program
-    .command('runtimes')
-    .summary('list the languages')
-    .option('--json', 'for programs')
-    .action(async (options: { json?: boolean }, command: Command) => {
-      const runtimes = await connect(command.optsWithGlobals<GlobalOptions>()).runtimes.list();
-      if (options.json === true) printJson(runtimes);
-      else printTable(['NAME', 'TITLE', 'VERSION', 'MAIN FILE', 'ALIASES'], runtimes.map((runtime) => [runtime.name, runtime.title, runtime.version, runtime.mainFile, runtime.aliases.join(', ')]));
     });
 }

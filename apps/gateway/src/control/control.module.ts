@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
 import { TenantDirectoryModule } from '../tenants/tenant-directory.module.js';
+import { BuildEvents } from './build-events.service.js';
+import { BuildFinisher } from './build-finisher.service.js';
 import { NodeEventsConsumer } from './node-events.consumer.js';
 import { NodeEventsService } from './node-events.service.js';
 import { OperationEvents } from './operation-events.service.js';
@@ -14,7 +16,7 @@ import { SettlementJournal } from './settlement-journal.js';
 
 @Module({
   imports: [HealthMetricsModule, TenantDirectoryModule],
-  providers: [NodeEventsConsumer, NodeEventsService, OperationEvents, OperationFinisher, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, RunMeasurements, SettlementJournal],
-  exports: [NodeEventsService, OperationFinisher, RunAbandonment, RunDispatcher, RunFinisher],
+  providers: [BuildEvents, BuildFinisher, NodeEventsConsumer, NodeEventsService, OperationEvents, OperationFinisher, RunAbandonment, RunAftermath, RunDispatcher, RunFinisher, RunLogArchive, RunMeasurements, SettlementJournal],
+  exports: [BuildFinisher, NodeEventsService, OperationFinisher, RunAbandonment, RunDispatcher, RunFinisher],
 })
 export class ControlModule {}

@@ -4,6 +4,7 @@ import { isId, type Logger, type NodeId, type RunId, type TenantId } from '#kern
 import type { Repositories } from '#persistence';
 import { GatewayMetrics } from '../health/gateway-metrics.js';
 import { LOGGER, REPOSITORIES } from '../platform/platform.js';
+import { BuildEvents } from './build-events.service.js';
 import { OperationEvents } from './operation-events.service.js';
 import { RunFinisher } from './run-finisher.service.js';
 
@@ -26,6 +27,7 @@ export class NodeEventsService {
     @Inject(REPOSITORIES) private readonly repositories: Repositories,
     private readonly finisher: RunFinisher,
     private readonly operations: OperationEvents,
+    private readonly builds: BuildEvents,
     private readonly metrics: GatewayMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -34,6 +36,7 @@ export class NodeEventsService {
   async apply(batch: readonly NodeEvent[]): Promise<void> {
     const known = batch.filter((event) => this.wellFormed(event));
     await this.operations.apply(known.filter((event) => 'operationId' in event));
+    await this.builds.apply(known.filter((event) => 'buildId' in event));
     const events = known.filter((event) => 'runId' in event);
     await this.applyStarts(events);
     const ends = newestPerRun(events.filter((event) => event.type === 'run.finished'));
@@ -84,11 +87,15 @@ export class NodeEventsService {
 
   /** A broken-into node can send what it likes; ids that name nothing are dropped, not retried. */
   private wellFormed(event: NodeEvent): boolean {
-    const subject = 'runId' in event ? isId('run', event.runId) : isId('operation', event.operationId);
-    const good = subject && isId('tenant', event.tenantId) && isId('node', event.nodeId);
+    const good = hasSubject(event) && isId('tenant', event.tenantId) && isId('node', event.nodeId);
     if (!good) this.logger.warn({ type: event.type }, 'dropped a node event with malformed ids');
     return good;
   }
+}
+
+function hasSubject(event: NodeEvent): boolean {
+  if ('runId' in event) return isId('run', event.runId);
+  return 'buildId' in event ? isId('build', event.buildId) : isId('operation', event.operationId);
 }
 
 /** Of several events of one run in a batch, the one of the newest claim; of equals, the first. */

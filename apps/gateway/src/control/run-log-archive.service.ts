@@ -1,58 +1,31 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EndFrame, LogFrame, OutputFrame, RunOutcome, StepResult } from '#contracts';
-import { isCodedError, type Logger } from '#kernel';
+import type { EndFrame, OutputFrame, RunOutcome, StepResult } from '#contracts';
+import type { Logger } from '#kernel';
 import type { Repositories, Run } from '#persistence';
 import type { RunLogStream } from '#queue';
 import { LOGGER, REPOSITORIES, RUN_LOG_STREAM, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
+import { LogArchive } from './log-archive.js';
 
 /** Moves the logs of finished runs from Redis to PostgreSQL. */
 @Injectable()
 export class RunLogArchive {
-  constructor(
-    @Inject(REPOSITORIES) private readonly repositories: Repositories,
-    @Inject(RUN_LOG_STREAM) private readonly logs: RunLogStream,
-    @Inject(SETTINGS) private readonly settings: GatewaySettings,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  private readonly logArchive: LogArchive<Run, Run['id'], EndFrame | OutputFrame>;
+
+  constructor(@Inject(REPOSITORIES) repositories: Repositories, @Inject(RUN_LOG_STREAM) logs: RunLogStream, @Inject(SETTINGS) settings: GatewaySettings, @Inject(LOGGER) logger: Logger) {
+    this.logArchive = new LogArchive({
+      logs,
+      saved: { load: (tenantId, id) => repositories.runLogs.load(tenantId, id), save: (tenantId, id, frames) => repositories.runLogs.save(tenantId, id, frames) },
+      framesOf: (run) => outputFramesOf(run.outcome, timeOf(run)),
+      endOf: endFrameOf,
+      graceSeconds: settings.logGraceSeconds,
+      logger,
+    });
+  }
 
   /** Idempotent. The run is final; its log gets its end frame here when no node wrote one. */
-  async archive(run: Run): Promise<void> {
-    const saved = await this.repositories.runLogs.load(run.tenantId, run.id);
-    if (saved === undefined) {
-      const frames = await this.completed(run);
-      try {
-        await this.repositories.runLogs.save(run.tenantId, run.id, frames);
-      } catch (error) {
-        // Deleted in between (retention, its tenant): its log goes with it.
-        if (!isCodedError(error, 'not_found')) throw error;
-        await this.logs.delete(run.id);
-        return;
-      }
-    }
-    await this.logs.expire(run.id, this.settings.logGraceSeconds);
-  }
-
-  private async completed(run: Run): Promise<LogFrame[]> {
-    try {
-      const last = await this.logs.last(run.id);
-      if (last?.ended !== true) {
-        const missing = last === undefined ? outputFramesOf(run.outcome, timeOf(run)) : [];
-        await this.logs.append(run.id, [...missing, endFrameOf(run, (last?.seq ?? missing.length) + 1)]);
-      }
-      return await this.logs.readAll(run.id);
-    } catch (error) {
-      if (!isCodedError(error, 'protocol_violation')) throw error;
-      return this.fromResult(run, error);
-    }
-  }
-
-  /** Its node wrote entries that are no frames. They would be as wrong the next time: what the result holds takes their place. */
-  private async fromResult(run: Run, cause: Error): Promise<LogFrame[]> {
-    this.logger.error({ err: cause, runId: run.id, tenantId: run.tenantId, nodeId: run.nodeId }, 'the log of a run is malformed and made anew from its result');
-    await this.logs.delete(run.id);
-    const output = outputFramesOf(run.outcome, timeOf(run));
-    return [...output, endFrameOf(run, output.length + 1)];
+  archive(run: Run): Promise<void> {
+    return this.logArchive.archive(run);
   }
 }
 

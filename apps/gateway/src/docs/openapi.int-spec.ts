@@ -1,5 +1,5 @@
 import { ModulesContainer } from '@nestjs/core';
-import { commitContainerSchema, connectNetworkSchema, createNetworkSchema, disconnectNetworkSchema, createApiKeySchema, createCertificateSchema, createRunSchema, createSandboxSchema, updateSandboxSchema, createTenantSchema, createVolumeSchema, makeDirectorySchema, moveFileSchema, runStdinSchema, updateTenantSchema } from '#contracts';
+import { buildNowSchema, createBuildSchema, createBuildSourceSchema, updateBuildSourceSchema, commitContainerSchema, connectNetworkSchema, createNetworkSchema, disconnectNetworkSchema, createApiKeySchema, createCertificateSchema, createRunSchema, createSandboxSchema, updateSandboxSchema, createTenantSchema, createVolumeSchema, makeDirectorySchema, moveFileSchema, runStdinSchema, updateTenantSchema } from '#contracts';
 import { listRoutePermissions } from '../auth/route-permissions.js';
 import { DOCKER_TABLE } from '../protocols/docker/docker-routes.contract.js';
 import { pruneNetworksSchema } from '../networks/network-requests.schema.js';
@@ -11,7 +11,7 @@ import { pruneVolumesSchema } from '../volumes/volume-requests.schema.js';
 interface Content { readonly content?: Record<string, { schema?: unknown; example?: unknown }> }
 interface Operation { readonly summary?: string; readonly security?: unknown; readonly requestBody?: Content; readonly responses: Record<string, Content> }
 
-const SCHEMAS = [makeDirectorySchema, moveFileSchema, createSandboxSchema, updateSandboxSchema, stopSandboxSchema, killSandboxSchema, commitContainerSchema, connectNetworkSchema, createNetworkSchema, disconnectNetworkSchema, pruneNetworksSchema, createVolumeSchema, pruneImagesSchema, pruneVolumesSchema, pullImageSchema, pushImageSchema, tagImageSchema, createApiKeySchema, createCertificateSchema, createRunSchema, createTenantSchema, runStdinSchema, updateTenantSchema];
+const SCHEMAS = [buildNowSchema, createBuildSourceSchema, updateBuildSourceSchema, createBuildSchema, makeDirectorySchema, moveFileSchema, createSandboxSchema, updateSandboxSchema, stopSandboxSchema, killSandboxSchema, commitContainerSchema, connectNetworkSchema, createNetworkSchema, disconnectNetworkSchema, pruneNetworksSchema, createVolumeSchema, pruneImagesSchema, pruneVolumesSchema, pullImageSchema, pushImageSchema, tagImageSchema, createApiKeySchema, createCertificateSchema, createRunSchema, createTenantSchema, runStdinSchema, updateTenantSchema];
 /** Not part of the API that clients program against. */
 const LEFT_OUT = new Set(['GET /', 'GET /metrics']);
 

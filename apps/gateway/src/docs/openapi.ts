@@ -3,7 +3,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CodedError } from '#kernel';
-import type { CreateApiKey, CreateRunInput, CreateSandboxInput, CreateTenant, RunStdin } from '#contracts';
+import type { BuildNow, CreateApiKey, CreateBuildInput, CreateBuildSourceInput, CreateRunInput, CreateSandboxInput, CreateTenant, RunStdin, UpdateBuildSource } from '#contracts';
 import { carryOutAnnotations } from './annotations.js';
 
 const DESCRIPTION = `Run code in fresh sandboxes, read what it prints, stop it. Keep sandboxes for as long as you like.
@@ -66,6 +66,10 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   'post /v1/tenants': { name: 'acme', limits: { concurrentRuns: 8 } } satisfies Partial<Record<keyof CreateTenant, unknown>>,
   'patch /v1/tenants/{id}': { limits: { requestsPerSecond: 50 } },
   'post /v1/tenants/{id}/keys': { name: 'ci', scopes: ['runs:read', 'runs:write'] } satisfies Partial<CreateApiKey>,
+  'post /v1/builds': { files: { Dockerfile: 'FROM busybox\nCOPY hello /hello\n', hello: 'hello\n' }, tags: ['team/hello:v1'] } satisfies CreateBuildInput,
+  'post /v1/build-sources': { name: 'web', git: { url: 'https://git.example.com/team/web.git' }, on: { branch: 'main' }, tags: ['team/web:{branch}', 'team/web:{sha7}'] } satisfies CreateBuildSourceInput,
+  'patch /v1/build-sources/{ref}': { on: { tag: 'v*' }, tags: ['team/web:{tag}'] } satisfies UpdateBuildSource,
+  'post /v1/build-sources/{ref}/builds': { branch: 'main' } satisfies BuildNow,
   'post /v1/images/pull': { reference: 'busybox:latest' },
   'post /v1/images/push': { reference: '127.0.0.1:5000/team/app:v1', auth: { username: 'anna', password: 'secret' } },
   'post /v1/images/commit': { container: 'web', name: 'team/app:v2', comment: 'with the new page', changes: ['CMD ["nginx"]'] },

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Agent, request as httpRequest, type RequestOptions } from 'node:http';
 import { errorBodySchema, type RunStdin } from '#contracts';
-import { CodedError, type OperationId, type RunId } from '#kernel';
+import { CodedError, type BuildId, type OperationId, type RunId } from '#kernel';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 
@@ -29,9 +29,9 @@ export class NodeRpcClient implements OnApplicationShutdown {
     await this.post(rpcUrl, `/runs/${runId}/stdin`, stdin);
   }
 
-  /** Accepted, not yet done. @throws CodedError `not_found` (the node does not hold that operation), `unavailable` */
-  async cancelOperation(rpcUrl: string, id: OperationId): Promise<void> {
-    await this.post(rpcUrl, `/operations/${id}/cancel`, {});
+  /** Accepted, not yet done. @throws CodedError `not_found` (the node does not hold it), `unavailable` */
+  async cancelJob(rpcUrl: string, kind: 'operations' | 'builds', id: OperationId | BuildId): Promise<void> {
+    await this.post(rpcUrl, `/${kind}/${id}/cancel`, {});
   }
 
   private async post(rpcUrl: string, path: string, body: object): Promise<void> {

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { NodeHeartbeat, RuntimeView } from '#contracts';
+import type { AvailableRuntime, NodeHeartbeat, RuntimeView } from '#contracts';
 import { CodedError, type Clock } from '#kernel';
 import type { NodeRegistry } from '#queue';
 import { CLOCK, NODE_REGISTRY } from '../platform/platform.js';
@@ -16,13 +16,19 @@ export class RuntimeCatalogue {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** By name. A runtime that several nodes have is shown as the first of them has it. */
+  /** By name: what all nodes that take runs have, for a run goes to whichever is free. It is shown as the first of them has it. */
   async list(): Promise<RuntimeView[]> {
-    const byName = new Map<string, RuntimeView>();
-    for (const node of await this.nodes()) {
-      for (const runtime of node.runtimes) if (!byName.has(runtime.name)) byName.set(runtime.name, runtime);
-    }
-    return [...byName.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+    const takers = await this.takers();
+    const [first] = takers;
+    const everywhere = (first?.runtimes ?? []).filter(({ name }) => takers.every(({ runtimes }) => runtimes.some((runtime) => runtime.name === name)));
+    return everywhere.sort(byName);
+  }
+
+  /** Languages that are defined on a node and not yet on all of them. */
+  async available(): Promise<AvailableRuntime[]> {
+    const offered = new Set((await this.list()).map(({ name }) => name));
+    const known = new Map((await this.takers()).flatMap((node) => [...node.availableRuntimes, ...node.runtimes]).map(({ name, title }) => [name, { name, title }]));
+    return [...known.values()].filter(({ name }) => !offered.has(name)).sort(byName);
   }
 
   /**
@@ -39,9 +45,21 @@ export class RuntimeCatalogue {
     throw new CodedError('invalid_argument', `runtime: ${message}`, { issues: [{ path: 'runtime', message }], runtimes: names });
   }
 
+  /** What the nodes have said since the last look counts at once. */
+  refresh(): void {
+    this.cached = undefined;
+  }
+
   /** Ready nodes with at least one runtime: the service can take a run. */
   async readyNodes(): Promise<number> {
     return (await this.nodes()).filter((node) => node.ready && node.runtimes.length > 0).length;
+  }
+
+  /** The ready ones; while there is none, those that will be: they are starting. */
+  private async takers(): Promise<readonly NodeHeartbeat[]> {
+    const nodes = await this.nodes();
+    const ready = nodes.filter((node) => node.ready);
+    return ready.length > 0 ? ready : nodes;
   }
 
   private async nodes(): Promise<readonly NodeHeartbeat[]> {
@@ -52,4 +70,8 @@ export class RuntimeCatalogue {
     }
     return this.cached.nodes;
   }
+}
+
+function byName(left: { readonly name: string }, right: { readonly name: string }): number {
+  return left.name < right.name ? -1 : 1;
 }

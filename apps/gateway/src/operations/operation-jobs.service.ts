@@ -1,33 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RegistryAuthBody, TenantLimits } from '#contracts';
-import { isCodedError, type Clock, type Logger, type OperationId } from '#kernel';
+import type { Clock } from '#kernel';
 import type { Operation } from '#persistence';
 import { SealedAuth, type OperationQueue } from '#queue';
 import { OperationFinisher } from '../control/operation-finisher.service.js';
-import { HomeNodes } from '../nodes/home-nodes.service.js';
-import { NodeRpcClient } from '../nodes/node-rpc.client.js';
-import { CLOCK, LOGGER, OPERATION_QUEUE, SETTINGS } from '../platform/platform.js';
+import { NodeJobs } from '../nodes/node-jobs.service.js';
+import { CLOCK, OPERATION_QUEUE, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
-
-/** The nodes that execute operations. */
-@Injectable()
-export class OperationNodes {
-  constructor(
-    private readonly homes: HomeNodes,
-    private readonly rpc: NodeRpcClient,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
-
-  async cancel(nodeId: Operation['nodeId'], id: OperationId): Promise<void> {
-    try {
-      await this.rpc.cancelOperation(await this.homes.rpcUrlOf(nodeId), id);
-    } catch (error) {
-      // Just ended, or its node is away: the reconciler asks again.
-      if (!isCodedError(error) || (error.code !== 'not_found' && error.code !== 'unavailable')) throw error;
-      this.logger.info({ operationId: id, reason: error.code }, 'a cancel did not reach its operation');
-    }
-  }
-}
 
 /** The job behind an operation's row: put into its node's queue, taken out of it, ended where it is executed. */
 @Injectable()
@@ -38,7 +17,7 @@ export class OperationJobs {
     @Inject(OPERATION_QUEUE) private readonly queue: OperationQueue,
     @Inject(SETTINGS) settings: GatewaySettings,
     private readonly finisher: OperationFinisher,
-    private readonly nodes: OperationNodes,
+    private readonly nodes: NodeJobs,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {
     this.sealed = new SealedAuth(settings.nodeRpcToken);
@@ -67,7 +46,7 @@ export class OperationJobs {
   /** The wish is in the row. Also the reconciler's: repeats a cancel that its node did not hear. */
   async cancel(operation: Operation): Promise<void> {
     if (await this.queue.remove(operation.nodeId, operation.id)) await this.endCancelled(operation);
-    else await this.nodes.cancel(operation.nodeId, operation.id);
+    else await this.nodes.cancel('operations', operation.nodeId, operation.id);
   }
 
   async endCancelled({ tenantId, id }: Operation): Promise<void> {

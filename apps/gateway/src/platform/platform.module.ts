@@ -33,6 +33,8 @@ export class PlatformModule {
       [tokens.AUTH_INVALIDATION, platform.invalidation],
       [tokens.OPERATION_QUEUE, platform.operations],
       [tokens.OPERATION_PROGRESS, platform.progress],
+      [tokens.BUILD_QUEUE, platform.builds],
+      [tokens.BUILD_LOG_STREAM, platform.buildLogs],
       [tokens.GIVEN_HOSTS, hosts],
       [tokens.REDIS, platform.redis],
       [tokens.SETTINGS, settings],

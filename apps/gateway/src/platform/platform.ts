@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Repositories } from '#persistence';
-import type { Admission, AuthInvalidation, NodeEvents, NodeRegistry, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunLogStream, RunQueue, Tickets } from '#queue';
+import type { Admission, AuthInvalidation, BuildLogStream, BuildQueue, NodeEvents, NodeRegistry, OperationProgressStream, OperationQueue, RunBell, RunClaims, RunLogStream, RunQueue, Tickets } from '#queue';
 
 /** Everything outside the process that the gateway stands on: PostgreSQL behind repositories, Redis behind the queue's nouns. */
 export interface Platform {
@@ -16,6 +16,8 @@ export interface Platform {
   readonly invalidation: AuthInvalidation;
   readonly operations: OperationQueue;
   readonly progress: OperationProgressStream;
+  readonly builds: BuildQueue;
+  readonly buildLogs: BuildLogStream;
   /** For what belongs to gateways alone: rate limits, the reconciler's lease, the settlement journal. */
   readonly redis: Redis;
 }
@@ -33,6 +35,8 @@ export const TICKETS = Symbol('Tickets');
 export const AUTH_INVALIDATION = Symbol('AuthInvalidation');
 export const OPERATION_QUEUE = Symbol('OperationQueue');
 export const OPERATION_PROGRESS = Symbol('OperationProgressStream');
+export const BUILD_QUEUE = Symbol('BuildQueue');
+export const BUILD_LOG_STREAM = Symbol('BuildLogStream');
 /** Of NodesModule: `TenantHosts`. */
 export const TENANT_HOSTS = Symbol('TenantHosts');
 /** `TenantHosts` that tests give in the place of the nodes'; undefined: none. */

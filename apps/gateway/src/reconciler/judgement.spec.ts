@@ -12,7 +12,7 @@ const run = (change: Partial<RunHead> = {}): RunHead => ({
   createdAt: new Date(NOW - 10_000), startedAt: null, finishedAt: null, cancelRequestedAt: null, ...change,
 });
 const claim = (phase: Claim['phase'], incarnation = 'i1'): Claim => ({ nodeId, incarnation, epoch: 1, phase });
-const node = (change: Partial<NodeHeartbeat> = {}): NodeHeartbeat => ({ nodeId, incarnation: 'i1', rpcUrl: 'unix:/x', startedAt: NOW - 60_000, runIds: [], runtimes: [], ready: true, ...change });
+const node = (change: Partial<NodeHeartbeat> = {}): NodeHeartbeat => ({ nodeId, incarnation: 'i1', rpcUrl: 'unix:/x', startedAt: NOW - 60_000, runIds: [], runtimes: [], availableRuntimes: [], ready: true, ...change });
 const holds = node({ runIds: ['run_1'] });
 
 describe('judging an unfinished row', () => {

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BuildsModule } from '../builds/builds.module.js';
 import { ControlModule } from '../control/control.module.js';
 import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
 import { NodesModule } from '../nodes/nodes.module.js';
@@ -6,6 +7,7 @@ import { OperationsModule } from '../operations/operations.module.js';
 import { RunsModule } from '../runs/runs.module.js';
 import { TenantDirectoryModule } from '../tenants/tenant-directory.module.js';
 import { AdmissionRepair } from './admission-repair.service.js';
+import { BuildReconciler, GoneBuilds } from './build-reconciler.service.js';
 import { EvidenceGatherer } from './evidence-gatherer.service.js';
 import { HostRounds } from './host-rounds.service.js';
 import { OperationEnds, OperationReconciler } from './operation-reconciler.service.js';
@@ -15,8 +17,8 @@ import { RunEnds } from './run-ends.service.js';
 import { RunReconciler } from './run-reconciler.service.js';
 
 @Module({
-  imports: [ControlModule, HealthMetricsModule, NodesModule, OperationsModule, RunsModule, TenantDirectoryModule],
-  providers: [AdmissionRepair, EvidenceGatherer, HostRounds, OperationEnds, OperationReconciler, Reconciler, Retention, RunEnds, RunReconciler],
-  exports: [OperationReconciler, RunReconciler],
+  imports: [BuildsModule, ControlModule, HealthMetricsModule, NodesModule, OperationsModule, RunsModule, TenantDirectoryModule],
+  providers: [AdmissionRepair, BuildReconciler, EvidenceGatherer, GoneBuilds, HostRounds, OperationEnds, OperationReconciler, Reconciler, Retention, RunEnds, RunReconciler],
+  exports: [BuildReconciler, OperationReconciler, RunReconciler],
 })
 export class ReconcilerModule {}

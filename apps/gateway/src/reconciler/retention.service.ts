@@ -7,7 +7,7 @@ import type { GatewaySettings } from '../platform/settings.js';
 const INTERVAL_MS = 60_000;
 const BATCH = 500;
 
-/** Deletes finished runs and operations when they are older than the operator keeps them. */
+/** Deletes finished runs, builds and operations when they are older than the operator keeps them. */
 @Injectable()
 export class Retention {
   private sweptAt = -Infinity;
@@ -25,8 +25,9 @@ export class Retention {
     if (now - this.sweptAt < INTERVAL_MS) return;
     const before = new Date(now - this.settings.retentionMs);
     const runs = await this.repositories.runs.deleteFinishedBefore(before, BATCH);
+    const builds = await this.repositories.builds.deleteFinishedBefore(before, BATCH);
     const operations = await this.repositories.operations.deleteFinishedBefore(before, BATCH);
-    if (runs + operations > 0) this.logger.info({ runs, operations }, 'deleted what was older than the retention time');
-    if (runs < BATCH && operations < BATCH) this.sweptAt = now;
+    if (runs + builds + operations > 0) this.logger.info({ runs, builds, operations }, 'deleted what was older than the retention time');
+    if (Math.max(runs, builds, operations) < BATCH) this.sweptAt = now;
   }
 }

@@ -17,13 +17,14 @@ export interface OutputChunk {
 }
 
 /**
- * What a tunnel of frames says: chunks, then exactly one exit. One that was only detached from ends without it.
+ * What a tunnel of frames says: chunks, then exactly one exit. One that was only detached from ends without it. Closes the tunnel when it ends, or is left.
  * @throws CodedError what the node says, `gone` (what comes behind `after` is not kept any more), `unavailable` when it broke off
  */
 export async function* outputOf(socket: Duplex, after?: number): AsyncGenerator<OutputChunk | ProcessExit, void, undefined> {
   let last = after;
   try {
-    for await (const frame of outputFramesOf(socket as AsyncIterable<Buffer>)) {
+    // Left behind the last frame, the connection is in order: it is destroyed below and not for an error.
+    for await (const frame of outputFramesOf(socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)) {
       if (frame.kind === 'error') throw failureOf(frame);
       if (frame.kind === 'end') {
         const exit = exitOf(frame);
@@ -36,6 +37,8 @@ export async function* outputOf(socket: Duplex, after?: number): AsyncGenerator<
     }
   } catch (error) {
     throw brokenOff(error);
+  } finally {
+    socket.destroy();
   }
   throw new CodedError('unavailable', 'the node broke off');
 }

@@ -1,91 +1,24 @@
-import { Inject } from '@nestjs/common';
 import { WebSocketGateway, type OnGatewayConnection, type OnGatewayInit } from '@nestjs/websockets';
 import type { WebSocket } from 'ws';
-import { LOG_CLOSE_CODES } from '#contracts';
-import { isCodedError, type Logger } from '#kernel';
-import { asTenantCaller, assertPermitted } from '../auth/caller.js';
-import { RateLimits } from '../auth/rate-limits.service.js';
-import { GatewayMetrics } from '../health/gateway-metrics.js';
-import { LOGGER } from '../platform/platform.js';
-import { contextOf } from '../protocols/rest/request-context.js';
-import { invalidArgument } from '../protocols/rest/validation.pipe.js';
-import { logSocketQuerySchema } from './log-requests.schema.js';
-import { RunLogReader, type FrameSource } from './run-log-reader.service.js';
-import { SlowReaderError, SocketWriter } from './socket-writer.js';
-import { UpgradeAuthenticator } from './upgrade-authenticator.service.js';
-import type { UpgradeRequest, UpgradeRoute } from './upgrade-route.js';
+import { RunLogReader } from './run-log-reader.service.js';
+import { LogSockets, type AdmittedLogSocket } from './log-sockets.service.js';
+import type { UpgradeRoute } from './upgrade-route.js';
 
-interface Admitted {
-  readonly source: FrameSource;
-  readonly ids: { readonly requestId: string; readonly tenantId: string; readonly runId: string };
-}
+const PATH = '/v1/runs/:id/logs';
 
-/** The log of a run as JSON text messages: every frame once, in order, exactly one end frame, then close 1000. */
-@WebSocketGateway({ path: '/v1/runs/:id/logs' })
+/** The log of a run over WebSocket. */
+@WebSocketGateway({ path: PATH })
 export class RunLogsGateway implements OnGatewayInit<UpgradeRoute>, OnGatewayConnection<WebSocket> {
   constructor(
     private readonly reader: RunLogReader,
-    private readonly authenticator: UpgradeAuthenticator,
-    private readonly limits: RateLimits,
-    private readonly metrics: GatewayMetrics,
-    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly sockets: LogSockets,
   ) {}
 
   afterInit(route: UpgradeRoute): void {
-    route.decideWith((request) => this.decide(request));
+    route.decideWith((request) => this.sockets.decide(request, { path: PATH, permission: 'runs:read', open: (caller, id, options) => this.reader.open(caller, id, options) }));
   }
 
   handleConnection(socket: WebSocket, ...[admitted]: unknown[]): void {
-    void this.stream(socket, admitted as Admitted);
-  }
-
-  private async decide({ message, parameters, query }: UpgradeRequest): Promise<Admitted> {
-    const context = contextOf(message);
-    const parsed = logSocketQuerySchema.safeParse(Object.fromEntries(query));
-    // Who is calling comes first: a stranger learns nothing, not even that its query is wrong.
-    const caller = await this.authenticator.authenticate(message, query.get('ticket') ?? undefined);
-    context.caller = caller;
-    if (caller.tenant !== null) await this.limits.countRequest(caller.tenant);
-    assertPermitted(caller, 'runs:read');
-    if (!parsed.success) throw invalidArgument(parsed.error.issues);
-    const tenantCaller = asTenantCaller(caller);
-    const runId = parameters['id'] ?? '';
-    const source = await this.reader.open(tenantCaller, runId, { after: parsed.data.after, follow: true });
-    return { source, ids: { requestId: context.id, tenantId: tenantCaller.tenant.id, runId } };
-  }
-
-  private async stream(socket: WebSocket, { source, ids }: Admitted): Promise<void> {
-    const began = performance.now();
-    const closed = new AbortController();
-    socket.once('close', () => {
-      closed.abort();
-    });
-    this.metrics.logSockets.inc();
-    let frames = 0;
-    let code: number = LOG_CLOSE_CODES.unavailable;
-    try {
-      const writer = new SocketWriter(socket);
-      let complete = false;
-      for await (const frame of source(closed.signal)) {
-        await writer.send(JSON.stringify(frame));
-        frames += 1;
-        complete = frame.type === 'end';
-      }
-      await writer.drained();
-      if (complete) code = LOG_CLOSE_CODES.complete;
-    } catch (error) {
-      code = this.closeCodeFor(error, closed.signal, ids);
-    } finally {
-      this.metrics.logSockets.dec();
-      socket.close(code);
-      this.logger.info({ ...ids, method: 'GET', route: '/v1/runs/:id/logs', upgrade: true, frames, closeCode: code, durationMs: Math.round(performance.now() - began) }, 'request');
-    }
-  }
-
-  private closeCodeFor(error: unknown, closed: AbortSignal, ids: object): number {
-    if (error instanceof SlowReaderError) return LOG_CLOSE_CODES.slow;
-    if (isCodedError(error, 'gone')) return LOG_CLOSE_CODES.gone;
-    if (!closed.aborted) this.logger.warn({ err: error, ...ids }, 'a log stream broke off');
-    return LOG_CLOSE_CODES.unavailable;
+    void this.sockets.stream(socket, admitted as AdmittedLogSocket);
   }
 }

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { inputFrame, inputFrameHead } from '#contracts';
+import { StreamGarbage } from '#kernel';
 
 /** Of a client: who takes nothing for so long is cut off. */
 const STALL_MS = 60_000;
@@ -71,8 +72,10 @@ class Splice {
   /** In frames: half of a connection that ends could not tell the client's end-of-file from ours. */
   private up(): void {
     const { client, node } = this;
+    const garbage = new StreamGarbage();
     client.on('data', (chunk: Buffer) => {
       this.bytesUp += chunk.length;
+      garbage.passed(chunk.length);
       node.cork();
       node.write(inputFrameHead('stdin', chunk.length));
       const room = node.write(chunk);
@@ -90,9 +93,11 @@ class Splice {
 
   private down(): void {
     const { client, node } = this;
+    const garbage = new StreamGarbage();
     node.pipe(client, { end: false });
     node.on('data', (chunk: Buffer) => {
       this.bytesDown += chunk.length;
+      garbage.passed(chunk.length);
       if (client.writableNeedDrain) this.stalled ??= setTimeout(this.stall, this.stallMs);
     });
     client.on('drain', () => { this.moves(); });

@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
-import { AuthModule } from '../auth/auth.module.js';
-import { HealthMetricsModule } from '../health/gateway-metrics.module.js';
 import { RunsModule } from '../runs/runs.module.js';
+import { LogsModule } from './logs.module.js';
 import { RunLogReader } from './run-log-reader.service.js';
 import { RunLogsController } from './run-logs.controller.js';
 import { RunLogsGateway } from './run-logs.gateway.js';
@@ -9,7 +8,7 @@ import { TicketsController } from './tickets.controller.js';
 import { UpgradesModule } from './upgrades.module.js';
 
 @Module({
-  imports: [AuthModule, HealthMetricsModule, RunsModule, UpgradesModule],
+  imports: [LogsModule, RunsModule, UpgradesModule],
   controllers: [RunLogsController, TicketsController],
   providers: [RunLogReader, RunLogsGateway],
   exports: [UpgradesModule],

@@ -139,6 +139,7 @@ export class SimulatedNode {
         { name: 'python', title: 'Python', aliases: ['py', 'python3'], version: '3.11', mainFile: 'main.py', compiled: false },
         { name: 'c', title: 'C', aliases: [], version: '12', mainFile: 'main.c', compiled: true },
       ],
+      availableRuntimes: [{ name: 'java', title: 'Java' }],
       ready: this.ready,
     };
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import { Readable } from 'node:stream';
-import type { ContainerStatsView, ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
+import type { BuildParcelBody, ContainerStatsView, ContainerView, CreateContainerBody, CreateVolumeBody, HostEventView, ImageDetail, OperationProgress, OperationView, ProgressLine, VolumeView } from '#contracts';
 import { canonicalName, CodedError, familiarName, newId, parseReference, withDefaultTag } from '#kernel';
 import { MemoryFiles } from './memory-files.contract.js';
 import type { HostTenant, TenantHost, TenantHosts } from '../nodes/tenant-host.js';
@@ -24,6 +24,8 @@ export class MemoryHost {
   readonly containers: ContainerView[] = [];
   readonly output = new Map<string, { stream: 'stdout' | 'stderr'; timeMs: number; bytes: Buffer }[]>();
   readonly kept: HostEventView[] = [];
+  /** Of queued builds, by their ids. */
+  readonly parcels = new Map<string, BuildParcelBody>();
   /** Of all of its containers. */
   readonly files = new MemoryFiles((ref) => {
     this.container(ref);
@@ -142,7 +144,18 @@ export class MemoryHosts implements TenantHosts {
     const volume = (name: string): VolumeView => host.volumes.find((one) => one.name === name) ?? (() => { throw new CodedError('not_found', `get ${name}: no such volume`); })();
     return {
       networks: host.networks,
-      builds: { build: gone, cache: () => Promise.resolve([]), prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }) },
+      builds: {
+        build: gone,
+        spool: (id, parcel) => {
+          host.calls.push({ name: 'spool', given: { id, parcel } });
+          host.parcels.set(id, parcel);
+          return Promise.resolve();
+        },
+        spoolContext: () => Promise.resolve(),
+        unspool: (id) => Promise.resolve(void host.parcels.delete(id)),
+        cache: () => Promise.resolve([]),
+        prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }),
+      },
       processes: host.processes,
       images: async () => Promise.resolve(host.images),
       image: async (ref) => Promise.resolve(host.image(ref)),

@@ -1,9 +1,11 @@
-import { buildRegistriesSchema, buildRequestSchema, cachePruneSchema, type BuildEventView } from '#contracts';
-import type { BuildEvent, BuildRequest, RegistryAuth } from '#engine';
-import { CodedError, parseReference, withDefaultTag, type ImageReference } from '#kernel';
+import { buildParcelSchema, buildRegistriesSchema, buildRequestSchema, cachePruneSchema, type BuildEventView } from '#contracts';
+import type { BuildEvent, BuildRequest } from '#engine';
+import { CodedError, parseId, type BuildId } from '#kernel';
+import type { AttachedBuilds } from '../builds/attached-builds.js';
+import { engineRequest } from '../builds/build-request.js';
+import type { BuildSpool } from '../builds/build-spool.js';
 import { RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
-import { BuildPlaces } from './build-places.js';
 import { cachePruning } from './cache-filter.js';
 import { bodyOf, hostRoute, parse, required, type HostCall } from './host-route.js';
 import { ensureDisk, type HostServices } from './host-services.js';
@@ -12,22 +14,46 @@ import { PacedQueue } from './paced-queue.js';
 /** Events that were not taken yet: behind them the build waits. */
 const MAX_EVENTS = 64;
 const REGISTRIES = 'x-sandbar-registries';
-const DOCKER_HUB = 'https://index.docker.io/v1/';
 
-/** Images from Dockerfiles. */
-export function buildRoutes(services: HostServices): RpcRoute[] {
-  const places = new BuildPlaces();
+export interface BuildRouteServices extends Pick<HostServices, 'builder' | 'disks' | 'cgroups'> {
+  readonly attached: Pick<AttachedBuilds, 'run'>;
+  readonly spool: Pick<BuildSpool, 'put' | 'putContext' | 'remove'>;
+}
+
+/** Images from Dockerfiles: at once, while the caller listens, or spooled for a job that comes later. */
+export function buildRoutes(services: BuildRouteServices): RpcRoute[] {
+  const { attached, spool } = services;
+  const prepare = async (call: HostCall) => {
+    const limits = call.limits();
+    await ensureDisk(services, call.tenantId, limits);
+    await services.cgroups.ensure(call.tenantId, limits);
+    return limits;
+  };
   return [
     hostRoute('POST', '/build', async (call) => {
       const request = requestOf(call);
-      const limits = call.limits();
-      await ensureDisk(services, call.tenantId, limits);
-      await services.cgroups.ensure(call.tenantId, limits);
-      return new RpcLines(eventsOf(call, (report, signal) => places.within(call.tenantId, signal, () => services.builder.build(call.tenantId, request, call.body(), report, signal))));
+      const id = buildId(call);
+      const limits = await prepare(call);
+      return new RpcLines(eventsOf(call, (tee, signal) => attached.run({ id, tenantId: call.tenantId, limits, request, context: call.body() }, tee, signal)));
     }),
+    hostRoute('PUT', '/build/parcel', async (call) => {
+      const id = buildId(call);
+      await prepare(call);
+      await spool.put(call.tenantId, id, await bodyOf(call, buildParcelSchema));
+    }),
+    hostRoute('PUT', '/build/context', async (call) => {
+      const id = buildId(call);
+      await prepare(call);
+      return spool.putContext(call.tenantId, id, call.body());
+    }),
+    hostRoute('DELETE', '/build', (call) => spool.remove(call.tenantId, buildId(call))),
     hostRoute('POST', '/build/prune', async (call) => services.builder.prune(call.tenantId, cachePruning(await bodyOf(call, cachePruneSchema)))),
     hostRoute('GET', '/build/cache', (call) => services.builder.cacheRecords(call.tenantId)),
   ];
+}
+
+function buildId(call: HostCall): BuildId {
+  return parseId('build', required(call, 'id'));
 }
 
 /** What the build reports. Who stops reading ends it, and waits until nothing of it is left. */
@@ -54,27 +80,9 @@ function lineOf(event: BuildEvent): BuildEventView {
 }
 
 function requestOf(call: HostCall): BuildRequest {
-  const { buildArgs, labels, tags, limits, ...rest } = parse(buildRequestSchema, json(required(call, 'request')));
-  // Undefined where JSON has nothing is absent for the engine.
-  return {
-    ...(JSON.parse(JSON.stringify({ ...rest, limits })) as Pick<BuildRequest, 'noCache' | 'pull' | 'network' | 'limits'>),
-    buildArgs: new Map(Object.entries(buildArgs)),
-    labels: new Map(Object.entries(labels)),
-    tags: tags.map(tagOf),
-    authOf: authOf(call.header(REGISTRIES)),
-  };
-}
-
-function tagOf(name: string): ImageReference {
-  const reference = withDefaultTag(parseReference(name));
-  if (reference.digest !== undefined) throw new CodedError('invalid_argument', 'refusing to create a tag with a digest reference');
-  return reference;
-}
-
-/** Docker's clients know its own registry by an address of its first version. */
-function authOf(header: string | undefined): BuildRequest['authOf'] {
+  const header = call.header(REGISTRIES);
   const registries = header === undefined ? {} : parse(buildRegistriesSchema, json(Buffer.from(header, 'base64url').toString('utf8')));
-  return (domain) => (registries[domain === 'docker.io' ? DOCKER_HUB : domain] ?? registries[domain] ?? registries[`https://${domain}`]) as RegistryAuth | undefined;
+  return engineRequest(parse(buildRequestSchema, json(required(call, 'request'))), registries);
 }
 
 function json(text: string): unknown {

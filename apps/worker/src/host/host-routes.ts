@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { DiskUsageView } from '#contracts';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { archiveRoutes } from './archive-routes.js';
-import { buildRoutes } from './build-routes.js';
+import { buildRoutes, type BuildRouteServices } from './build-routes.js';
 import { containerReachedRoute } from './container-reached.js';
 import { containerRoutes, usageOf } from './container-routes.js';
 import { containerStreamRoutes } from './container-stream-routes.js';
@@ -20,11 +20,11 @@ import { volumeRoutes, volumeViews } from './volume-routes.js';
 const runtimeSchema = z.strictObject({ name: z.string() });
 
 /** What gateways ask of a node about the virtual hosts of the tenants that are at home here. `docs/node-rpc.md` */
-export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeImages, 'provide'>): RpcRoute[] {
+export function hostRoutes(services: HostServices, runtimeImages: Pick<RuntimeImages, 'provide'>, builds: Pick<BuildRouteServices, 'attached' | 'spool'>): RpcRoute[] {
   const routes = [
     ...imageRoutes(services),
     ...archiveRoutes(services),
-    ...buildRoutes(services),
+    ...buildRoutes({ ...services, ...builds }),
     ...volumeRoutes(services),
     ...networkRoutes(services),
     ...containerRoutes(services),

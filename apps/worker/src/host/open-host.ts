@@ -28,7 +28,9 @@ export interface Host {
   readonly services: HostServices;
   /** Disks, volumes and networks: before the first sandbox is looked at. */
   prepare(): Promise<void>;
-  /** Containers, once their sandboxes are known; then what nothing needs goes. */
+  /** Containers, once their sandboxes are known. */
+  reopen(): Promise<void>;
+  /** The same, then what nothing needs goes: for the one process that knows of all containers. */
   recover(): Promise<void>;
   /** Stops every container. */
   stopContainers(): Promise<void>;
@@ -80,6 +82,11 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
     builder,
     fetchUrl: (url, signal) => fetcher.fetch(url, signal),
   };
+  const reopen = async (): Promise<void> => {
+    await containers.recover();
+    await git.recover();
+    await builder.recover();
+  };
   return {
     services,
     prepare: async () => {
@@ -87,10 +94,9 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
       await volumes.recover();
       await networks.recover();
     },
+    reopen,
     recover: async () => {
-      await containers.recover();
-      await git.recover();
-      await builder.recover();
+      await reopen();
       const { blobs, bytes, layers } = await images.collectGarbage();
       if (blobs + layers > 0) logger.info({ blobs, bytes, layers }, 'images: removed what nothing needs');
     },

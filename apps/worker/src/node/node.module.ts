@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import type { WorkerConfig } from '#config';
 import { asError, systemClock, type Logger } from '#kernel';
+import { openBuilds } from '../builds/open-builds.js';
+import { ActiveJobs } from '../jobs/active-jobs.js';
 import { createNodeQueues, SealedAuth, type NodeQueues } from '#queue';
 import type { Engine } from '../engine/open-engine.js';
 import { EngineModule } from '../engine/engine.module.js';
@@ -13,13 +15,11 @@ import type { RunServices } from '../runs/run-services.js';
 import { hostRoutes } from '../host/host-routes.js';
 import type { Host } from '../host/open-host.js';
 import { processTunnelRoutes } from '../host/process-tunnel-routes.js';
-import { ActiveOperations } from '../operations/active-operations.js';
 import { OperationProcessor } from '../operations/operation-processor.js';
-import { operationRoutes } from '../operations/operation-routes.js';
 import { FreshSandboxSource } from '../runs/sandbox-source.js';
 import type { EngineStores } from '../runtimes/engine-stores.js';
-import { NodeRuntimes } from '../runtimes/node-runtimes.js';
-import { RuntimeImages } from '../runtimes/runtime-images.js';
+import { openRuntimes, type WorkingRuntimes } from '../runtimes/open-runtimes.js';
+import { runtimeRoutes } from '../runtimes/runtime-routes.js';
 import { ENGINE, HOST, LOGGER, STORES, WORKER_CONFIG } from '../tokens.js';
 import { RpcServer, type RpcRoute } from './rpc-server.js';
 import { runRoutes } from './run-routes.js';
@@ -28,17 +28,7 @@ import { newIncarnation, WorkerNode } from './worker-node.js';
 const QUEUES = Symbol('NodeQueues');
 const RUNTIMES = Symbol('Runtimes');
 
-interface Runtimes {
-  readonly installed: NodeRuntimes;
-  readonly images: RuntimeImages;
-}
-
-async function openRuntimes(config: WorkerConfig, { snapshots, tenantImages, content }: EngineStores, logger: Logger): Promise<Runtimes> {
-  const installed = await NodeRuntimes.open(config.dataDir, snapshots, logger);
-  return { installed, images: new RuntimeImages(installed, tenantImages, content) };
-}
-
-function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: Runtimes, queues: NodeQueues): WorkerNode {
+function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Host, runtimes: WorkingRuntimes, queues: NodeQueues): WorkerNode {
   const stop = new AbortController();
   const active = new ActiveRuns();
   const node = { nodeId: config.nodeId, incarnation: newIncarnation(systemClock.now()) };
@@ -60,7 +50,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
   };
   const lifecycle = new RunLifecycle(services);
   const health: RpcRoute = { method: 'GET', path: /^\/health$/, handle: () => Promise.resolve({ ...node, ready: workerNode.isReady, runs: active.ids().length }) };
-  const activeOperations = new ActiveOperations();
+  const activeOperations = new ActiveJobs('operation');
   const operations = new OperationProcessor({
     nodeId: config.nodeId,
     transfers: host.services.transfers,
@@ -72,7 +62,8 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     clock: systemClock,
     logger,
   });
-  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images), ...operationRoutes(activeOperations)];
+  const builds = openBuilds({ nodeId: config.nodeId, host: host.services, logs: queues.buildLogs, events: queues.events, clock: systemClock, logger });
+  const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images, builds), ...runtimeRoutes(runtimes.installs), activeOperations.cancelRoute(), builds.active.cancelRoute()];
   const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({
     services,
@@ -82,9 +73,10 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     consumer: queues.consumer,
     host,
     operations: { processor: operations, consumer: queues.operations(config.nodeId) },
+    builds: { ...builds, consumer: queues.builds(config.nodeId) },
     registry: queues.nodes,
     rpc,
-    runtimes: () => runtimes.installed.views(),
+    runtimes,
     giveUp: () => {
       stop.abort();
     },
@@ -109,7 +101,11 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
   imports: [EngineModule],
   providers: [
     { provide: QUEUES, inject: [WORKER_CONFIG, LOGGER], useFactory: (config: WorkerConfig, logger: Logger) => createNodeQueues(config.redis, logger, { concurrency: config.nodeConcurrency }) },
-    { provide: RUNTIMES, inject: [WORKER_CONFIG, STORES, LOGGER], useFactory: openRuntimes },
+    {
+      provide: RUNTIMES,
+      inject: [WORKER_CONFIG, LOGGER, STORES, HOST, QUEUES],
+      useFactory: (config: WorkerConfig, logger: Logger, stores: EngineStores, { services }: Host, { nodes }: NodeQueues) => openRuntimes({ config, stores, services, nodes, logger }),
+    },
     { provide: WorkerNode, inject: [WORKER_CONFIG, LOGGER, ENGINE, HOST, RUNTIMES, QUEUES], useFactory: assemble },
   ],
   exports: [WorkerNode],

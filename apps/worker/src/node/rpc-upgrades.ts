@@ -52,11 +52,11 @@ export class RpcUpgrades {
   async accept(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const gone = new AbortController();
     this.open.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => {
-      this.open.delete(socket);
+    const hangUp = (): void => {
       gone.abort(new CodedError('cancelled', 'the caller went away'));
-    });
+    };
+    socket.on('error', () => undefined);
+    socket.once('close', hangUp).once('close', () => this.open.delete(socket));
     if (head.length > 0) socket.unshift(head);
     let tunnel: RpcTunnel;
     try {
@@ -66,6 +66,7 @@ export class RpcUpgrades {
       this.refuse(socket, error);
       return;
     }
+    socket.off('close', hangUp);
     if (socket.destroyed) {
       tunnel.abandon();
       return;

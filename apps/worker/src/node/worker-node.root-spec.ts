@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '#kernel';
 import { BusyboxNode, type Life } from '../runs/busybox-node.contract.js';
+import { ActiveJobs } from '../jobs/active-jobs.js';
 import { RpcServer } from './rpc-server.js';
 import { runRoutes } from './run-routes.js';
 import { WorkerNode } from './worker-node.js';
@@ -27,10 +28,11 @@ describe('WorkerNode', () => {
       consumer: life.queues.consumer,
       // Virtual hosts have suites of their own.
       host: { prepare: () => Promise.resolve(), recover: () => Promise.resolve(), stopContainers: () => Promise.resolve() },
+      builds: { active: new ActiveJobs('build'), spool: { sweep: () => Promise.resolve() }, processor: { process: () => Promise.resolve(), room: () => true }, consumer: life.queues.builds(node.nodeId) },
       operations: { processor: { process: () => Promise.resolve() }, consumer: life.queues.operations(node.nodeId) },
       registry: life.queues.nodes,
       rpc: new RpcServer({ listen: { kind: 'unix', path: socketPath }, groupId: undefined, token: TOKEN, routes: runRoutes(life.services.active), logger: silentLogger }),
-      runtimes: () => [],
+      runtimes: { installed: { views: () => [], available: () => [] }, installs: { stop: () => Promise.resolve() }, convergence: { start: () => Promise.resolve(), stop: () => undefined }, tidy: () => Promise.resolve() },
       giveUp: () => undefined,
       close: () => Promise.resolve(),
       shutdownGraceMs: 300,

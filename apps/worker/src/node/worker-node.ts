@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeHeartbeat } from '#contracts';
 import type { SandboxRuntime } from '#engine';
 import { asError } from '#kernel';
-import type { NodeRegistry, OperationConsumer, RunConsumer } from '#queue';
+import type { Builds } from '../builds/open-builds.js';
+import type { BuildConsumer, NodeRegistry, OperationConsumer, RunConsumer } from '#queue';
 import type { Host } from '../host/open-host.js';
 import type { OperationProcessor } from '../operations/operation-processor.js';
 import type { RunAdopter } from '../runs/run-adopter.js';
 import type { RunProcessor } from '../runs/run-processor.js';
 import type { RunServices } from '../runs/run-services.js';
 import { Heartbeat } from './heartbeat.js';
+import type { WorkingRuntimes } from '../runtimes/open-runtimes.js';
 import type { RpcServer } from './rpc-server.js';
 
 /** After the last runs were told to end: they are killed and reported. */
@@ -28,9 +30,15 @@ export interface WorkerNodeOptions {
   readonly consumer: RunConsumer;
   readonly host: Pick<Host, 'prepare' | 'recover' | 'stopContainers'>;
   readonly operations: { readonly processor: Pick<OperationProcessor, 'process'>; readonly consumer: OperationConsumer };
+  readonly builds: { readonly active: Builds['active']; readonly spool: Pick<Builds['spool'], 'sweep'>; readonly processor: Pick<Builds['processor'], 'process' | 'room'>; readonly consumer: BuildConsumer };
   readonly registry: NodeRegistry;
   readonly rpc: RpcServer;
-  readonly runtimes: () => NodeHeartbeat['runtimes'];
+  readonly runtimes: {
+    readonly installed: Pick<WorkingRuntimes['installed'], 'views' | 'available'>;
+    readonly installs: Pick<WorkingRuntimes['installs'], 'stop'>;
+    readonly convergence: Pick<WorkingRuntimes['convergence'], 'start' | 'stop'>;
+    readonly tidy: WorkingRuntimes['tidy'];
+  };
   /** Aborts `services.signal`. */
   readonly giveUp: () => void;
   /** Ends connections and helpers. */
@@ -60,18 +68,28 @@ export class WorkerNode {
   }
 
   private async open(): Promise<void> {
-    const { engine, adopter, consumer, processor, rpc, services, host, operations } = this.options;
+    const { engine, adopter, consumer, processor, rpc, services, host, operations, builds, runtimes } = this.options;
     await host.prepare();
+    await builds.spool.sweep(services.clock.now());
     await engine.recover();
     const { adopted, destroyed, done } = await adopter.adopt();
     this.adopted = done;
     await host.recover();
+    // Runs that were taken up again may stand on what is about to be removed.
+    void done.then(() => runtimes.tidy()).catch((error: unknown) => {
+      services.logger.warn({ err: asError(error) }, 'runtimes: could not be tidied up');
+    });
+    await runtimes.convergence.start();
     this.rpcUrl = await rpc.start();
     this.ready = true;
     // Before the first job: a claim of this node's earlier life may be taken over as soon as the new one is known.
     await this.heartbeat.start();
     consumer.start((job) => processor.process(job));
     operations.consumer.start((job, signal) => operations.processor.process(job, signal));
+    builds.consumer.start(
+      (job, signal) => builds.processor.process(job, signal),
+      (job) => builds.processor.room(job),
+    );
     services.logger.info({ nodeId: services.node.nodeId, incarnation: services.node.incarnation, adopted, destroyed, rpcUrl: this.rpcUrl }, 'node is ready');
   }
 
@@ -89,13 +107,15 @@ export class WorkerNode {
   }
 
   private async shutDown(): Promise<void> {
-    const { services, consumer, engine, giveUp, rpc, host, operations, shutdownGraceMs } = this.options;
+    const { services, consumer, engine, giveUp, rpc, host, operations, builds, runtimes, shutdownGraceMs } = this.options;
     const { active, logger } = services;
     await within(this.starting, shutdownGraceMs);
     this.ready = false;
     void this.heartbeat.beat();
-    // Pulls and pushes come again: what they have fetched is kept.
-    const drained = Promise.all([consumer.close(), operations.consumer.close(), this.adopted]).then(
+    runtimes.convergence.stop();
+    await within(runtimes.installs.stop(), ENDING_MS);
+    // Pulls, pushes and builds come again: what they have fetched or made is kept.
+    const drained = Promise.all([consumer.close(), operations.consumer.close(), builds.consumer.close(), this.adopted]).then(
       () => true,
       () => true,
     );
@@ -123,9 +143,9 @@ export class WorkerNode {
   }
 
   private describe(): NodeHeartbeat {
-    const { services, runtimes } = this.options;
+    const { services, runtimes, builds } = this.options;
     const { nodeId, incarnation } = services.node;
-    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), runtimes: runtimes(), ready: this.ready };
+    return { nodeId, incarnation, rpcUrl: this.rpcUrl, startedAt: this.startedAt, runIds: services.active.ids(), buildIds: builds.active.ids(), runtimes: runtimes.installed.views(), availableRuntimes: runtimes.installed.available(), ready: this.ready };
   }
 }
 

@@ -3,7 +3,7 @@ import type { ImageTransfers, RegistryAuth, TransferProgress } from '#engine';
 import { asError, CodedError, isCodedError, isErrorCode, isId, parseReference, withDefaultTag, type Clock, type Logger, type NodeId, type OperationId } from '#kernel';
 import type { NodeEvents, OperationProgressStream, SealedAuth } from '#queue';
 import type { ImageQuotas } from '../host/image-quotas.js';
-import type { ActiveOperations } from './active-operations.js';
+import type { ActiveJobs } from '../jobs/active-jobs.js';
 import { ProgressPump } from './progress-pump.js';
 
 const MAX_MESSAGE = 4096;
@@ -15,7 +15,7 @@ export interface OperationServices {
   readonly progress: OperationProgressStream;
   readonly events: Pick<NodeEvents, 'publish'>;
   readonly sealed: SealedAuth;
-  readonly active: ActiveOperations;
+  readonly active: ActiveJobs<'operation'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -10,6 +10,7 @@ import { startTestRedis, type TestRedis } from '#testing';
 import { openEngine, type Engine } from '../engine/open-engine.js';
 import { newIncarnation } from '../node/worker-node.js';
 import { openEngineStores, type EngineStores } from '../runtimes/engine-stores.js';
+import { PLATFORM_TENANT } from '../runtimes/platform-tenant.js';
 import { ActiveRuns } from './active-runs.js';
 import { RunAdopter } from './run-adopter.js';
 import { RunLifecycle } from './run-lifecycle.js';
@@ -23,7 +24,7 @@ const NATIVE = resolve(import.meta.dirname, '../../../../dist/native');
 const APPLETS = 'sh cat echo sleep true false kill dd yes seq head tail mkdir ls id env wc od tr printf sort setsid'.split(' ');
 
 export const SHELL = runtimeDefinitionSchema.parse({
-  name: 'sh', title: 'sh', packages: [], mainFile: 'main.sh', run: ['sh', '{main}'], versionCommand: ['sh'], example: { code: '', stdout: '' },
+  name: 'sh', title: 'sh', mainFile: 'main.sh', run: ['sh', '{main}'], versionCommand: ['sh'], example: { code: '', stdout: '' },
 });
 /** Its compile step is a script too: `compile.sh` makes `main.sh`. */
 export const TWO_STEPS = runtimeDefinitionSchema.parse({ ...SHELL, name: 'two', mainFile: 'compile.sh', compile: { argv: ['sh', '{main}'] }, run: ['sh', 'main.sh'] });
@@ -57,7 +58,7 @@ export class BusyboxNode {
     const dataDir = await mkdtemp(join(tmpdir(), `${name}-`));
     await chmod(dataDir, 0o711);
     const stores = await openEngineStores({ dataDir, nativeDir: NATIVE, logger: silentLogger });
-    const { chainId } = await stores.images.importRootfs({ namespace: 'system', name: 'runtime/busybox:1', tar: busyboxTar(dataDir) });
+    const { chainId } = await stores.tenantImages.importTar(PLATFORM_TENANT, { tar: busyboxTar(dataDir), changes: [] });
     const redis = await startTestRedis();
     const control = await createControlQueues(redis.options, silentLogger);
     return new BusyboxNode(dataDir, redis, control, stores, chainId, `${name}-${process.pid}`);
@@ -86,7 +87,7 @@ export class BusyboxNode {
     };
     const lifecycle = new RunLifecycle(services);
     await engine.runtime.recover();
-    await queues.nodes.beat({ ...node, rpcUrl: 'unix:/nowhere', startedAt: Date.now(), runIds: [], runtimes: [], ready: true });
+    await queues.nodes.beat({ ...node, rpcUrl: 'unix:/nowhere', startedAt: Date.now(), runIds: [], runtimes: [], availableRuntimes: [], ready: true });
     const life: Life = {
       services,
       engine,

@@ -2,11 +2,11 @@ import { createRunSchema, runtimeDefinitionSchema, type CreateRunInput } from '#
 import { WORK_DIR, planRun } from './run-plan.js';
 
 const python = runtimeDefinitionSchema.parse({
-  name: 'python', title: 'Python', packages: ['python3'], mainFile: 'main.py', sourceExtensions: ['.py'], run: ['python3', '-u', '{main}'], env: { PYTHONUTF8: '1' },
+  name: 'python', title: 'Python', mainFile: 'main.py', sourceExtensions: ['.py'], run: ['python3', '-u', '{main}'], env: { PYTHONUTF8: '1' },
   versionCommand: ['python3', '-V'], example: { code: '', stdout: '' },
 });
 const c = runtimeDefinitionSchema.parse({
-  name: 'c', title: 'C', packages: ['gcc'], mainFile: 'main.c', sourceExtensions: ['.c'], compile: { argv: ['gcc', '-o', 'main', '{sources}', '-lm'] }, run: ['./main'],
+  name: 'c', title: 'C', mainFile: 'main.c', sourceExtensions: ['.c'], compile: { argv: ['gcc', '-o', 'main', '{sources}', '-lm'] }, run: ['./main'],
   versionCommand: ['gcc', '-v'], example: { code: '', stdout: '' },
 });
 const plan = (definition: typeof c, input: Omit<CreateRunInput, 'runtime'>) => planRun(createRunSchema.parse({ runtime: definition.name, ...input }), definition);

@@ -14,13 +14,18 @@ describe('the record of installed runtimes', () => {
 
   it('is empty at first, and gives back what was written', async () => {
     expect(await readInstalledRuntimes(folder)).toEqual([]);
-    const runtime = { name: 'python', definition: digestOf('d'), image: 'runtime/0', chainId: digestOf('c'), version: 'Python 3' };
+    const runtime = { name: 'python', definition: digestOf('d'), base: digestOf('b'), image: digestOf('i'), chainId: digestOf('c'), layers: [digestOf('l'), digestOf('c')], version: 'Python 3' };
     await writeInstalledRuntimes(folder, [runtime]);
     expect(await readInstalledRuntimes(folder)).toEqual([runtime]);
     expect(await readdir(folder)).toEqual(['runtimes.json']);
   });
 
-  it.each(['', '{"version":2,"runtimes":[]}', '{"version":1,"runtimes":[{"name":"x"}]}'])('says that %j is damaged', async (text) => {
+  it('is empty when an older version has written it: its root file systems were made in another way', async () => {
+    await writeFile(join(folder, 'runtimes.json'), '{"version":1,"runtimes":[{"name":"bash"}]}');
+    expect(await readInstalledRuntimes(folder)).toEqual([]);
+  });
+
+  it.each(['', '{"version":3,"runtimes":[]}', '{"version":2,"runtimes":[{"name":"x"}]}'])('says that %j is damaged', async (text) => {
     await writeFile(join(folder, 'runtimes.json'), text);
     await expect(readInstalledRuntimes(folder)).rejects.toMatchObject({ code: 'failed_precondition' });
     expect(await readFile(join(folder, 'runtimes.json'), 'utf8')).toBe(text);

@@ -1,51 +1,67 @@
 import { chmod, mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { CodedError, asError, isCodedError, silentLogger } from '#kernel';
-import { BaseImageInstaller } from '../base-images/base-image-installer.js';
-import { openEngineStores } from './engine-stores.js';
+import { loadEngineConfig, type EngineConfig } from '#config';
+import { asError, canonicalName, isCodedError, parseReference, silentLogger, type Digest } from '#kernel';
+import { BASE_IMAGES, BaseImageInstaller } from '../base-images/base-image-installer.js';
+import { findAptNetworkOptions, proxyVariables } from '../base-images/debian-sources.js';
+import { MinimalDebian } from '../base-images/minimal-debian.js';
+import { openEngineStores, type EngineStores } from './engine-stores.js';
+import { hasLeftovers, removeInstallFolder, withInstallHost } from './install-host.js';
 import { withInstallLock } from './install-lock.js';
 import type { InstalledRuntime } from './installed-runtimes.js';
-import { RuntimeCatalogue } from './runtime-catalogue.js';
-import { RuntimeInstaller } from './runtime-installer.js';
-
-/** Where the definitions lie beside the built program, `dist/apps/worker/src/runtimes/`. */
-const SHIPPED = join(import.meta.dirname, '..', '..', '..', '..', '..', 'infra', 'runtimes');
-const NATIVE = join(import.meta.dirname, '..', '..', '..', '..', 'native');
+import { mirrorAddresses } from './mirror-addresses.js';
+import { withPlatformPlace } from './platform-place.js';
+import { RuntimeBuilder } from './runtime-builder.js';
+import { RuntimeCatalogue, shippedDefinitions } from './runtime-catalogue.js';
+import { defaultsOf, findInstalled, RuntimeInstaller } from './runtime-installer.js';
 
 /** One JSON object a line on stdout: progress per image, at last `ready` with all runtimes, or `failed`. */
 function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-async function main(signal: AbortSignal): Promise<void> {
-  const { values } = parseArgs({ options: { 'data-dir': { type: 'string' }, 'runtimes-dir': { type: 'string', default: SHIPPED }, 'native-dir': { type: 'string', default: NATIVE } } });
-  if (values['data-dir'] === undefined) throw new CodedError('invalid_argument', '--data-dir is missing');
-  const dataDir = resolve(values['data-dir']);
-  const catalogue = await RuntimeCatalogue.load(resolve(values['runtimes-dir']));
+async function main(config: EngineConfig, signal: AbortSignal): Promise<void> {
+  const { dataDir } = config;
+  const catalogue = await RuntimeCatalogue.load(shippedDefinitions());
   await mkdir(dataDir, { recursive: true });
   await chmod(dataDir, 0o711);
-  const stores = await openEngineStores({ dataDir, nativeDir: resolve(values['native-dir']), logger: silentLogger });
-  const installer = new RuntimeInstaller({ dataDir, catalogue, stores, signal, onProgress: print });
-  const baseImages = new BaseImageInstaller({ images: stores.tenantImages, debian: await installer.debian(), onProgress: print });
-  const findInstalled = async (): Promise<InstalledRuntime[] | undefined> => ((await baseImages.installed()) ? installer.installed() : undefined);
-  const installAll = async (): Promise<InstalledRuntime[]> => {
-    const runtimes = (await installer.installed()) ?? (await installer.install());
-    await baseImages.install();
-    return runtimes;
+  const stores = await openEngineStores({ dataDir, nativeDir: config.nativeDir, logger: silentLogger });
+  const debian = await MinimalDebian.find({ dataDir, signal });
+  const baseImages = new BaseImageInstaller({ images: stores.tenantImages, debian, onProgress: print });
+  const present = async (): Promise<InstalledRuntime[] | undefined> => {
+    if (hasLeftovers(dataDir) || !(await baseImages.installed())) return undefined;
+    return findInstalled(dataDir, catalogue, await baseOf(stores, debian), stores.snapshots);
   };
-  const installed =
-    (await findInstalled()) ??
-    (await withInstallLock(
-      dataDir,
-      signal,
-      () => {
-        print({ phase: 'waiting', message: 'another installation is at work' });
-      },
-      // The other one may have done it all meanwhile.
-      async () => (await findInstalled()) ?? (await installAll()),
-    ));
-  print({ phase: 'ready', runtimes: installed.map(({ name, version, image }: InstalledRuntime) => ({ name, version, image })) });
+  const make = async (): Promise<InstalledRuntime[]> => {
+    // All that is to come, so that what is done is a share of it.
+    for (const { definition } of defaultsOf(catalogue)) print({ image: definition.name, percent: 0, message: '' });
+    await baseImages.install();
+    return build(config, { stores, catalogue, debian }, signal);
+  };
+  const onWait = (): void => {
+    print({ phase: 'waiting', message: 'another installation is at work' });
+  };
+  // The other one may have done it all meanwhile.
+  const installed = (await present()) ?? (await withInstallLock(dataDir, signal, onWait, async () => (await present()) ?? (await make())));
+  print({ phase: 'ready', runtimes: installed.map(({ name, version, image }) => ({ name, version, image })) });
+}
+
+async function baseOf({ tenantImages }: EngineStores, { suite }: MinimalDebian): Promise<Digest> {
+  return (await tenantImages.resolve(BASE_IMAGES, canonicalName(parseReference(`debian:${suite}-slim`)))).id;
+}
+
+async function build(config: EngineConfig, { stores, catalogue, debian }: { stores: EngineStores; catalogue: RuntimeCatalogue; debian: MinimalDebian }, signal: AbortSignal): Promise<InstalledRuntime[]> {
+  const { dataDir } = config;
+  const proxies = proxyVariables(await findAptNetworkOptions());
+  // This once, builds may go where the machine's own packages come from, be it a private address.
+  const open = await mirrorAddresses([...debian.sources.imageLines, ...proxies.values()]);
+  const runtimes = await withInstallHost(config, stores, open, silentLogger, (services) =>
+    withPlatformPlace(services, () => {
+      const builder = new RuntimeBuilder({ builder: services.builder, images: stores.tenantImages, content: stores.content, suite: debian.suite, proxies });
+      return new RuntimeInstaller({ dataDir, catalogue, snapshots: stores.snapshots, builder }).installDefaults(print, signal);
+    }),
+  );
+  await removeInstallFolder(dataDir);
+  return runtimes;
 }
 
 const stop = new AbortController();
@@ -56,7 +72,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  await main(stop.signal);
+  // eslint-disable-next-line no-restricted-syntax -- the one place where this program's environment is handed to libs/config
+  await main(loadEngineConfig(process.env), stop.signal);
 } catch (error) {
   const { message } = asError(error);
   print({ phase: 'failed', code: isCodedError(error) ? error.code : 'internal', message, ...(isCodedError(error) ? { details: error.details } : {}) });

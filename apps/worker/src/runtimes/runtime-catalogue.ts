@@ -1,50 +1,81 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeDefinitionSchema, type RuntimeDefinition } from '#contracts';
-import { CodedError, asError, digestOf, errnoOf, type Digest } from '#kernel';
+import { CodedError, asError, digestOf, errnoOf, isCodedError, type Digest } from '#kernel';
+import { RuntimeFiles } from './runtime-files.js';
 
-/** The languages that this installation offers, each defined by one file `<name>.json`. */
+const DEFINITION = 'runtime.json';
+
+/** Beside the built program, `dist/apps/worker/src/runtimes/`, as beside its source. */
+export function shippedDefinitions(): string {
+  const root = import.meta.dirname.includes('/dist/') ? '../../../../..' : '../../../..';
+  return join(import.meta.dirname, root, 'infra', 'runtimes');
+}
+
+/** A language as it is defined here. */
+export interface DefinedRuntime {
+  readonly definition: RuntimeDefinition;
+  /** What its Dockerfile builds from. */
+  readonly files: RuntimeFiles;
+  /** Names definition and files in all their details: what was installed for another is not this one. */
+  readonly digest: Digest;
+}
+
+/** The languages that this installation knows, each defined by a folder `<name>` with `runtime.json` and `Dockerfile`. */
 export class RuntimeCatalogue {
-  private readonly byName = new Map<string, RuntimeDefinition>();
+  private readonly byName = new Map<string, DefinedRuntime>();
 
-  private constructor(readonly definitions: readonly RuntimeDefinition[]) {
-    for (const definition of definitions) {
-      for (const name of namesOf(definition)) this.byName.set(name, definition);
+  private constructor(readonly runtimes: readonly DefinedRuntime[]) {
+    for (const runtime of runtimes) {
+      for (const name of namesOf(runtime.definition)) this.byName.set(name, runtime);
     }
   }
 
-  /** Reads every file of a folder. @throws CodedError `failed_precondition` that names all faults, each with its file and field */
+  /** Reads every folder of a folder. @throws CodedError `failed_precondition` that names all faults, each with its file and field */
   static async load(folder: string): Promise<RuntimeCatalogue> {
     const faults: string[] = [];
-    const definitions: RuntimeDefinition[] = [];
-    for (const file of await filesIn(folder)) {
-      const result = parseDefinition(await readFile(join(folder, file), 'utf8'), file);
+    const runtimes: DefinedRuntime[] = [];
+    for (const name of await foldersIn(folder)) {
+      const result = await readRuntime(folder, name);
       faults.push(...result.faults);
-      if (result.definition) definitions.push(result.definition);
+      if (result.runtime) runtimes.push(result.runtime);
     }
-    faults.push(...clashes(definitions));
-    if (definitions.length === 0 && faults.length === 0) faults.push('no definition file (*.json) is there');
+    faults.push(...clashes(runtimes.map(({ definition }) => definition)));
+    if (runtimes.length === 0 && faults.length === 0) faults.push('no folder with a runtime.json is there');
     if (faults.length > 0) throw new CodedError('failed_precondition', `the runtime definitions in ${folder} have faults: ${faults.join('; ')}`, { folder, faults });
-    return new RuntimeCatalogue(definitions);
+    return new RuntimeCatalogue(runtimes);
   }
 
   /** By name or alias. */
-  find(name: string): RuntimeDefinition | undefined {
+  find(name: string): DefinedRuntime | undefined {
     return this.byName.get(name);
   }
 }
 
-/** Names one definition in all its details: what was installed for another is not this one. */
-export function definitionDigest(definition: RuntimeDefinition): Digest {
-  return digestOf(JSON.stringify(canonical(definition)));
-}
-
-async function filesIn(folder: string): Promise<string[]> {
+async function foldersIn(folder: string): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter((file) => file.endsWith('.json')).sort();
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
   } catch (error) {
     throw new CodedError('failed_precondition', `the folder of runtime definitions cannot be read (${errnoOf(error) ?? 'unknown'}): ${folder}`, { folder }, { cause: error });
   }
+}
+
+async function readRuntime(folder: string, name: string): Promise<{ runtime?: DefinedRuntime; faults: string[] }> {
+  const file = `${name}/${DEFINITION}`;
+  let text: string;
+  let files: RuntimeFiles;
+  try {
+    text = await readFile(join(folder, name, DEFINITION), 'utf8');
+    files = await RuntimeFiles.read(join(folder, name), (path) => path !== DEFINITION);
+  } catch (error) {
+    return { faults: [`${file}: ${isCodedError(error) ? error.message : `cannot be read (${errnoOf(error) ?? 'unknown'})`}`] };
+  }
+  const { definition, faults } = parseDefinition(text, file);
+  if (definition !== undefined && definition.name !== name) faults.push(`${file}: name: is ${definition.name}, but the folder must be called ${definition.name}`);
+  if (!files.has('Dockerfile')) faults.push(`${name}/Dockerfile: is missing`);
+  if (definition === undefined) return { faults };
+  return { faults, runtime: { definition, files, digest: digestOf(JSON.stringify([canonical(definition), files.digest])) } };
 }
 
 function parseDefinition(text: string, file: string): { definition?: RuntimeDefinition; faults: string[] } {
@@ -57,7 +88,6 @@ function parseDefinition(text: string, file: string): { definition?: RuntimeDefi
   const result = runtimeDefinitionSchema.safeParse(value);
   if (!result.success) return { faults: result.error.issues.map((issue) => `${file}: ${issue.path.join('.') || 'the whole'}: ${issue.message}`) };
   const faults = inconsistencies(result.data).map((fault) => `${file}: ${fault}`);
-  if (file !== `${result.data.name}.json`) faults.push(`${file}: name: is ${result.data.name}, but the file must be called ${result.data.name}.json`);
   return { definition: result.data, faults };
 }
 
@@ -86,7 +116,7 @@ function clashes(definitions: readonly RuntimeDefinition[]): string[] {
   for (const definition of definitions) {
     for (const name of namesOf(definition)) {
       const owner = owners.get(name);
-      if (owner !== undefined) faults.push(`${definition.name}.json: aliases: ${name} is taken by ${owner}.json`);
+      if (owner !== undefined) faults.push(`${definition.name}/${DEFINITION}: aliases: ${name} is taken by ${owner}`);
       else owners.set(name, definition.name);
     }
   }

@@ -1,10 +1,11 @@
 import type { ImageRecord } from '#engine';
 import { CodedError, digestOf, newId } from '#kernel';
 import { runtimeDefinitionSchema } from '#contracts';
+import { PLATFORM_TENANT } from './platform-tenant.js';
 import { RuntimeImages } from './runtime-images.js';
 
 const NAME = 'runtimes.sandbar/python:latest';
-const definition = runtimeDefinitionSchema.parse({ name: 'python', title: 'Python', packages: [], mainFile: 'main.py', run: ['python3'], env: { LANG: 'C' }, versionCommand: ['x'], example: { code: '', stdout: '' } });
+const definition = runtimeDefinitionSchema.parse({ name: 'python', title: 'Python', mainFile: 'main.py', run: ['python3'], env: { LANG: 'C' }, versionCommand: ['x'], example: { code: '', stdout: '' } });
 const record = (text: string): ImageRecord => ({
   id: digestOf(text), manifest: digestOf(`manifest ${text}`), chainId: digestOf('chain'), config: { architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: [] } },
   layers: [{ diffId: digestOf('d'), chainId: digestOf('chain'), blob: digestOf(`blob ${text}`), sizeBytes: 1 }],
@@ -22,10 +23,10 @@ describe("a runtime as a tenant's image", () => {
   beforeEach(() => {
     [provided, own, pinned, registered] = [record('first'), undefined, new Set(), []];
     images = new RuntimeImages(
-      { resolve: (name) => (name === 'py' || name === 'python' ? { definition, chainId: digestOf('chain'), image: 'runtime/abc' } : undefined) },
+      { resolve: (name) => (name === 'py' || name === 'python' ? { definition, chainId: digestOf('chain'), image: digestOf('runtime') } : undefined) },
       {
         resolve: (namespace, text) => {
-          const found = namespace === 'system' && text === 'runtime/abc' ? provided : namespace === tenantId && text === NAME ? own : undefined;
+          const found = namespace === PLATFORM_TENANT && text === digestOf('runtime') ? provided : namespace === tenantId && text === NAME ? own : undefined;
           return found === undefined ? Promise.reject(new CodedError('not_found', `No such image: ${text}`)) : Promise.resolve(found);
         },
         register: (namespace, { manifest, names }) => {

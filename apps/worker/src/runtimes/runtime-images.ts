@@ -1,11 +1,8 @@
 import type { ContentStore, TenantImages } from '#engine';
-import { canonicalName, CodedError, isCodedError, parseReference, type Digest, type TenantId } from '#kernel';
+import { canonicalName, CodedError, isCodedError, type Digest, type TenantId } from '#kernel';
 import type { NodeRuntimes } from './node-runtimes.js';
-
-/** Where the node keeps the root file systems of its runtimes. */
-const PROVIDER = 'system';
-/** No registry can have this name, so no tenant's own image is ever in the way. */
-const REPOSITORY = 'runtimes.sandbar';
+import { PLATFORM_TENANT } from './platform-tenant.js';
+import { runtimeReference } from './runtime-names.js';
 
 export interface RuntimeImage {
   /** Its name among the tenant's images, such as `runtimes.sandbar/python:latest`. */
@@ -29,9 +26,9 @@ export class RuntimeImages {
   async provide(tenantId: TenantId, name: string): Promise<RuntimeImage> {
     const runtime = this.runtimes.resolve(name);
     if (runtime === undefined) throw new CodedError('not_found', `no runtime ${JSON.stringify(name.slice(0, 100))}: see GET /v1/runtimes`);
-    const reference = parseReference(`${REPOSITORY}/${runtime.definition.name.replaceAll('+', 'p')}:latest`);
+    const reference = runtimeReference(runtime.definition.name, 'latest');
     const image = canonicalName(reference);
-    const provided = await this.images.resolve(PROVIDER, runtime.image);
+    const provided = await this.images.resolve(PLATFORM_TENANT, runtime.image);
     if ((await this.idOf(tenantId, image)) !== provided.id) {
       const pin = await this.content.pin([provided.manifest, provided.id, ...provided.layers.map(({ blob }) => blob)]);
       try {

@@ -25,6 +25,7 @@ void source_close(struct source *source);
 void loop_turn(int timeout_ms);
 
 uint64_t clock_realtime_us(void);
+int64_t clock_monotonic_us(void);
 int64_t clock_monotonic_ms(void);
 
 #endif

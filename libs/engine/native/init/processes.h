@@ -38,6 +38,13 @@ struct chunk {
   uint8_t bytes[];
 };
 
+/* How fast a stream was read. One that pours rests between two reads, so that more lies in its pipe then. */
+struct pour {
+  int64_t read_us;
+  unsigned reads;
+  bool resting;
+};
+
 enum process_state { PROCESS_STARTING, PROCESS_RUNNING, PROCESS_ENDED, PROCESS_REPORTED };
 
 struct process {
@@ -64,6 +71,7 @@ struct process {
   /* output */
   size_t held;
   bool out_paused, err_paused;
+  struct pour out_pour, err_pour;
   /* The host has said so: somebody who reads it lags behind. */
   bool flow_held;
   /* After the drain deadline: what may still be read, else -1. */

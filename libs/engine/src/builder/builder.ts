@@ -73,6 +73,8 @@ export type BuildEvent =
   | { readonly kind: 'cached'; readonly step: number }
   /** null: no image has come of it. */
   | { readonly kind: 'done'; readonly step: number; readonly imageId: Digest | null; readonly durationMs: number }
+  /** The step that the build fails by; `line` of the Dockerfile. */
+  | { readonly kind: 'failed'; readonly step: number; readonly line: number; readonly durationMs: number }
   | { readonly kind: 'warning'; readonly message: string; /** Of a check of the Dockerfile. */ readonly lint?: { readonly rule: LintRule; readonly line: number; readonly column: number } }
   | { readonly kind: 'built'; readonly imageId: Digest }
   | { readonly kind: 'tagged'; readonly name: string };

@@ -2,6 +2,11 @@ import { readFile } from 'node:fs/promises';
 
 /** One line of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)). */
 export interface MountEntry {
+  readonly id: number;
+  /** Of the mount that this one lies on. */
+  readonly parentId: number;
+  /** Its peers see what is mounted and unmounted on it. undefined: it has none. */
+  readonly peerGroup: number | undefined;
   /** Of the mounted file system, the directory that is the mount's root. */
   readonly root: string;
   readonly mountPoint: string;
@@ -20,10 +25,12 @@ export function parseMountInfo(text: string): MountEntry[] {
     // Optional fields stand before the lone dash, so both halves are counted from it.
     const [left, right] = line.split(' - ', 2);
     if (left === undefined || right === undefined) continue;
-    const [, , , root, mountPoint] = left.split(' ');
+    const [id, parentId, , root, mountPoint, , ...optional] = left.split(' ');
     const [fsType, source, superOptions] = right.split(' ');
     if (root === undefined || mountPoint === undefined || fsType === undefined) continue;
-    entries.push({ root: unescape(root), mountPoint: unescape(mountPoint), fsType, source: unescape(source ?? ''), superOptions: (superOptions ?? '').split(',') });
+    const shared = optional.find((field) => field.startsWith('shared:'))?.slice('shared:'.length);
+    const peerGroup = shared === undefined ? undefined : Number(shared);
+    entries.push({ id: Number(id), parentId: Number(parentId), peerGroup, root: unescape(root), mountPoint: unescape(mountPoint), fsType, source: unescape(source ?? ''), superOptions: (superOptions ?? '').split(',') });
   }
   return entries;
 }

@@ -15,6 +15,7 @@ interface SeccompRule {
 
 const EPERM = 1;
 const ENOSYS = 38;
+const EPROTONOSUPPORT = 93;
 
 /** What programs need, by manual page section. Names that an architecture lacks are skipped there. */
 const ALLOWED: readonly string[] = `
@@ -63,6 +64,7 @@ const SOCK = { stream: 1, dgram: 2, seqpacket: 5 } as const;
 /** The low bits of socket(2)'s type; above them are SOCK_NONBLOCK and SOCK_CLOEXEC. */
 const SOCK_TYPE_MASK = 0xf;
 const NETLINK_ROUTE = 0;
+const NETLINK_AUDIT = 9;
 /** The answers that setarch and language runtimes need: PER_LINUX, ADDR_COMPAT_LAYOUT's kin as Docker has them, and the query. */
 const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff] as const;
 
@@ -77,8 +79,15 @@ function allowSocket(family: number, types: readonly number[]): SeccompRule[] {
   }));
 }
 
-function refuse(name: string, args: SeccompRule['args']): SeccompRule {
-  return { names: [name], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM, ...(args === undefined ? {} : { args }) };
+function refuse(name: string, args: SeccompRule['args'], errnoRet = EPERM): SeccompRule {
+  return { names: [name], action: 'SCMP_ACT_ERRNO', errnoRet, ...(args === undefined ? {} : { args }) };
+}
+
+function netlink(protocol: number, op: 'SCMP_CMP_EQ' | 'SCMP_CMP_GT' = 'SCMP_CMP_EQ'): NonNullable<SeccompRule['args']> {
+  return [
+    { index: 0, value: AF.netlink, op: 'SCMP_CMP_EQ' },
+    { index: 2, value: protocol, op },
+  ];
 }
 
 function socketRules(): SeccompRule[] {
@@ -89,18 +98,11 @@ function socketRules(): SeccompRule[] {
     ...allowSocket(AF.unix, [SOCK.stream, SOCK.dgram, SOCK.seqpacket]),
     ...allowSocket(AF.inet, [SOCK.stream, SOCK.dgram]),
     ...allowSocket(AF.inet6, [SOCK.stream, SOCK.dgram]),
-    {
-      names: ['socket'],
-      action: 'SCMP_ACT_ALLOW',
-      args: [
-        { index: 0, value: AF.netlink, op: 'SCMP_CMP_EQ' },
-        { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_EQ' },
-      ],
-    },
-    refuse('socket', [
-      { index: 0, value: AF.netlink, op: 'SCMP_CMP_EQ' },
-      { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_GT' },
-    ]),
+    { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: netlink(NETLINK_ROUTE) },
+    ...[1, 2, 3, 4, 5, 6, 7, 8].map((protocol) => refuse('socket', netlink(protocol))),
+    // As on a kernel without it: useradd, groupadd and passwd give up when they may not speak to one that is there (audit_open(3)).
+    refuse('socket', netlink(NETLINK_AUDIT), EPROTONOSUPPORT),
+    refuse('socket', netlink(NETLINK_AUDIT, 'SCMP_CMP_GT')),
     ...refusedFamilies.map((family) => refuse('socket', [{ index: 0, value: family, op: 'SCMP_CMP_EQ' }])),
     // AF_PACKET, AF_ALG, AF_VSOCK and all that came later.
     refuse('socket', [{ index: 0, value: AF.netlink, op: 'SCMP_CMP_GT' }]),

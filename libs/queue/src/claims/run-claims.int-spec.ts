@@ -11,7 +11,7 @@ describe('RedisRunClaims', () => {
     await beat(nodeId, incarnation);
     return { nodeId, incarnation };
   }
-  const beat = (nodeId: NodeId, incarnation: string) => fixture.node.nodes.beat({ nodeId, incarnation, rpcUrl: 'unix:/x', startedAt: 1, runIds: [], runtimes: [], ready: true });
+  const beat = (nodeId: NodeId, incarnation: string) => fixture.node.nodes.beat({ nodeId, incarnation, rpcUrl: 'unix:/x', startedAt: 1, runIds: [], runtimes: [], availableRuntimes: [], ready: true });
 
   it('gives a run to one of many', async () => {
     const { claims } = fixture.node;

@@ -1,4 +1,4 @@
-import type { NodeId, OperationId, RunId, TenantId } from '#kernel';
+import type { BuildId, NodeId, OperationId, RunId, TenantId } from '#kernel';
 
 /** Every key of ours in Redis. The part in braces is the hash tag: keys of one script stand in one slot. */
 export class QueueKeys {
@@ -9,8 +9,8 @@ export class QueueKeys {
   line = (tenant: TenantId) => `${this.prefix}admission:{${tenant}}:line`;
   released = (tenant: TenantId) => `${this.prefix}admission:{${tenant}}:released`;
   claim = (run: RunId) => `${this.prefix}claim:${run}`;
-  log = (run: RunId) => `${this.prefix}log:{${run}}`;
-  checkpoint = (run: RunId) => `${this.prefix}log:{${run}}:checkpoint`;
+  log = (of: RunId | BuildId | string) => `${this.prefix}log:{${of}}`;
+  checkpoint = (of: RunId | BuildId | string) => `${this.prefix}log:{${of}}:checkpoint`;
   /** The incarnation of a node that lives; gone when it stops beating. */
   nodeAlive = (node: NodeId | string) => `${this.prefix}node-alive:${node}`;
   heartbeat = (node: NodeId | string) => `${this.prefix}node:${node}`;
@@ -24,7 +24,7 @@ export class QueueKeys {
   get authInvalidation(): string { return `${this.prefix}auth-stale`; }
   /** The prefix BullMQ puts before `:<queue>:`. */
   get bull(): string { return `${this.prefix}bull`; }
-  /** Virtual time of the fair queue: hash of the clock and the tenants' finish times. */
-  get fairClock(): string { return `${this.prefix}fair:clock`; }
-  get fairTenants(): string { return `${this.prefix}fair:tenants`; }
+  /** Virtual time of a fair queue: hash of the clock and the tenants' finish times. */
+  fairClock = (queue: string) => `${this.prefix}fair:${queue}:clock`;
+  fairTenants = (queue: string) => `${this.prefix}fair:${queue}:tenants`;
 }

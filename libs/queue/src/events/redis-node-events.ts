@@ -23,7 +23,7 @@ interface Entry {
 type RawEntry = [id: string, fields: string[] | null];
 
 /**
- * A Redis stream and the consumer group `control`. Events of one run or operation are handled in order, except that one whose events make the
+ * A Redis stream and the consumer group `control`. Events of one run, operation or build are handled in order, except that one whose events make the
  * handler throw five times is set aside (it stays pending and comes again after 5 s), so that it does not hold up the others.
  * `blocking` makes the connection that a consumer waits on.
  */
@@ -160,6 +160,11 @@ function parseEvent(fields: string[] | null): NodeEvent | undefined {
   }
 }
 
+function subjectOf(event: NodeEvent): string {
+  if ('runId' in event) return event.runId;
+  return 'buildId' in event ? event.buildId : event.operationId;
+}
+
 function groupBySubject(entries: readonly Entry[]): Entry[][] {
-  return [...Map.groupBy(entries, ({ event }) => ('runId' in event ? event.runId : event.operationId)).values()];
+  return [...Map.groupBy(entries, ({ event }) => subjectOf(event)).values()];
 }

@@ -5,7 +5,7 @@ import { asError, type Logger } from '#kernel';
 import { disconnect } from '../connections/connections.js';
 import type { QueueKeys } from '../connections/keys.js';
 import { isAborted, pause } from '../connections/pause.js';
-import type { StreamEntry } from './frame-codec.js';
+import type { StreamEntry } from './log-codec.js';
 
 const BLOCK_MS = 1000;
 /** Entries of one stream per read: what a follower holds in memory at most. */

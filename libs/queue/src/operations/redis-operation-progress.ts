@@ -4,7 +4,7 @@ import { CodedError, type Logger, type OperationId } from '#kernel';
 import type { QueueKeys } from '../connections/keys.js';
 import { isAborted } from '../connections/pause.js';
 import { defineScript, readNumber, type Script, type ScriptCall } from '../connections/scripts.js';
-import { field, type StreamEntry } from '../logs/frame-codec.js';
+import { field, type StreamEntry } from '../logs/log-codec.js';
 import { LogTail } from '../logs/log-tail.js';
 import type { OperationProgressStream } from '../queue.js';
 

@@ -90,7 +90,7 @@ export class FairClock {
   constructor(
     private readonly redis: Redis,
     private readonly keys: QueueKeys,
-    queue: string,
+    private readonly queue: string,
     private readonly horizon: number = HORIZON,
   ) {
     this.jobs = `${keys.bull}:${queue}:`;
@@ -99,18 +99,18 @@ export class FairClock {
   }
 
   nextStart(tenant: string, jobId: string): Promise<FairStart> {
-    const keys = [this.keys.fairClock, this.keys.fairTenants, `${this.jobs}prioritized`, `${this.jobs}active`, `${this.jobs}delayed`];
+    const keys = [this.keys.fairClock(this.queue), this.keys.fairTenants(this.queue), `${this.jobs}prioritized`, `${this.jobs}active`, `${this.jobs}delayed`];
     return this.nextStartScript(keys, [tenant, this.jobs, jobId, this.horizon]);
   }
 
   /** The priority that `start` has by now: a rebase may have come between asking for it and adding the job. */
   async current(start: FairStart): Promise<number> {
-    const [generation, shift] = await this.redis.hmget(this.keys.fairClock, 'generation', 'shift');
+    const [generation, shift] = await this.redis.hmget(this.keys.fairClock(this.queue), 'generation', 'shift');
     return Number(generation ?? 0) === start.generation ? start.priority : Math.max(1, start.priority - Number(shift ?? 0));
   }
 
   async advance(jobId: string): Promise<void> {
-    await this.advanceScript([this.keys.fairClock, this.jobs + jobId]);
+    await this.advanceScript([this.keys.fairClock(this.queue), this.jobs + jobId]);
   }
 
   jobKey(jobId: string): string {

@@ -87,7 +87,7 @@ describe('BullRunQueue and BullRunConsumer', () => {
       await until(() => order.length === expected);
       expect(order.slice(from).filter((tenant) => tenant === small)).toHaveLength(3);
     }
-    const { generation, now } = await redis.hgetall('sandbar:fair:clock');
+    const { generation, now } = await redis.hgetall('sandbar:fair:runs:clock');
     expect(Number(generation)).toBeGreaterThan(5);
     expect(Number(now)).toBeLessThan(200);
     await queue.close();
@@ -96,14 +96,14 @@ describe('BullRunQueue and BullRunConsumer', () => {
 
   it('keeps the order of what waits when virtual time is moved back', async () => {
     const redis = new Redis(fixture.server.options);
-    await redis.hset('sandbar:fair:clock', 'now', 90);
+    await redis.hset('sandbar:fair:runs:clock', 'now', 90);
     const queue = new BullRunQueue(redis, new QueueKeys('sandbar:'), quiet, 100);
     const [big, small] = [newId('tenant'), newId('tenant')];
     const jobs = Array.from({ length: 30 }, () => runJob(big));
     for (const job of jobs) await queue.enqueue(job);
     const late = runJob(small);
     await queue.enqueue(late);
-    expect(await redis.hget('sandbar:fair:clock', 'generation')).toBe('1');
+    expect(await redis.hget('sandbar:fair:runs:clock', 'generation')).toBe('1');
     const order: string[] = [];
     fixture.node.consumer.start((job) => {
       order.push(job.runId);

@@ -67,6 +67,9 @@ function* messagesOf(event: BuildEventView): Generator<DockerMessage> {
     case 'removed':
       yield { stream: ` ---> Removed intermediate container ${event.containerId.slice(0, 12)}\n` };
       return;
+    case 'failed':
+      // Told by the error.
+      return;
     case 'cached':
       yield { stream: ' ---> Using cache\n' };
       return;

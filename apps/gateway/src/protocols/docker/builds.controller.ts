@@ -1,5 +1,6 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { type Clock } from '#kernel';
+import { AttachedBuilds } from '../../builds/attached-builds.service.js';
 import { RequirePermission } from '../../auth/permission.decorator.js';
 import { ApiExcludeController } from '../../docs/annotations.js';
 import { CLOCK } from '../../platform/platform.js';
@@ -16,6 +17,7 @@ import { sendMessages } from './json-lines.js';
 export class DockerBuildsController {
   constructor(
     @Inject(DOCKER_BACKENDS) private readonly backends: DockerBackends,
+    private readonly attached: AttachedBuilds,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -25,7 +27,7 @@ export class DockerBuildsController {
   async build(@Docker() call: DockerCall): Promise<void> {
     const request = buildRequestOf(call.query);
     const registries = registriesOf(call.header('x-registry-config'));
-    const events = this.backends.hosts.of(call.caller.tenant).builds.build(call.stream(), request, registries, call.signal);
+    const events = this.attached.run(call.caller, call.stream(), { request, registries, requestId: call.requestId, signal: call.signal });
     await sendMessages(call, call.query.flag('q') ? quietMessages(events) : buildMessages(events));
   }
 

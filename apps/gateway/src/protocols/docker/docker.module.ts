@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from '../../auth/auth.module.js';
+import { BuildsModule } from '../../builds/builds.module.js';
 import { NodesModule } from '../../nodes/nodes.module.js';
 import type { TenantHosts } from '../../nodes/tenant-host.js';
 import { OperationsModule } from '../../operations/operations.module.js';
@@ -44,6 +45,6 @@ export class DockerModule {
       backends === undefined
         ? { provide: DOCKER_BACKENDS, inject: [TENANT_HOSTS, OperationsService], useFactory: (hosts: TenantHosts, operations: OperationsService): DockerBackends => ({ hosts, operations }) }
         : { provide: DOCKER_BACKENDS, useValue: backends };
-    return { module: DockerModule, imports: [AuthModule, NodesModule, OperationsModule, UpgradesModule], controllers: CONTROLLERS, providers: [provider, DockerHijacks, HijackedStreams] };
+    return { module: DockerModule, imports: [AuthModule, BuildsModule, NodesModule, OperationsModule, UpgradesModule], controllers: CONTROLLERS, providers: [provider, DockerHijacks, HijackedStreams] };
   }
 }

@@ -4,6 +4,7 @@ import { WebSocketServer } from 'ws';
 import { isCodedError } from '#kernel';
 import type { ProcessConnection } from '../../nodes/host-processes.js';
 import { Lifecycle } from '../../platform/lifecycle.js';
+import { CLIENT_GONE } from '../../streams/client-gone.js';
 import { linger, splice, type SpliceResult } from '../../streams/splice.js';
 import { keepAlive } from '../../streams/keep-alive.js';
 import { spliceWebSocket } from '../../streams/splice-web-socket.js';
@@ -37,7 +38,7 @@ export class HijackedStreams {
     const gone = new AbortController();
     const over = AbortSignal.any([gone.signal, this.lifecycle.draining]);
     const hangUp = (): void => {
-      gone.abort();
+      gone.abort(CLIENT_GONE);
     };
     call.socket.once('close', hangUp);
     try {

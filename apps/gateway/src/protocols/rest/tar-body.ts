@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { RouteConfig } from '@nestjs/platform-fastify';
@@ -40,4 +41,10 @@ function isMarked(request: FastifyRequest, mark: typeof MARK | typeof ANY_MARK):
 export function tarBody({ body }: FastifyRequest): Readable {
   if (body instanceof Readable) return body;
   throw new CodedError('invalid_argument', 'the body is to be a tar archive, sent as application/x-tar');
+}
+
+/** For a route that takes either: an archive is handed on as it comes, JSON is what the schema says. */
+export function tarOr<O>(schema: StandardSchemaV1<unknown, O>): StandardSchemaV1<unknown, O | Readable> {
+  const standard = schema['~standard'];
+  return { '~standard': { ...standard, validate: (value) => (value instanceof Readable ? { value } : standard.validate(value)) } };
 }

@@ -1,37 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
-import { CodedError } from '#kernel';
-import { PathPattern } from './path-pattern.js';
+import { CodedError, type IgnoreFile } from '#kernel';
 import type { SpooledArchive } from './spooled-archive.js';
 
-/** What a `.dockerignore` leaves out of a context: the last line that speaks of a path, or of a folder above it, decides. */
-export interface IgnoreFile {
-  readonly patterns: number;
-  ignores(path: string): boolean;
-  /** Something below the folder may come in all the same, by a line with `!`. */
-  mayHold(folder: string): boolean;
-}
+export { parseIgnoreFile, type IgnoreFile } from '#kernel';
 
-const MAX_PATTERNS = 10_000;
 /** Patterns times paths: what a context may cost. */
 const MAX_LOOKS = 200_000_000;
 /** Paths after which others get their turn. */
 const TURN_PATHS = 500;
 
-/** @throws CodedError `invalid_argument`: a pattern with a syntax error, a lone `!` */
-export function parseIgnoreFile(text: string): IgnoreFile {
-  const rules = text
-    .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .flatMap((line, index) => (line.startsWith('#') ? [] : ruleOf(line.trim(), index + 1)));
-  if (rules.length > MAX_PATTERNS) throw new CodedError('invalid_argument', `.dockerignore: more than ${MAX_PATTERNS} patterns`);
-  return {
-    patterns: rules.length,
-    ignores: (path) => rules.findLast(({ pattern }) => pattern.matchesOrParent(path))?.exclude ?? false,
-    mayHold: (folder) => rules.some(({ exclude, pattern }) => !exclude && (pattern.matchesOrParent(folder) || pattern.mayMatchBelow(folder))),
-  };
-}
-
-/** @throws CodedError `resource_exhausted`: too many patterns for so many files */
+/** The files that stay. @throws CodedError `resource_exhausted`: too many patterns for so many files */
 export async function withoutIgnored(archive: SpooledArchive, ignore: IgnoreFile): Promise<SpooledArchive> {
   const { size } = archive.entries;
   if (size * ignore.patterns > MAX_LOOKS) throw new CodedError('resource_exhausted', `.dockerignore: ${ignore.patterns} patterns are too many for a context of ${size} files`);
@@ -42,24 +20,4 @@ export async function withoutIgnored(archive: SpooledArchive, ignore: IgnoreFile
     if (path !== '' && ignore.ignores(path)) ignored.add(path);
   }
   return archive.without((path) => ignored.has(path));
-}
-
-function ruleOf(line: string, number: number): { readonly exclude: boolean; readonly pattern: PathPattern }[] {
-  if (line === '') return [];
-  const exclude = !line.startsWith('!');
-  const text = cleaned(exclude ? line : line.slice(1).trim());
-  if (text === undefined) throw new CodedError('invalid_argument', `.dockerignore: illegal exclusion pattern: "!" on line ${number}`);
-  // The context itself is never left out.
-  return text === '.' ? [] : [{ exclude, pattern: new PathPattern(text) }];
-}
-
-/** Without `.`, `..`, doubled and outer slashes. undefined: nothing was there. */
-function cleaned(text: string): string | undefined {
-  if (text === '') return undefined;
-  const names: string[] = [];
-  for (const name of text.split('/')) {
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-  }
-  return names.length === 0 ? '.' : names.join('/');
 }

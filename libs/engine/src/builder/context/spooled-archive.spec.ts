@@ -31,7 +31,7 @@ describe('a spooled archive', () => {
   };
   const plan = async (entries: TarEntryInput[], request: Partial<CopyRequest>): Promise<CopyPlan> => {
     const archive = await spool(entries);
-    return new CopyPlan(archive, new SourcePaths(archive), { sources: ['.'], destination: '/d', intoDirectory: false, owner: undefined, mode: undefined, parents: false, exclude: [], ...request });
+    return new CopyPlan(archive, new SourcePaths(archive), { sources: ['.'], destination: '/d', intoDirectory: false, owner: undefined, mode: undefined, parents: false, exclude: [], missing: [], ...request });
   };
   const layerOf = async (copy: CopyPlan): Promise<Record<string, string>> => {
     const result: Record<string, string> = {};
@@ -55,14 +55,15 @@ describe('a spooled archive', () => {
   it.each<[string, Partial<CopyRequest>, Record<string, string>]>([
     ['a file to a name', { sources: ['top'], destination: '/d/x' }, { 'd/x': 'file 644 0:0 t' }],
     ['a file into a directory', { sources: ['top'], intoDirectory: true }, { 'd/top': 'file 644 0:0 t' }],
-    ['what a directory holds', { sources: ['a/deep'] }, { 'd/': 'directory 750 0:0 ', 'd/three': 'file 755 7:8 3' }],
+    ['what a directory holds', { sources: ['a/deep'] }, { 'd/': 'directory 755 0:0 ', 'd/three': 'file 755 7:8 3' }],
     ['a directory that is only implied', { sources: ['implied/'], destination: '/' }, { x: 'file 644 0:0 x' }],
     ['through a link, by its own name', { sources: ['to-a/deep/three'], intoDirectory: true }, { 'd/three': 'file 755 7:8 3' }],
-    ['what a link names', { sources: ['to-a'], exclude: ['deep', 'out', 'one'] }, { 'd/': 'directory 750 0:0 ', 'd/two.md': 'file 644 0:0 2' }],
+    ['what a link names', { sources: ['to-a'], exclude: ['deep', 'out', 'one'] }, { 'd/': 'directory 755 0:0 ', 'd/two.md': 'file 644 0:0 2' }],
     ['by a pattern', { sources: ['a/*.md', 't?p'], intoDirectory: true }, { 'd/two.md': 'file 644 0:0 2', 'd/top': 'file 644 0:0 t' }],
-    ['with an owner and a mode', { sources: ['a/deep'], owner: { uid: 1, gid: 2 }, mode: 0o600 }, { 'd/': 'directory 600 1:2 ', 'd/three': 'file 600 1:2 3' }],
+    ['with an owner and a mode', { sources: ['a/deep'], owner: { uid: 1, gid: 2 }, mode: 0o600 }, { 'd/': 'directory 755 1:2 ', 'd/three': 'file 600 1:2 3' }],
     ['with its parents', { sources: ['a/deep/three'], parents: true, intoDirectory: true }, { 'd/a/deep/three': 'file 755 7:8 3' }],
-    ['links as links', { sources: ['a'], exclude: ['deep', 'one', 'two.md'] }, { 'd/': 'directory 750 0:0 ', 'd/out': 'symlink 777 0:0 ../../../etc' }],
+    ['into directories that are new too', { sources: ['top'], destination: '/new/d/', intoDirectory: true, owner: { uid: 1, gid: 2 }, missing: ['/new', '/new/d'] }, { 'new/': 'directory 755 1:2 ', 'new/d/': 'directory 755 1:2 ', 'new/d/top': 'file 644 1:2 t' }],
+    ['links as links', { sources: ['a'], exclude: ['deep', 'one', 'two.md'] }, { 'd/': 'directory 755 0:0 ', 'd/out': 'symlink 777 0:0 ../../../etc' }],
     ['a path that pretends to lead out', { sources: ['../../top'] }, { d: 'file 644 0:0 t' }],
   ])('copies %s', async (_what, request, expected) => {
     expect(await layerOf(await plan(TREE, request))).toEqual(expected);

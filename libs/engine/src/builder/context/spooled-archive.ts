@@ -118,7 +118,7 @@ class Spooler {
     if (type === 'hardlink') {
       const first = this.entries.get(cleanPath(linkname, entry));
       if (first?.type !== 'file') throw new CodedError('invalid_argument', `the context's entry ${JSON.stringify(entry.path.slice(0, 200))} links to what is no file of it`);
-      // Each name of a file is a file of its own in what is copied.
+      // One entry by two names: who copies both can tell that they are one file.
       this.entries.set(path, first);
       return;
     }

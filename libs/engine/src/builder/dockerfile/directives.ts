@@ -22,8 +22,9 @@ export function readDirectives(lines: readonly string[]): Directives {
     if (!KNOWN.has(key)) break;
     const place = { line: index + 1, column: 1 };
     if (found.has(key)) throw fault(place, `only one ${key} parser directive can be used`);
-    if (key === 'escape' && value !== '\\' && value !== '`') throw fault(place, `invalid ESCAPE '${value.slice(0, 20)}'. Must be ' or \\`);
+    // Of `\ (backslash)`, as the reference prints it, the first word counts.
+    if (key === 'escape' && !/^[\\`](?:[ \t]|$)/.test(value)) throw fault(place, `invalid ESCAPE '${value.slice(0, 20)}'. Must be ' or \\`);
     found.set(key, value);
   }
-  return { escape: found.get('escape') === '`' ? '`' : '\\', syntax: found.get('syntax'), check: found.get('check') };
+  return { escape: found.get('escape')?.startsWith('`') === true ? '`' : '\\', syntax: found.get('syntax'), check: found.get('check') };
 }

@@ -27,8 +27,8 @@ export async function archiveAt(files: BuildFiles, { entry }: FoundSource): Prom
   }
 }
 
-/** What is in it, below `destination`. @throws CodedError `invalid_argument` for a path that leads out of it */
-export async function* unpacked({ files, entry: file }: AddedArchive, destination: string, owner: { readonly uid: number; readonly gid: number } | undefined): AsyncGenerator<TarEntryInput, void, undefined> {
+/** What is in it, below `destination`, to whom it belongs there. @throws CodedError `invalid_argument` for a path that leads out of it */
+export async function* unpacked({ files, entry: file }: AddedArchive, destination: string): AsyncGenerator<TarEntryInput, void, undefined> {
   const root = destination.split('/').filter((name) => name !== '');
   const placed = (path: string): string => {
     const names = path.split('/').filter((name) => name !== '' && name !== '.');
@@ -42,6 +42,6 @@ export async function* unpacked({ files, entry: file }: AddedArchive, destinatio
     const path = placed(entry.path);
     // The place itself stays as it is, and nothing of an archive hides what is there.
     if (path === root.join('/') || !path.split('/').every(isLayerName)) continue;
-    yield { ...inputOf(entry, entry.type === 'directory' ? `${path}/` : path, entry.type === 'hardlink' ? placed(entry.linkname) : ''), ...owner };
+    yield inputOf(entry, entry.type === 'directory' ? `${path}/` : path, entry.type === 'hardlink' ? placed(entry.linkname) : '');
   }
 }

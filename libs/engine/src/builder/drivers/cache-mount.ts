@@ -40,7 +40,7 @@ async function fill(work: MountWork, { id = '', from, source = '/', mode, uid = 
   if (from !== undefined) {
     const files = await filesOf(session, await sourceImage(session, from, earlier, number), [source]);
     try {
-      const plan = new CopyPlan(files.archive, files.paths, { sources: [source], destination: `/${MOUNTED}`, intoDirectory: false, owner: undefined, mode: undefined, parents: false, exclude: [] });
+      const plan = new CopyPlan(files.archive, files.paths, { sources: [source], destination: `/${MOUNTED}`, intoDirectory: false, owner: undefined, mode: undefined, parents: false, exclude: [], missing: [] });
       await volumes.extract(session.tenantId, name, plan.layer());
     } finally {
       await files.archive.remove();

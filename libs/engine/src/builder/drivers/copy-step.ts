@@ -51,6 +51,7 @@ class Preparation {
   private readonly archives: AddedArchive[] = [];
   private intoDirectory = false;
   private chown: Owner;
+  private missing: readonly string[] = [];
 
   constructor(private readonly work: CopyWork) {}
 
@@ -60,6 +61,7 @@ class Preparation {
     if (step.flags.keepGitDir) throw new CodedError('unsupported', '--keep-git-dir is not supported by this server: repositories come without their history');
     this.chown = step.chown === undefined ? undefined : await ownerOf(step.chown, stack);
     this.intoDirectory = step.destination.endsWith('/') || (await stack.kindOf(step.destination)) === 'directory';
+    this.missing = await this.missingDirectories(stack);
     if (step.sources.length + step.documents.length > 1 && !this.intoDirectory) throw new CodedError('invalid_argument', `When using ${step.instruction} with more than one source file, the destination must be a directory and end with a /`);
     if (step.from === undefined) await this.fromContext();
     else await this.fromImage(step.from);
@@ -135,11 +137,18 @@ class Preparation {
 
   private plan({ archive, paths }: BuildFiles, sources: readonly string[], owner: Owner, { intoDirectory }: { readonly intoDirectory: boolean } = { intoDirectory: this.intoDirectory }): void {
     const { step } = this.work;
-    this.plans.push(new CopyPlan(archive, paths, { sources, destination: step.destination, intoDirectory, owner, mode: step.chmod, parents: step.flags.parents, exclude: step.flags.exclude }));
+    this.plans.push(new CopyPlan(archive, paths, { sources, destination: step.destination, intoDirectory, owner, mode: step.chmod, parents: step.flags.parents, exclude: step.flags.exclude, missing: this.plans.length === 0 ? this.missing : [] }));
   }
 
   private key(): unknown[] {
-    return [this.plans.map(({ key }) => key), this.archives.map(({ entry }) => [entry.digest, this.work.step.destination, this.chown ?? null])];
+    return [this.plans.map(({ key }) => key), this.archives.map(({ entry }) => [entry.digest, this.work.step.destination, this.chown ?? null, this.missing])];
+  }
+
+  /** Those that the copy makes: they belong to whom the files belong to. Those of root come into being by what is in them. */
+  private async missingDirectories(stack: StackFiles): Promise<readonly string[]> {
+    const { destination } = this.work.step;
+    if (this.chown === undefined) return [];
+    return stack.missing(destination.endsWith('/') ? destination : destination.slice(0, destination.lastIndexOf('/')));
   }
 
   private layer(): AsyncIterable<Buffer> {
@@ -149,7 +158,8 @@ class Preparation {
   }
 
   private async *entries(): AsyncGenerator<TarEntryInput, void, undefined> {
-    for (const archive of this.archives) yield* unpacked(archive, this.work.step.destination, this.chown);
+    if (this.plans.length === 0) for (const path of this.missing) yield { path: `${path.slice(1)}/`, type: 'directory', mode: 0o755, mtimeNs: 0n, ...(this.chown ?? ROOT) };
+    for (const archive of this.archives) yield* unpacked(archive, this.work.step.destination);
     for (const plan of this.plans) for await (const entry of readTar(plan.layer())) yield inputOf(entry, entry.path, entry.linkname);
   }
 }

@@ -107,9 +107,12 @@ export class DockerfileBuilder implements Builder {
       const stage = stages.find((each) => each.planned === planned);
       if (stage === undefined) throw new CodedError('internal', 'a stage has no number');
       const earlier = graph.stages.filter(({ index }) => index < planned.index);
+      const builder = new StageBuilder({ session, ...stage, earlier, totalSteps, inherited, escape, policy, cacheTurns: this.cacheTurns });
       try {
-        await new StageBuilder({ session, ...stage, earlier, totalSteps, inherited, escape, policy, cacheTurns: this.cacheTurns }).build();
+        await builder.build();
       } catch (error) {
+        // Cancelled meanwhile: what it failed by still counts.
+        await builder.reportFailure().catch(() => undefined);
         failing.abort();
         throw error;
       }

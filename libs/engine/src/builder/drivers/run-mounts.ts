@@ -116,7 +116,7 @@ class Preparation implements RunMounts {
     const files = mount.from === undefined ? session.context : await filesOf(session, await sourceImage(session, mount.from, earlier, number), [source]);
     if (files !== session.context) this.spooled.push(files);
     const owner = mount.from === undefined ? { uid: 0, gid: 0 } : undefined;
-    const plan = new CopyPlan(files.archive, files.paths, { sources: [source], destination: `/${MOUNTED}`, intoDirectory: false, owner, mode: undefined, parents: false, exclude: [] });
+    const plan = new CopyPlan(files.archive, files.paths, { sources: [source], destination: `/${MOUNTED}`, intoDirectory: false, owner, mode: undefined, parents: false, exclude: [], missing: [] });
     this.key.push(plan.key);
     this.asked.push({ kind: 'volume', destination, readOnly: mount.readOnly ?? true, noCopy: true, subpath: MOUNTED });
     this.filled.push({ destination, tar: () => plan.layer() });

@@ -17,6 +17,14 @@ export class StackFiles {
     return undefined;
   }
 
+  /** Of a path's directories, and of itself, those that are not there, the upper ones first. */
+  async missing(path: string): Promise<string[]> {
+    const names = path.split('/').filter((name) => name !== '');
+    const paths = names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`);
+    for (const [index, each] of paths.entries()) if ((await this.kindOf(each)) === undefined) return paths.slice(index);
+    return [];
+  }
+
   /** '' when it is absent, no file, or larger than that. */
   async text(path: string, maxBytes: number): Promise<string> {
     for await (const { type, size, content } of this.entries(path)) {

@@ -5,7 +5,7 @@ import type { Instruction } from '../dockerfile/instructions.js';
 import type { LintPolicy } from '../lint/check-directive.js';
 import type { LintWarning } from '../lint/lint-warning.js';
 import { DeclaredArguments } from '../stages/build-arguments.js';
-import { withoutTriggers } from '../stages/config-changes.js';
+import { withoutTriggers, withPath } from '../stages/config-changes.js';
 import type { PlannedStage } from '../stages/stage-graph.js';
 import { StageState } from '../stages/stage-state.js';
 import type { CopyStep, RunStep, Step } from '../stages/steps.js';
@@ -46,6 +46,7 @@ export class StageBuilder {
   private image: StageImage = SCRATCH;
   /** From the first step on that was not known, nothing is looked for any more. */
   private cacheEnded: boolean;
+  private current: { readonly step: number; readonly line: number; readonly began: number } | undefined;
   private readonly warnings: LintWarning[] = [];
 
   constructor(private readonly work: StageWork) {
@@ -57,7 +58,7 @@ export class StageBuilder {
     const state = await this.from();
     for (const [index, instruction] of instructions.entries()) {
       const number = firstStep + 1 + index;
-      const done = await this.begin(number, instruction.text);
+      const done = await this.begin(number, instruction);
       const step = state.step(instruction);
       await session.warn(this.warnings.splice(0), policy);
       if (step !== undefined) await this.carryOut(step, number);
@@ -67,16 +68,24 @@ export class StageBuilder {
     return this.image;
   }
 
+  /** Which step it was that threw. */
+  async reportFailure(): Promise<void> {
+    const { session } = this.work;
+    if (this.current === undefined || session.signal.aborted) return;
+    const { step, line, began } = this.current;
+    await session.report({ kind: 'failed', step, line, durationMs: Math.round(session.services.clock.monotonicMs() - began) });
+  }
+
   /** The base, with its triggers carried out. */
   private async from(): Promise<StageState> {
     const { planned, session, firstStep, inherited, escape } = this.work;
     const { base, stage } = planned;
-    const done = await this.begin(firstStep, stage.from.text);
+    const done = await this.begin(firstStep, stage.from);
     if (base.kind === 'image') this.image = await session.base(base.name, firstStep);
     else if (base.kind === 'stage') this.image = session.stages.get(base.index) ?? SCRATCH;
     const { config } = this.image;
     const args = new DeclaredArguments(session.request.buildArgs, inherited);
-    const state = new StageState({ config: withoutTriggers(config), author: '', args, escape, warn: (warning) => this.warnings.push(warning) });
+    const state = new StageState({ config: withPath(withoutTriggers(config)), author: '', args, escape, warn: (warning) => this.warnings.push(warning) });
     const triggers = parseTriggers(config.OnBuild ?? [], stage.from);
     if (triggers.length > 0) await session.report({ kind: 'triggers', step: firstStep, count: triggers.length });
     for (const trigger of triggers) {
@@ -87,10 +96,11 @@ export class StageBuilder {
     return state;
   }
 
-  private async begin(step: number, text: string): Promise<() => Promise<void>> {
+  private async begin(step: number, { text, place }: Pick<Instruction, 'text' | 'place'>): Promise<() => Promise<void>> {
     const { session, planned, totalSteps: total } = this.work;
     const { clock } = session.services;
     const began = clock.monotonicMs();
+    this.current = { step, line: place.line, began };
     await session.report({ kind: 'step', step, total, stage: planned.index, stageName: planned.name ?? null, text });
     return () => session.report({ kind: 'done', step, imageId: this.image.id ?? null, durationMs: Math.round(clock.monotonicMs() - began) });
   }
@@ -137,7 +147,7 @@ export class StageBuilder {
       case 'config':
         return Promise.resolve({ keys: [cacheKey('config', this.common(step))], make: () => this.append(step), close: NOTHING_TO_CLOSE });
       case 'workdir':
-        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step.path)), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
       case 'copy':
         return this.prepareCopy(step, number);
       case 'run':

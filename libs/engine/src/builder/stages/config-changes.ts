@@ -46,6 +46,15 @@ export function withVolumes(config: BuildConfig, paths: readonly string[]): Buil
   return { ...config, Volumes: { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) } };
 }
 
+/** As Docker's engine has it: what is found without a path of its own. */
+const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What a stage begins with always says where programs are. */
+export function withPath(config: BuildConfig): BuildConfig {
+  const env = config.Env ?? [];
+  return env.some((entry) => entry.startsWith('PATH=')) ? config : { ...config, Env: [...env, DEFAULT_PATH] };
+}
+
 /** Without the triggers of the base, which were carried out; what is not there is not named. */
 export function withoutTriggers(config: BuildConfig): BuildConfig {
   return Object.fromEntries(Object.entries(config).filter(([name]) => name !== 'OnBuild'));

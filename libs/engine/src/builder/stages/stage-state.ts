@@ -95,7 +95,7 @@ export class StageState {
         const ports = instruction.ports.flatMap((port) => this.words(port));
         const config = withPorts(this.config, ports);
         if (config === undefined) throw new CodedError('invalid_argument', `invalid containerPort: ${ports.join(' ').slice(0, 200)}`);
-        return this.changed(instruction, config, Object.keys(config.ExposedPorts ?? {}).filter((port) => !(port in (this.config.ExposedPorts ?? {}))).join(' ') || ports.join(' '));
+        return this.changed(instruction, config, ports.sort().join(' '));
       }
       case 'VOLUME': {
         const paths = instruction.paths.map((path) => this.word(path));
@@ -173,7 +173,7 @@ export class StageState {
     const written = this.word(instruction.destination);
     const resolved = resolvedPath(this.config.WorkingDir ?? '/', written);
     const folder = /(?:^|\/)\.{0,2}$/.test(written) && resolved !== '/';
-    const documents = instruction.heredocs.map((heredoc) => ({ name: heredoc.name, content: documentOf(heredoc, (text) => expandWord(text, { escape: this.start.escape, variables: this.variables, raw: true })) }));
+    const documents = instruction.heredocs.map((heredoc) => ({ name: heredoc.name, content: documentOf(heredoc, (text) => expandWord(text, { escape: '\\', variables: this.variables, raw: true })) }));
     const { parents, checksum, keepGitDir, unpack, link } = instruction;
     return {
       kind: 'copy',

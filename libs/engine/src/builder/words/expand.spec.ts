@@ -51,8 +51,8 @@ describe('words of an instruction', () => {
     expect(expandWords('a $LIST "$LIST" x$LIST $EMPTY', options)).toEqual(['a', 'one', 'two', 'one two', 'xone', 'two']);
   });
 
-  it('leaves quotes alone in raw text', () => {
-    expect(expandWord(`it's "$HOME"`, { ...options, raw: true })).toBe(`it's "/home/me"`);
+  it('leaves quotes alone in raw text, and takes escapes as ever', () => {
+    expect(expandWord(`it's "$HOME", \\$HOME`, { ...options, raw: true })).toBe(`it's "/home/me", $HOME`);
   });
 
   it.each(["'open", '"open', '${HOME', '${HOME:-x', '${}', '${HOME:=x}', '${HOME^}', '${UNSET:?is needed}', `${'${a:-'.repeat(40)}${'}'.repeat(40)}`])('refuses %s', (word) => {

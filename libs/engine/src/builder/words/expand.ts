@@ -5,7 +5,7 @@ import type { Variables } from './variables.js';
 export interface ExpandOptions {
   readonly escape: '\\' | '`';
   readonly variables: Variables;
-  /** Quotes and escapes stay as they are; only variables are replaced (heredocs of COPY). */
+  /** Quotes mean nothing and stay; variables and escapes are as ever (heredocs of COPY). */
   readonly raw?: boolean;
   /** Told of each variable that has no value, and nothing else to stand for it. */
   readonly onUndefined?: (name: string) => void;
@@ -69,9 +69,8 @@ class Expansion {
   private piece(): string {
     const char = this.text[this.at] ?? '';
     if (char === '$') return this.dollar();
-    if (this.options.raw === true) return this.take();
-    if (char === "'") return this.single();
-    if (char === '"') return this.double();
+    if (char === "'" && this.options.raw !== true) return this.single();
+    if (char === '"' && this.options.raw !== true) return this.double();
     if (char !== this.options.escape) return this.take();
     this.at += 1;
     // At the very end it stands for itself.

@@ -51,7 +51,9 @@ export class ChannelReader {
   private pin: LogPin | undefined;
   private passedBytes: number;
   private readonly limit: number;
-  private readonly closing = new AbortController();
+  private closed = false;
+  /** Ends a reading of files. */
+  private closing: AbortController | undefined;
   private failure: CodedError | undefined;
   private arrived: (() => void) | undefined;
   private readonly outcome = Promise.withResolvers<FrameHead | undefined>();
@@ -79,7 +81,7 @@ export class ChannelReader {
   }
 
   isClosed(): boolean {
-    return this.closing.signal.aborted;
+    return this.closed;
   }
 
   get lagBytes(): number {
@@ -129,8 +131,9 @@ export class ChannelReader {
   }
 
   close(): void {
-    if (this.isClosed()) return;
-    this.closing.abort();
+    if (this.closed) return;
+    this.closed = true;
+    this.closing?.abort();
     this.outcome.resolve(undefined);
     if (this.pin !== undefined) this.channel.log.unpin(this.pin);
     this.channel.forget(this);
@@ -174,6 +177,7 @@ export class ChannelReader {
 
   private async *fromFiles(from: LogPosition): AsyncGenerator<LogFrame> {
     const cursor = new LogCursor(this.channel.log);
+    const closing = (this.closing = new AbortController());
     try {
       let place = from;
       for (;;) {
@@ -182,7 +186,7 @@ export class ChannelReader {
           this.catchUp(index);
           return;
         }
-        for await (const frame of cursor.frames(place, at, this.closing.signal)) {
+        for await (const frame of cursor.frames(place, at, closing.signal)) {
           const wanted = this.pass(frame);
           this.channel.progressed();
           if (wanted) yield frame;

@@ -31,8 +31,9 @@ export interface ExecsParts {
 export class ContainerExecs {
   private readonly byId = new Map<string, ContainerExec>();
   private readonly records: ExecRecords;
-  /** In the order of their ends. */
-  private readonly ended = new Set<ContainerExec>();
+  /** In the order of their ends, with the bytes of their logs. */
+  private readonly ended = new Map<ContainerExec, number>();
+  private endedBytes = 0;
 
   private constructor(private readonly parts: ExecsParts) {
     this.records = new ExecRecords(parts.folder);
@@ -41,7 +42,7 @@ export class ContainerExecs {
   static async open(parts: ExecsParts): Promise<ContainerExecs> {
     const execs = new ContainerExecs(parts);
     for (const record of await execs.records.load()) {
-      const log = await ContainerLog.open(execs.records.logFolder(record.id), LOG_SHAPE);
+      const log = await ContainerLog.open(parts.folder, LOG_SHAPE, execs.records.logPrefix(record.id));
       execs.add(record, log, Promise.resolve());
     }
     return execs;
@@ -76,7 +77,7 @@ export class ContainerExecs {
     saved.catch((error: unknown) => {
       this.parts.logger.error({ err: asError(error), exec: record.id }, 'containers: the record of an exec cannot be written');
     });
-    return this.add(record, ContainerLog.fresh(this.records.logFolder(record.id), this.open < MANY ? LOG_SHAPE : SMALL_LOG_SHAPE), saved);
+    return this.add(record, ContainerLog.fresh(this.parts.folder, this.open < MANY ? LOG_SHAPE : SMALL_LOG_SHAPE, this.records.logPrefix(record.id)), saved);
   }
 
   /** Those of a run that was found again. Before its connection is made. */
@@ -117,7 +118,9 @@ export class ContainerExecs {
     void exec.ended.then(async (end) => {
       if (end === undefined) return;
       await exec.channel.settled();
-      this.ended.add(exec);
+      const bytes = log.bytesFrom(log.begin);
+      this.ended.set(exec, bytes);
+      this.endedBytes += bytes;
       await this.forgetOld();
     }).catch((error: unknown) => {
       this.parts.logger.error({ err: asError(error) }, 'containers: execs that have ended cannot be removed');
@@ -126,16 +129,14 @@ export class ContainerExecs {
   }
 
   private async forgetOld(): Promise<void> {
-    let bytes = 0;
-    const newestFirst = [...this.ended].reverse();
-    for (const [index, exec] of newestFirst.entries()) {
-      bytes += exec.channel.log.bytesFrom(exec.channel.log.begin);
-      if (index < KEPT_ENDED && bytes <= KEPT_ENDED_BYTES) continue;
+    for (const exec of this.ended.keys()) {
+      if (this.ended.size <= KEPT_ENDED && this.endedBytes <= KEPT_ENDED_BYTES) return;
       await this.forget(exec);
     }
   }
 
   private async forget(exec: ContainerExec): Promise<void> {
+    this.endedBytes -= this.ended.get(exec) ?? 0;
     this.ended.delete(exec);
     this.byId.delete(exec.record.id);
     await exec.channel.close();

@@ -1,6 +1,6 @@
 import { rm, type FileHandle } from 'node:fs/promises';
 import { encodeLogHead, frameBytes, type FrameHead, type LogFrame } from './log-frames.js';
-import { createSegment, openSegment, removeSegment, scanSegment, segmentBytes, segmentsIn, writeAll } from './log-segments.js';
+import { createSegment, openSegment, removeSegment, scanSegment, segmentBytes, segmentsIn, writeAll, type LogPlace } from './log-segments.js';
 
 const MIB = 1024 * 1024;
 
@@ -27,7 +27,7 @@ export interface LogPin {
 }
 
 /**
- * The append-only log of one process in a folder of its own: files `00000001`, `00000002` … of which the newest are kept. Written to the
+ * The append-only log of one process, in a folder of its own or under a prefix of its own: files `00000001`, `00000002` … of which the newest are kept. Written to the
  * page cache, not forced to disk: it must outlive the worker; when the machine goes down the sandbox goes with it.
  */
 export class ContainerLog {
@@ -44,23 +44,24 @@ export class ContainerLog {
   #torn = false;
 
   private constructor(
-    private readonly folder: string,
+    private readonly place: LogPlace,
     private readonly shape: LogShape,
   ) {
     this.#sizes.set(1, 0);
   }
 
   /** Takes up what is there, without what a crash has torn. Makes nothing before the first append. */
-  static async open(folder: string, shape: LogShape = DEFAULT_LOG_SHAPE): Promise<ContainerLog> {
-    const log = new ContainerLog(folder, shape);
-    const segments = await segmentsIn(folder);
+  static async open(folder: string, shape: LogShape = DEFAULT_LOG_SHAPE, prefix = ''): Promise<ContainerLog> {
+    const place = { folder, prefix };
+    const log = new ContainerLog(place, shape);
+    const segments = await segmentsIn(place);
     if (segments.length > 0) log.#sizes.clear();
     log.#torn = segments.length > 0;
-    for (const segment of segments) log.#sizes.set(segment, await segmentBytes(folder, segment));
+    for (const segment of segments) log.#sizes.set(segment, await segmentBytes(place, segment));
     log.#segment = segments.at(-1) ?? 1;
     // The newest may not hold a whole frame yet.
     for (const segment of segments.reverse()) {
-      const { bytes, last, started } = await scanSegment(folder, segment);
+      const { bytes, last, started } = await scanSegment(place, segment);
       log.#sizes.set(segment, bytes);
       log.#last = last;
       log.#started = started;
@@ -70,8 +71,8 @@ export class ContainerLog {
   }
 
   /** One of which nothing is there yet. */
-  static fresh(folder: string, shape: LogShape): ContainerLog {
-    return new ContainerLog(folder, shape);
+  static fresh(folder: string, shape: LogShape, prefix = ''): ContainerLog {
+    return new ContainerLog({ folder, prefix }, shape);
   }
 
   /** The newest frame, of whatever start. */
@@ -166,7 +167,7 @@ export class ContainerLog {
 
   /** A handle for a reader; undefined when that segment is gone. The caller closes it. */
   async openSegment(segment: number): Promise<FileHandle | undefined> {
-    return openSegment(this.folder, segment);
+    return openSegment(this.place, segment);
   }
 
   /** The process does not run: the next append opens it again. */
@@ -184,7 +185,9 @@ export class ContainerLog {
 
   async remove(): Promise<void> {
     await this.close();
-    await rm(this.folder, { recursive: true, force: true });
+    const { folder, prefix } = this.place;
+    if (prefix === '') await rm(folder, { recursive: true, force: true });
+    else await Promise.all([...this.#sizes.keys()].map((segment) => removeSegment(this.place, segment)));
   }
 
   get #size(): number {
@@ -203,13 +206,13 @@ export class ContainerLog {
     const oldest = Math.max(bound, needed);
     for (const segment of [...this.#sizes.keys()]) {
       if (segment >= oldest) continue;
-      await removeSegment(this.folder, segment);
+      await removeSegment(this.place, segment);
       this.#sizes.delete(segment);
     }
   }
 
   async #openSegment(): Promise<FileHandle> {
-    const handle = await createSegment(this.folder, this.#segment);
+    const handle = await createSegment(this.place, this.#segment);
     // What a crash has torn behind the last whole frame must not be taken for one again.
     if (this.#torn) await handle.truncate(this.#size);
     this.#torn = false;

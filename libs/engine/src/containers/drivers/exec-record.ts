@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#kernel';
 import type { ProcessId } from '../../runtime/index.js';
@@ -18,7 +18,7 @@ export interface ExecRecord {
 }
 
 /**
- * The execs of one container on disk: `<folder>/<id>.json` and beside it the folder `<id>.log`. Not forced to disk, and not staged: a worker that dies while it
+ * The execs of one container on disk: `<folder>/<id>.json` and beside it the log, `<id>.log.00000001` and so on. Not forced to disk, and not staged: a worker that dies while it
  * writes a record has not started the process yet.
  */
 export class ExecRecords {
@@ -48,13 +48,15 @@ export class ExecRecords {
     }
   }
 
-  logFolder(id: string): string {
-    return join(this.folder, `${id}.log`);
+  logPrefix(id: string): string {
+    return `${id}.log.`;
   }
 
   /** After its log. */
   async remove(id: string): Promise<void> {
-    await rm(join(this.folder, `${id}.json`), { force: true });
+    await unlink(join(this.folder, `${id}.json`)).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    });
   }
 
   async removeAll(): Promise<void> {

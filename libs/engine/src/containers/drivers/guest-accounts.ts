@@ -10,6 +10,7 @@ export interface GuestFiles {
 export interface GuestUser {
   readonly uid: number;
   readonly gid: number;
+  /** `gid` too: a set-group-id program must not take it away from who is to be refused by it. */
   readonly supplementaryGids: readonly number[];
   readonly home: string;
 }
@@ -33,10 +34,11 @@ export function resolveUser(text: string, files: GuestFiles, moreGroups: readonl
   const home = entry?.home.startsWith('/') === true ? entry.home : '/';
   const groups = groupEntries(files.group);
   const added = moreGroups.map((each) => resolveGroup(each, groups));
-  if (groupText !== '') return { uid, gid: resolveGroup(groupText, groups), supplementaryGids: distinct(added), home };
+  const user = (gid: number, more: readonly number[]): GuestUser => ({ uid, gid, supplementaryGids: distinct([gid, ...added, ...more]), home });
+  if (groupText !== '') return user(resolveGroup(groupText, groups), []);
   const name = entry?.name;
   const own = groups.filter(({ gid, members }) => gid <= MAX_ID && name !== undefined && members.includes(name)).map(({ gid }) => gid);
-  return { uid, gid: inRange(entry?.gid ?? 0), supplementaryGids: distinct([...added, ...own]), home };
+  return user(inRange(entry?.gid ?? 0), own);
 }
 
 function resolveGroup(text: string, groups: readonly { readonly name: string; readonly gid: number }[]): number {

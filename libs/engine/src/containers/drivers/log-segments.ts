@@ -1,10 +1,16 @@
-import { constants, mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#kernel';
 import type { FrameHead } from './log-frames.js';
 import { segmentFrames } from './segment-frames.js';
 
-const SEGMENT = /^[0-9]{8}$/;
+const DIGITS = /^[0-9]{8}$/;
+
+/** Where the files of a log lie. Logs that share a folder have prefixes of which none is the beginning of another. */
+export interface LogPlace {
+  readonly folder: string;
+  readonly prefix: string;
+}
 
 /** What one file of a log holds, read to its last whole frame. */
 export interface SegmentContent {
@@ -14,40 +20,46 @@ export interface SegmentContent {
   readonly started: FrameHead | undefined;
 }
 
-function segmentPath(folder: string, segment: number): string {
-  return join(folder, String(segment).padStart(8, '0'));
+function segmentPath({ folder, prefix }: LogPlace, segment: number): string {
+  return join(folder, prefix + String(segment).padStart(8, '0'));
 }
 
 /** Numbers, ascending. */
-export async function segmentsIn(folder: string): Promise<number[]> {
+export async function segmentsIn({ folder, prefix }: LogPlace): Promise<number[]> {
   try {
-    return (await readdir(folder)).filter((name) => SEGMENT.test(name)).map(Number).sort((one, other) => one - other);
+    const numbers = (await readdir(folder)).flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
+    return numbers.filter((name) => DIGITS.test(name)).map(Number).sort((one, other) => one - other);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
 }
 
-export async function segmentBytes(folder: string, segment: number): Promise<number> {
-  return (await stat(segmentPath(folder, segment))).size;
+export async function segmentBytes(place: LogPlace, segment: number): Promise<number> {
+  return (await stat(segmentPath(place, segment))).size;
 }
 
-export async function removeSegment(folder: string, segment: number): Promise<void> {
-  await rm(segmentPath(folder, segment), { force: true });
+/** Idempotent. */
+export async function removeSegment(place: LogPlace, segment: number): Promise<void> {
+  try {
+    await unlink(segmentPath(place, segment));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
 }
 
 /** For a reader; undefined when that segment is gone. The caller closes it. */
-export async function openSegment(folder: string, segment: number): Promise<FileHandle | undefined> {
+export async function openSegment(place: LogPlace, segment: number): Promise<FileHandle | undefined> {
   try {
-    return await open(segmentPath(folder, segment), 'r');
+    return await open(segmentPath(place, segment), 'r');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-export async function scanSegment(folder: string, segment: number): Promise<SegmentContent> {
-  const handle = await open(segmentPath(folder, segment), 'r');
+export async function scanSegment(place: LogPlace, segment: number): Promise<SegmentContent> {
+  const handle = await open(segmentPath(place, segment), 'r');
   try {
     const frames = segmentFrames(handle, 0, Number.MAX_SAFE_INTEGER, new AbortController().signal);
     let last: FrameHead | undefined;
@@ -63,14 +75,14 @@ export async function scanSegment(folder: string, segment: number): Promise<Segm
 }
 
 /** For the writer: what stands there stays. */
-export async function createSegment(folder: string, segment: number): Promise<FileHandle> {
-  const path = segmentPath(folder, segment);
+export async function createSegment(place: LogPlace, segment: number): Promise<FileHandle> {
+  const path = segmentPath(place, segment);
   const flags = constants.O_RDWR | constants.O_CREAT;
   try {
     return await open(path, flags, 0o600);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(place.folder, { recursive: true, mode: 0o700 });
     return open(path, flags, 0o600);
   }
 }

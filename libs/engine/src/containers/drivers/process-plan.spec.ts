@@ -62,13 +62,13 @@ describe('the user of a container', () => {
   const files = { passwd: 'root:x:0:0:root:/root:/bin/sh\nbad line\napp:x:1000:1001::/home/app:/bin/sh\nlow:x:nine:1::/:\n', group: 'root:x:0:\nstaff:x:50:app,other\napp:x:1001:\nwheel:x:10:app\n' };
 
   it.each<[string, object]>([
-    ['', { uid: 0, gid: 0, home: '/root', supplementaryGids: [] }],
-    ['app', { uid: 1000, gid: 1001, home: '/home/app', supplementaryGids: [50, 10] }],
-    ['1000', { uid: 1000, gid: 1001, home: '/home/app', supplementaryGids: [50, 10] }],
-    ['app:staff', { uid: 1000, gid: 50, home: '/home/app', supplementaryGids: [] }],
-    ['7:8', { uid: 7, gid: 8, home: '/', supplementaryGids: [] }],
-    ['7', { uid: 7, gid: 0, home: '/', supplementaryGids: [] }],
-    [':wheel', { uid: 0, gid: 10, home: '/root', supplementaryGids: [] }],
+    ['', { uid: 0, gid: 0, home: '/root', supplementaryGids: [0] }],
+    ['app', { uid: 1000, gid: 1001, home: '/home/app', supplementaryGids: [1001, 50, 10] }],
+    ['1000', { uid: 1000, gid: 1001, home: '/home/app', supplementaryGids: [1001, 50, 10] }],
+    ['app:staff', { uid: 1000, gid: 50, home: '/home/app', supplementaryGids: [50] }],
+    ['7:8', { uid: 7, gid: 8, home: '/', supplementaryGids: [8] }],
+    ['7', { uid: 7, gid: 0, home: '/', supplementaryGids: [0] }],
+    [':wheel', { uid: 0, gid: 10, home: '/root', supplementaryGids: [10] }],
   ])('%j', (text, user) => {
     expect(resolveUser(text, files)).toEqual(user);
   });

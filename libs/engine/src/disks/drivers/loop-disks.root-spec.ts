@@ -43,6 +43,23 @@ describe('LoopDisks', () => {
     await rm(root, { recursive: true, force: true });
   });
 
+  it('takes a disk away from the name spaces of others after a crash too', async () => {
+    const tenant = newId('tenant');
+    await disks.ensure(tenant, 8 * MiB);
+    const other = spawn('unshare', ['--mount', '--propagation', 'slave', 'sh', '-c', 'echo; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      await new Promise((resolve) => other.stdout.once('data', resolve));
+      const seen = async (): Promise<string[]> => (await readMounts(`/proc/${other.pid}/mountinfo`)).map(({ mountPoint }) => mountPoint).filter((path) => path === join(root, 'mounts', tenant));
+      expect(await seen()).toHaveLength(1);
+      disks = await LoopDisks.open(root, { logger: silentLogger });
+      await disks.recover();
+      await disks.remove(tenant);
+      expect(await seen()).toEqual([]);
+    } finally {
+      other.kill('SIGKILL');
+    }
+  });
+
   it('sweeps what a crash left', async () => {
     const [kept, half, gone] = [newId('tenant'), newId('tenant'), newId('tenant')];
     await disks.ensure(kept, 8 * MiB);

@@ -171,7 +171,12 @@ function tenantOf(name: string): TenantId | undefined {
 
 /** A mount is what propagates; a folder on the root file system has the propagation of `/`, which differs from machine to machine. Idempotent. */
 async function shareMount(path: string): Promise<void> {
-  if ((await mountedDevice(path)) === undefined) await mustRun('mount', ['-n', '--bind', path, path]);
+  const mounts = await readMounts();
+  const mine = mounts.findLast(({ mountPoint }) => mountPoint === path);
+  const below = mounts.find(({ id }) => id === mine?.parentId);
+  // Made private once more, it would lose its copies in the name spaces that outlived the last worker: what is unmounted here would stay in use there.
+  if (mine?.peerGroup !== undefined && mine.peerGroup !== below?.peerGroup) return;
+  if (mine === undefined) await mustRun('mount', ['-n', '--bind', path, path]);
   // First private: below a shared `/` it would be of one group with its copies in the name spaces of the machine's services.
   await mustRun('mount', ['-n', '--make-private', path]);
   await mustRun('mount', ['-n', '--make-shared', path]);

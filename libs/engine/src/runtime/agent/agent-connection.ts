@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { asError, CodedError } from '#kernel';
+import { asError, CodedError, StreamGarbage } from '#kernel';
 import type { AgentEvent, GuestAgent, GuestFileSpec, ProcessId, ProcessSpec } from './agent.js';
 import { EventQueue } from './event-queue.js';
 import { encodeFrame, encodeHeader, FLAG_ALONE, FLAG_HOLD, FLAG_MORE, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION, protocolViolation } from './frames.js';
@@ -11,6 +11,8 @@ import { encodeHello, encodeProcess, encodeReadFile, encodeResize, encodeSignal,
 const PAUSE_BYTES = 512 * 1024;
 /** An honest agent keeps at most 4 MiB unacknowledged. */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+/** Some times what is read and held at a time: the mebibyte that a log keeps for those who read it live, and slabs. */
+const GARBAGE_BYTES = 8 * 1024 * 1024;
 const STDIN_PIECE_BYTES = 256 * 1024;
 const FILE_PIECE_BYTES = 512 * 1024;
 /** What writing files is expected to manage at least; it stretches the time an answer may take. */
@@ -26,6 +28,7 @@ export interface AgentConnectionOptions {
 export class AgentConnection implements GuestAgent {
   readonly closed: Promise<Error | undefined>;
   private readonly decoder = new FrameDecoder();
+  private readonly garbage = new StreamGarbage(GARBAGE_BYTES);
   private readonly requests = new PendingRequests();
   private readonly queue = new EventQueue(() => { this.regulate(); });
   private readonly stdinTurns = new Map<ProcessId, Promise<unknown>>();
@@ -37,6 +40,7 @@ export class AgentConnection implements GuestAgent {
   private acknowledged = 0;
   private highest = 0;
   private acknowledgeScheduled = false;
+  private gathering = false;
 
   constructor(private readonly socket: Socket, private readonly options: AgentConnectionOptions) {
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
@@ -167,8 +171,20 @@ export class AgentConnection implements GuestAgent {
   private async request(type: number, payload: Buffer, bounds: { timeoutMs?: number | undefined; maxBytes?: number; flags?: number } = {}): Promise<Answer> {
     if (payload.length > MAX_PAYLOAD_BYTES) throw new CodedError('invalid_argument', `a request of ${payload.length} bytes is larger than a frame`);
     const { id, answer } = this.open(bounds);
+    this.gather();
     this.socket.write(encodeFrame(type, { id, flags: bounds.flags ?? 0 }, payload));
     return answer;
+  }
+
+  /** What is asked in one turn leaves together: each call of the kernel wakes the agent. */
+  private gather(): void {
+    if (this.gathering) return;
+    this.gathering = true;
+    this.socket.cork();
+    process.nextTick(() => {
+      this.gathering = false;
+      this.socket.uncork();
+    });
   }
 
   private send(type: number, id: number, parts: readonly Uint8Array[], more: boolean): void {
@@ -204,6 +220,7 @@ export class AgentConnection implements GuestAgent {
     } catch (error) {
       this.end(asError(error));
     }
+    this.garbage.passed(bytes.length);
   }
 
   private handle(message: AgentMessage): void {

@@ -116,6 +116,19 @@ describe('the guest agent and its host', () => {
     expect(text === numbers(last)).toBe(true);
   });
 
+  it('leaves a program alone for a moment that writes on and on, so that its small writes come in large pieces', async () => {
+    const agent = await launched.connect();
+    const collector = new Collector(agent);
+    const finished = await run(agent, collector, guest(['dd', 'if=/dev/zero', 'bs=512', 'count=100000', 'status=none']));
+    expect(finished.stdout.length).toBe(100_000 * 512);
+    const pieces = finished.events.flatMap((event) => (event.type === 'output' ? [{ timeUs: event.timeUs, emptied: event.data.length < 65_536 }] : []));
+    const gaps = pieces.slice(1).map(({ timeUs }, index) => ({ us: timeUs - pieces[index]!.timeUs, emptied: pieces[index]!.emptied }));
+    // Whenever it has been slow the next eight pieces are taken as they come, since it may have stopped pouring.
+    const pauses = gaps.filter(({ us }) => us > 900).length;
+    expect(gaps.filter(({ us, emptied }) => emptied && us < 200).length).toBeLessThanOrEqual(10 * (1 + pauses));
+    agent.close();
+  });
+
   it('keeps the end of a process that ended while nobody was there', async () => {
     const agent = await launched.connect();
     const spec = guest(['sh', '-c', 'sleep 0.1; echo alone; exit 3']);

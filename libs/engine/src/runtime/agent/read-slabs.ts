@@ -1,6 +1,9 @@
-/** What is idle keeps little; what pours gets room for many frames at once, so that few buffers are made and few frames lie across two. */
+/**
+ * What is idle keeps little; what pours gets room for several frames at once, so that few buffers are made and few frames lie across two. Not for more: all of it
+ * stays as long as one of them is held.
+ */
 const LEAST_BYTES = 16 * 1024;
-const MOST_BYTES = 1024 * 1024;
+const MOST_BYTES = 256 * 1024;
 /** Offered to one read at least. */
 const LEAST_READ_BYTES = 4096;
 

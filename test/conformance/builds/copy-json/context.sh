@@ -1,0 +1,3 @@
+echo s > 'with space'
+echo a > a
+echo bc > 'b c'

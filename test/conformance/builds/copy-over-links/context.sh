@@ -1,0 +1,4 @@
+echo new > file
+mkdir dir
+echo in > dir/in
+ln dir/in dir/also

@@ -1,0 +1,3 @@
+mkdir dir
+echo f > dir/file
+mkfifo dir/pipe

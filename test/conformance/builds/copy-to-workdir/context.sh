@@ -1,0 +1,3 @@
+echo f > file
+mkdir dir
+echo i > dir/in

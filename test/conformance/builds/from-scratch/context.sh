@@ -1,0 +1,2 @@
+echo hello > hello
+chmod 755 hello

@@ -1,0 +1,3 @@
+mkdir dir
+echo in > dir/in
+echo f > file

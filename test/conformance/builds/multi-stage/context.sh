@@ -1,0 +1,3 @@
+printf 'one\ntwo\n' > deps.list
+mkdir src
+echo main > src/main

@@ -1,0 +1,61 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startPlatform, type Platform } from '#testing';
+import { tarOf } from './builds-client.js';
+import { stopAndExpectNothingLeft } from './nothing-left.js';
+
+describe('sandbar build', () => {
+  let platform: Platform;
+  let folder: string;
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    folder = await mkdtemp(join(tmpdir(), 'sandbar-build-'));
+    await mkdir(join(folder, 'src'));
+    await writeFile(join(folder, 'Dockerfile'), 'FROM busybox\nARG WHO\nCOPY . /context\nRUN echo "hello $WHO"; ls -A /context\n');
+    await writeFile(join(folder, '.dockerignore'), '*.log\n');
+    await writeFile(join(folder, 'a.log'), '');
+    await writeFile(join(folder, 'src', 'a'), 'a');
+  }, 120_000);
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await stopAndExpectNothingLeft(platform);
+  }, 60_000);
+
+  it('packs a folder, shows its steps line by line, and writes the ID of the image', async () => {
+    const { exitCode, stdout, stderr } = await platform.cli(['build', '-t', 'team/app:v1', '--build-arg', 'WHO=world', folder]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^sha256:[0-9a-f]{64}\n$/) as string });
+    expect(stderr).toContain('#1 [1/4] FROM busybox\n');
+    expect(stderr).toContain('#4 | hello world\n#4 | .dockerignore\n#4 | Dockerfile\n#4 | src\n');
+    expect(stderr).toContain('named team/app:v1\n');
+    const again = await platform.cli(['build', '-q', '--build-arg', 'WHO=world', folder]);
+    expect(again).toMatchObject({ exitCode: 0, stdout, stderr: '' });
+  }, 60_000);
+
+  it('takes a Dockerfile or a tar from stdin, and the value of an argument from the environment', async () => {
+    const { stderr } = await platform.cli(['build', '--build-arg', 'WORD', '-'], { stdin: 'FROM busybox\nARG WORD\nRUN echo "the word is $WORD"\n', env: { WORD: 'bird' } });
+    expect(stderr).toContain('#3 | the word is bird\n');
+    await writeFile(join(folder, 'context.tar'), await tarOf({ 'other/Dockerfile': 'FROM busybox\nCOPY x /x\n', x: 'x' }));
+    const tar = await platform.cli(['build', '-q', '-f', 'other/Dockerfile', '-'], { stdin: (await tarOf({ 'other/Dockerfile': 'FROM busybox\nCOPY x /x\n', x: 'x' })).toString('latin1') });
+    expect(tar).toMatchObject({ exitCode: 0, stderr: '' });
+    await rm(join(folder, 'context.tar'));
+  }, 60_000);
+
+  it('fails with exit code 1 and says where', async () => {
+    const wrong = await platform.cli(['build', '-'], { stdin: 'FROM busybox\nRUNN true\n' });
+    expect(wrong).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringContaining('sandbar: Dockerfile:2:1: dockerfile parse error on line 2, column 1: unknown instruction: RUNN') as string });
+    const failed = await platform.cli(['build', '-'], { stdin: 'FROM busybox\nRUN true\nRUN exit 9\n' });
+    expect(failed).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("sandbar: Dockerfile:3: The command '/bin/sh -c exit 9' returned a non-zero code: 9") as string });
+    expect(await platform.cli(['build', join(folder, 'missing')])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is no folder') as string });
+  }, 60_000);
+
+  it('lists builds, and shows what one has written', async () => {
+    const { stdout } = await platform.cli(['builds', '--json']);
+    const builds = JSON.parse(stdout) as { id: string; state: string }[];
+    expect(builds[0]).toMatchObject({ state: 'failed' });
+    expect((await platform.cli(['builds'])).stdout).toMatch(/^BUILD +STATE +FROM +CREATED +SECONDS +NAMES\n/);
+    expect((await platform.cli(['logs', builds[0]!.id])).stdout).toContain('#3 failed after');
+    expect((await platform.cli(['cancel', builds[0]!.id])).stdout).toBe(`${builds[0]!.id} failed\n`);
+  }, 60_000);
+});
