@@ -97,8 +97,9 @@ describe('builds from Dockerfiles', () => {
     await build('FROM busybox\nRUN echo pruned > /pruned\n');
     const before = (await host.images.list(host.tenant)).length;
     const { removed } = await host.builder.prune(host.tenant);
-    expect(removed.length).toBeGreaterThan(0);
-    expect((await host.images.list(host.tenant)).length).toBe(before - removed.length);
+    const images = removed.filter((id) => /^[0-9a-f]{64}$/.test(id)).length;
+    expect(images).toBeGreaterThan(0);
+    expect((await host.images.list(host.tenant)).length).toBe(before - images);
     expect((await build('FROM busybox\nRUN echo pruned > /pruned\n')).cached).toEqual([]);
   });
 });
