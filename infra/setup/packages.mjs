@@ -11,7 +11,7 @@ export const PACKAGES = [
   { name: 'redis-tools', programs: ['redis-check-rdb'], why: 'queue and log streams' },
   { name: 'iproute2', programs: ['ip'], why: 'networks of sandboxes' },
   { name: 'nftables', programs: ['nft'], why: 'networks of sandboxes' },
-  { name: 'mmdebstrap', programs: ['mmdebstrap'], why: 'makes the runtimes’ root file systems' },
+  { name: 'mmdebstrap', programs: ['mmdebstrap'], why: 'makes the base image of Debian' },
   { name: 'busybox-static', programs: ['busybox'], why: 'small sandboxes and tests' },
   { name: 'debian-archive-keyring', files: ['/usr/share/keyrings/debian-archive-keyring.gpg'], why: 'verifies Debian packages' },
   { name: 'gcc', programs: ['gcc', 'cc'], why: 'compiles the guest agent' },

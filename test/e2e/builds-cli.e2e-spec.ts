@@ -42,6 +42,14 @@ describe('sandbar build', () => {
     await rm(join(folder, 'context.tar'));
   }, 60_000);
 
+  it('hands secrets of files and variables over', async () => {
+    await writeFile(join(folder, 'key.log'), '12345678');
+    const dockerfile = 'FROM busybox\nRUN --mount=type=secret,id=file wc -c < /run/secrets/file\nRUN --mount=type=secret,id=VARIABLE wc -c < /run/secrets/VARIABLE\n';
+    const { exitCode, stderr } = await platform.cli(['build', '--secret', `id=file,src=${join(folder, 'key.log')}`, '--secret', 'id=VARIABLE', '-'], { stdin: dockerfile, env: { VARIABLE: 'four' } });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/#2 \| 8\n[^]*#3 \| 4\n/) as string });
+    expect(await platform.cli(['build', '--secret', 'src=x', '-'], { stdin: '' })).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('has no id') as string });
+  }, 60_000);
+
   it('fails with exit code 1 and says where', async () => {
     const wrong = await platform.cli(['build', '-'], { stdin: 'FROM busybox\nRUNN true\n' });
     expect(wrong).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringContaining('sandbar: Dockerfile:2:1: dockerfile parse error on line 2, column 1: unknown instruction: RUNN') as string });

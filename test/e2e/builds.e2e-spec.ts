@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import type { BuildFrame, BuildSummary, BuildView, Page } from '#contracts';
+import { newId } from '#kernel';
 import { startPlatform, type DockerCli, type Platform } from '#testing';
+import { GitServer } from '../../libs/engine/src/git/testing/git-server.contract.js';
 import { BuildsClient, outputOf } from './builds-client.js';
 import { stopAndExpectNothingLeft } from './nothing-left.js';
 
@@ -15,9 +18,11 @@ describe('builds', () => {
   let anna: BuildsClient;
   let bert: BuildsClient;
   let docker: DockerCli;
+  let git: GitServer;
 
   beforeAll(async () => {
-    platform = await startPlatform();
+    git = await GitServer.start();
+    platform = await startPlatform({ env: { SANDBAR_INSECURE_REGISTRIES: git.host } });
     const owner = await platform.newTenant('anna', { concurrentBuilds: 1, queuedBuilds: 3 });
     anna = new BuildsClient(platform, owner.apiKey);
     bert = new BuildsClient(platform, (await platform.newTenant('bert')).apiKey);
@@ -26,6 +31,7 @@ describe('builds', () => {
   }, 120_000);
   afterAll(async () => {
     await docker.close();
+    await git.stop();
     await stopAndExpectNothingLeft(platform);
   }, 120_000);
 
@@ -141,6 +147,41 @@ describe('builds', () => {
     expect((await anna.over((bad.body as BuildView).id)).state).toBe('failed');
   }, 60_000);
 
+  it('shows a secret to the step that asks for it, and keeps it nowhere', async () => {
+    const secret = `a-secret-${newId('request')}`;
+    const dockerfile = 'FROM busybox\nARG WORD\nRUN --mount=type=secret,id=key wc -c < /run/secrets/key; cat /run/secrets/key; echo $WORD | wc -c\n';
+    const word = `a-word-${newId('request')}`;
+    const fromTar = await anna.submitTar({ Dockerfile: dockerfile }, '', { 'x-sandbar-build': Buffer.from(JSON.stringify({ secrets: { key: secret }, buildArgs: { WORD: word } })).toString('base64url') });
+    expect(await anna.over(fromTar.id)).toMatchObject({ state: 'succeeded', secrets: ['key'], buildArgs: ['WORD'] });
+    const inline = await anna.submit({ dockerfileInline: dockerfile, noCache: true, secrets: { key: { content: Buffer.from(secret).toString('base64'), encoding: 'base64' } }, buildArgs: { WORD: word } });
+    expect((await anna.over(inline.id)).state).toBe('succeeded');
+    const output = outputOf(await anna.log(inline.id));
+    expect(output).toContain(`${secret.length}\n`);
+    expect(output).toContain(`${word.length + 1}\n`);
+    expect(output).not.toContain(secret);
+    await untilSpooled(platform, 0);
+    // The database, Redis, logs, layers and the cache; images' history has arguments, as Docker's has.
+    expect(await filesWith(secret, platform.dataDir)).toEqual([]);
+    for (const service of ['redis', 'postgres', 'log']) expect(await filesWith(word, join(platform.dataDir, service))).toEqual([]);
+  }, 60_000);
+
+  it('builds what a Git repository has, by ref and folder, and says which commit it was', async () => {
+    await mkdir(join(git.work, 'docker'));
+    await writeFile(join(git.work, 'docker', 'Dockerfile'), 'FROM busybox\nCOPY word /word\nRUN cat /word\n');
+    await writeFile(join(git.work, 'docker', 'word'), 'first\n');
+    const first = git.commit();
+    git.run('tag', 'v1');
+    await writeFile(join(git.work, 'docker', 'word'), 'second\n');
+    git.commit();
+    const { id } = await anna.submit({ git: { url: git.url, ref: 'v1', subdir: 'docker' } });
+    expect(await anna.over(id)).toMatchObject({ state: 'succeeded', source: 'git', git: { ref: 'v1', subdir: 'docker' }, commit: first });
+    expect(outputOf(await anna.log(id))).toBe('first\n');
+    const missing = await anna.submit({ git: { url: git.url, ref: 'nowhere' } });
+    expect(await anna.over(missing.id)).toMatchObject({ state: 'failed', error: { code: 'not_found' } });
+    const inside = await anna.submit({ git: { url: 'http://127.0.0.1:1/x.git' } });
+    expect(await anna.over(inside.id)).toMatchObject({ state: 'failed', error: { code: 'permission_denied' } });
+  }, 60_000);
+
   it('keeps nothing of a context whose sender goes away, and nothing of builds that are over', async () => {
     const before = (await anna.api.call<Page<BuildSummary>>('GET', '/v1/builds')).body.items.length;
     const abort = new AbortController();
@@ -217,4 +258,15 @@ async function untilSpooled({ dataDir }: Platform, count: number): Promise<void>
     await sleep(50);
   }
   throw new Error(`the node does not keep ${count} builds`);
+}
+
+/** Files below the folder that hold the text. */
+async function filesWith(text: string, folder: string): Promise<string[]> {
+  try {
+    const { stdout } = await promisify(execFile)('grep', ['-rlaF', '--exclude-dir=disks', '-e', text, folder]);
+    return stdout.trim().split('\n');
+  } catch (error) {
+    // 1: none; 2: some could not be read, which sockets and files that go meanwhile cannot.
+    return (error as { stdout: string }).stdout.split('\n').filter((line) => line !== '');
+  }
 }

@@ -22,6 +22,11 @@ export function endOf({ state, cached, durationMs }: StepFinished): string {
   return state === 'failed' ? `failed after ${seconds}` : 'cancelled';
 }
 
+/** `JSONArgsRecommended: … (line 3)` */
+export function warningOf({ message, rule, line }: Extract<BuildFrame, { type: 'warning' }>): string {
+  return `${rule === undefined ? '' : `${rule}: `}${message}${line === undefined ? '' : ` (line ${line})`}`;
+}
+
 /** Text in chunks → whole lines, for each step its own. */
 export class StepLines {
   private readonly rests = new Map<number, string>();
@@ -71,7 +76,7 @@ export class PlainDisplay implements BuildDisplay {
         this.write(`#${frame.step} ${endOf(frame)}\n`);
         return;
       case 'warning':
-        this.write(`warning: ${frame.message}\n`);
+        this.write(`warning: ${warningOf(frame)}\n`);
         return;
       case 'clipped':
         this.write(`warning: output beyond ${frame.maxBytes} bytes is left out\n`);

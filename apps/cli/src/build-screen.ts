@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { BuildFrame } from '#contracts';
-import { endOf, StepLines, titleOf, type BuildDisplay } from './build-display.js';
+import { endOf, StepLines, titleOf, warningOf, type BuildDisplay } from './build-display.js';
 
 const REDRAW_MS = 100;
 /** Of the output of a step that goes on. */
@@ -55,7 +55,7 @@ export class ScreenDisplay implements BuildDisplay {
         this.finished(frame);
         return;
       case 'warning':
-        this.draw([`${BOLD}warning:${RESET} ${clean(frame.message)}`]);
+        this.draw([`${BOLD}warning:${RESET} ${clean(warningOf(frame))}`]);
         return;
       case 'clipped':
         this.draw([`${BOLD}warning:${RESET} output beyond ${frame.maxBytes} bytes is left out`]);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from './checkout.js';
 import { registerBuild } from './commands/build.js';
+import { registerBuildSources } from './commands/build-sources.js';
 import { registerBuilds } from './commands/builds.js';
 import { registerDockerContext } from './commands/docker-context.js';
 import { registerCopy } from './commands/copy.js';
@@ -44,6 +45,7 @@ function buildProgram(): Command {
   registerLogin(program);
   registerBuild(program);
   registerBuilds(program);
+  registerBuildSources(program);
   registerImages(program);
   registerVolumes(program);
   registerSandboxes(program);

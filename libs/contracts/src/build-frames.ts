@@ -12,7 +12,8 @@ export const buildFrameSchema = z.discriminatedUnion('type', [
   /** Of a base image that is fetched: `id` is a layer. */
   z.object({ type: z.literal('pull'), ...ofStep, id: z.string().nullable(), status: z.string() }),
   z.object({ type: z.literal('step.finished'), ...ofStep, state: z.enum(['succeeded', 'failed', 'cancelled']), cached: z.boolean(), durationMs: z.number() }),
-  z.object({ type: z.literal('warning'), ...frame, message: z.string() }),
+  /** `rule`, with its place: of a check of the Dockerfile. */
+  z.object({ type: z.literal('warning'), ...frame, message: z.string(), rule: z.string().optional(), line: z.int().optional(), column: z.int().optional() }),
   /** From here on the log has no output any more: there was too much of it. */
   z.object({ type: z.literal('clipped'), ...frame, maxBytes: z.int() }),
   /** The last frame. A stream that ends without one is not complete: reconnect with `?after=<last seq>`. */
@@ -24,12 +25,16 @@ export type BuildEndFrame = Extract<BuildFrame, { type: 'end' }>;
 /** What a node keeps beside the log of a build, in step with it: what a further attempt, or a reader in the middle, goes on from. */
 export const buildCheckpointSchema = z.object({
   attempt: z.int().positive(),
+  /** Attempts that were begun and not given up in order: their worker died, or still works. */
+  unended: z.int().nonnegative(),
   /** Of the first attempt, milliseconds since the epoch: the time limit counts from there. */
   startedAt: z.int(),
   outputBytes: z.int(),
   clipped: z.boolean(),
   steps: z.array(buildStepSchema),
   warnings: z.array(z.string()),
+  /** Of a Git repository. */
+  commit: z.string().optional(),
   /** With the end frame. */
   outcome: buildOutcomeSchema.optional(),
 });

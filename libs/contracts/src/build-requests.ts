@@ -34,7 +34,9 @@ export const buildOptionsSchema = z.strictObject({
   noCache: shape.noCache.describe('Every step anew.'),
   pull: shape.pull.describe('Bases are fetched although they are here.'),
   platform: shape.platform,
-  network: shape.network.describe("Of each RUN: `default` is the tenant's bridge."),
+  network: shape.network.describe("Of each RUN: `default` (the tenant's bridge), `none`, or a network of the tenant's."),
+  extraHosts: shape.extraHosts.describe('`name:address`, of each RUN.'),
+  cacheFrom: shape.cacheFrom.describe('Images whose steps count as known.'),
   secrets: buildSecretsSchema.default({}).describe('For RUN --mount=type=secret: id → text, or `{content, encoding}`. Never kept beyond the build, in no layer, log or cache key.'),
   registries: buildRegistriesSchema.default({}).describe('Credentials of private registries by their host. Never kept beyond the build.'),
 });

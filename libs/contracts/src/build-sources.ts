@@ -61,6 +61,7 @@ export const updateBuildSourceSchema = z
   .partial()
   .extend({ dockerfile: fields.dockerfile.nullable(), target: fields.target.nullable(), platform: fields.platform.nullable() });
 export type UpdateBuildSource = z.infer<typeof updateBuildSourceSchema>;
+export type UpdateBuildSourceInput = z.input<typeof updateBuildSourceSchema>;
 
 const commitSchema = z.string().regex(/^[0-9a-f]{40}$/, 'must be the 40 hex digits of a commit');
 

@@ -43,6 +43,8 @@ export const buildOutcomeSchema = z.object({
   error: buildErrorSchema.nullable(),
   steps: z.array(buildStepSchema).max(MAX_STEPS),
   warnings: z.array(z.string()).max(100),
+  /** Of a Git repository, what was built. */
+  commit: z.string().max(64).optional(),
 });
 export type BuildOutcome = z.infer<typeof buildOutcomeSchema>;
 
@@ -86,6 +88,7 @@ export const buildSummarySchema = z.object({
   imageId: z.string().nullable(),
   digest: z.string().nullable().describe("Of the image's manifest."),
   error: buildErrorSchema.nullable(),
+  commit: z.string().nullable().describe('Of a Git repository: what was built.'),
   warnings: z.array(z.string()),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),

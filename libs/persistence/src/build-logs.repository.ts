@@ -2,7 +2,7 @@ import type { BuildFrame } from '#contracts';
 import { CodedError, type BuildId, type TenantId } from '#kernel';
 import type { PrismaClient } from './generated/client.js';
 import { packFrames, unpackFrames } from './packed-frames.js';
-import type { BuildLogRepository } from './repositories.js';
+import type { BuildLogRepository } from './builds.js';
 
 export class PostgresBuildLogRepository implements BuildLogRepository {
   readonly #prisma: PrismaClient;

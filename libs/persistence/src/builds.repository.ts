@@ -2,7 +2,7 @@ import { buildOutcomeSchema, buildSpecSchema, type BuildOutcome, type Page } fro
 import { CodedError, type BuildId, type NodeId, type TenantId } from '#kernel';
 import { decodeCursor, pageOf } from './cursor.js';
 import type { Build as BuildRow, PrismaClient } from './generated/client.js';
-import type { Build, BuildRepository, NewBuild } from './repositories.js';
+import type { Build, BuildRepository, NewBuild } from './builds.js';
 import { toJsonBytes } from './run-rows.js';
 
 const UNFINISHED = { in: ['queued', 'running'] };

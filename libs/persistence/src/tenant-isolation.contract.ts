@@ -1,7 +1,8 @@
 import { tenantLimitsSchema, type CreateRun, type RunOutcome } from '#contracts';
 import { newId, type ApiKeyId, type BuildId, type BuildSourceId, type DeliveryId, type NodeId, type OperationId, type RunId, type TenantId } from '#kernel';
 import type { NewBuildDelivery, NewBuildSource } from './build-sources.js';
-import type { ApiKey, NewBuild, NewOperation, Repositories, Tenant } from './repositories.js';
+import type { NewBuild } from './builds.js';
+import type { ApiKey, NewOperation, Repositories, Tenant } from './repositories.js';
 
 type TenantOwned = Pick<Repositories, 'apiKeys' | 'runs' | 'runLogs' | 'operations' | 'builds' | 'buildLogs' | 'buildSources' | 'buildDeliveries'>;
 

@@ -1,5 +1,6 @@
 import { certificateViewSchema, scopeSchema, tenantViewSchema, ticketViewSchema, type CertificateView, type TicketView } from '#contracts';
 import { z } from 'zod';
+import { BuildSourcesApi } from './build-sources.js';
 import { BuildsApi } from './builds.js';
 import { EventsApi } from './events.js';
 import { ExecsApi } from './execs.js';
@@ -26,6 +27,7 @@ export class SandbarClient {
   readonly keys: KeysApi;
   readonly images: ImagesApi;
   readonly builds: BuildsApi;
+  readonly buildSources: BuildSourcesApi;
   readonly operations: OperationsApi;
   readonly volumes: VolumesApi;
   readonly execs: ExecsApi;
@@ -44,6 +46,7 @@ export class SandbarClient {
     this.keys = new KeysApi(this.#transport);
     this.images = new ImagesApi(this.#transport);
     this.builds = new BuildsApi(this.#transport);
+    this.buildSources = new BuildSourcesApi(this.#transport);
     this.operations = new OperationsApi(this.#transport);
     this.volumes = new VolumesApi(this.#transport);
     this.execs = new ExecsApi(this.#transport);

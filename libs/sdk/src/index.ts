@@ -1,4 +1,5 @@
 export * from './client.js';
+export * from './build-sources.js';
 export * from './builds.js';
 export { SandbarApiError } from './errors.js';
 export { type FollowEvents } from './events.js';

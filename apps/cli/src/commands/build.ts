@@ -10,7 +10,12 @@ import { CliError, EXIT } from '../failure.js';
 import { collect, pairs } from '../option-values.js';
 import { cancelWithTerminal } from '../terminal-cancel.js';
 
-interface BuildFlags {
+export interface FollowFlags {
+  readonly quiet?: boolean;
+  readonly progress: 'auto' | 'tty' | 'plain';
+}
+
+interface BuildFlags extends FollowFlags {
   readonly file?: string;
   readonly tag?: string[];
   readonly target?: string;
@@ -18,11 +23,11 @@ interface BuildFlags {
   readonly label?: string[];
   readonly secret?: string[];
   readonly platform?: string;
-  readonly network?: 'default' | 'none';
+  readonly network?: string;
+  readonly addHost?: string[];
+  readonly cacheFrom?: string[];
   readonly cache: boolean;
   readonly pull?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: 'auto' | 'tty' | 'plain';
 }
 
 export function registerBuild(program: Command): void {
@@ -38,11 +43,13 @@ export function registerBuild(program: Command): void {
     .option('--label <key=value>', 'label of the image (again for more)', collect)
     .option('--secret <id=name,src=file>', 'for RUN --mount=type=secret; or id=name,env=NAME (again for more)', collect)
     .option('--platform <os/architecture>', 'such as linux/amd64')
-    .addOption(new Option('--network <mode>', 'of each RUN').choices(['default', 'none']))
+    .option('--network <name>', 'of each RUN: default, none, or a network of yours')
+    .option('--add-host <name:address>', 'for each RUN (again for more)', collect)
+    .option('--cache-from <image>', 'whose steps count as known (again for more)', collect)
     .option('--no-cache', 'carry out every step anew')
     .option('--pull', 'fetch bases although they are here')
     .option('-q, --quiet', 'the ID alone')
-    .addOption(new Option('--progress <kind>', 'how steps are shown').choices(['auto', 'tty', 'plain']).default('auto'))
+    .addOption(progressOption())
     .action(async (path: string, flags: BuildFlags, command: Command) => {
       process.exitCode = await build(connect(command.optsWithGlobals<GlobalOptions>()), path, flags);
     });
@@ -50,6 +57,15 @@ export function registerBuild(program: Command): void {
 
 async function build(client: SandbarClient, path: string, flags: BuildFlags): Promise<number> {
   const { id } = await startBuild(client, path, flags.file, optionsOf(flags));
+  return followBuild(client, id, flags);
+}
+
+export function progressOption(): Option {
+  return new Option('--progress <kind>', 'how steps are shown').choices(['auto', 'tty', 'plain']).default('auto');
+}
+
+/** Shows a build's steps until it is over; gives the exit code. @throws CliError why it failed */
+export async function followBuild(client: SandbarClient, id: string, flags: FollowFlags): Promise<number> {
   cancelWithTerminal(id, () => client.builds.cancel(id));
   const display = displayOf(flags);
   try {
@@ -60,7 +76,7 @@ async function build(client: SandbarClient, path: string, flags: BuildFlags): Pr
   return report(await client.builds.wait(id), flags);
 }
 
-function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet }: BuildFlags): number {
+function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet }: FollowFlags): number {
   if (state === 'succeeded' && imageId !== null) {
     process.stdout.write(`${imageId}\n`);
     if (quiet !== true) for (const tag of tags) process.stderr.write(`named ${familiarName(parseReference(tag))}\n`);
@@ -71,7 +87,7 @@ function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet 
   throw new CliError(`${place}${error?.message ?? `the build is ${state}`}`);
 }
 
-function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], platform, network, cache, pull }: BuildFlags): BuildOptionsInput {
+function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], platform, network, addHost, cacheFrom, cache, pull }: BuildFlags): BuildOptionsInput {
   // As with Docker's client, one that the environment does not have is not given.
   const given = buildArg.filter((option) => option.includes('=') || process.env[option] !== undefined);
   return {
@@ -84,10 +100,12 @@ function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], p
     ...(target === undefined ? {} : { target }),
     ...(platform === undefined ? {} : { platform }),
     ...(network === undefined ? {} : { network }),
+    ...(addHost === undefined ? {} : { extraHosts: addHost }),
+    ...(cacheFrom === undefined ? {} : { cacheFrom }),
   };
 }
 
-function displayOf({ quiet, progress }: BuildFlags): BuildDisplay {
+function displayOf({ quiet, progress }: FollowFlags): BuildDisplay {
   const { stderr } = process;
   const write = (text: string): void => {
     stderr.write(text);

@@ -15,6 +15,8 @@ describe('the rate of a tenant', () => {
   beforeAll(async () => {
     server = await startTestRedis();
     redis = new Redis(server.options);
+    // Until it is there, each gateway would count by itself.
+    await redis.ping();
   });
   afterAll(async () => {
     redis.disconnect();

@@ -1,4 +1,4 @@
-import { TENANT_SCOPES, type BuildSourceView, type BuildView, type CreatedBuildSource, type ErrorBody, type Page } from '#contracts';
+import { TENANT_SCOPES, type BuildParcelBody, type BuildSourceView, type BuildView, type CreatedBuildSource, type ErrorBody, type Page } from '#contracts';
 import { startFixture, type Fixture } from '../testing/gateway-fixture.contract.js';
 import { MemoryHosts, MemoryOperations } from '../testing/virtual-hosts.contract.js';
 
@@ -20,8 +20,7 @@ describe('build sources', () => {
     expect({ status, body }).toMatchObject({ status: 201 });
     return body;
   };
-  const parcels = (tenantId: string): { parcel: { request: { tags: string[] }; source: object; secrets: object; registries: object } }[] =>
-    hosts.memory(tenantId).calls.filter(({ name }) => name === 'spool').map(({ given }) => given as ReturnType<typeof parcels>[number]);
+  const parcels = (tenantId: string): BuildParcelBody[] => [...hosts.memory(tenantId).parcels.values()];
 
   it('are made with a secret that is shown once, and found by name and id without any secret', async () => {
     const { key } = await gateway.tenant();
@@ -76,7 +75,7 @@ describe('build sources', () => {
     const { status, body } = await patch({ on: { tag: 'v*' }, tags: ['team/web:{tag}'], target: null, secrets: { other: 'x' } });
     expect({ status, body }).toMatchObject({ status: 200, body: { id: made.id, on: { tag: 'v*' }, tags: ['team/web:{tag}'], target: null, git: SOURCE.git, buildArgs: ['MODE'], secrets: ['other'], registries: ['registry.example'] } });
     expect((await gateway.call<BuildView>(key, 'POST', '/v1/build-sources/web/builds', { tag: 'v1' })).status).toBe(202);
-    expect(parcels(id)[0]?.parcel).toMatchObject({ request: { buildArgs: { MODE: 'an-argument' } }, secrets: { other: { content: 'x' } }, registries: SOURCE.registries });
+    expect(parcels(id)[0]).toMatchObject({ request: { buildArgs: { MODE: 'an-argument' } }, secrets: { other: { content: 'x' } }, registries: SOURCE.registries });
   });
 
   it('build now: the branch of the rule, a commit, or what is asked for', async () => {
@@ -91,7 +90,7 @@ describe('build sources', () => {
     const third = await now({ branch: 'feature/x' });
     expect(third.body).toMatchObject({ git: { ref: 'refs/heads/feature/x' }, tags: ['docker.io/team/web:feature-x'] });
     expect((await gateway.call<BuildSourceView>(key, 'GET', '/v1/build-sources/web')).body.lastBuildId).toBe(third.body.id);
-    expect(parcels(id)[0]?.parcel).toMatchObject({ source: { kind: 'git', ...SOURCE.git, ref: 'refs/heads/main' }, secrets: { GIT_AUTH_TOKEN: { content: 'a-token' } } });
+    expect(parcels(id)[0]).toMatchObject({ source: { kind: 'git', ...SOURCE.git, ref: 'refs/heads/main' }, secrets: { GIT_AUTH_TOKEN: { content: 'a-token' } } });
     expect((await now({ branch: 'a', tag: 'b' })).status).toBe(400);
     expect((await now({ commit: 'main' })).status).toBe(400);
     await gateway.call(key, 'PATCH', '/v1/build-sources/web', { on: { branch: '*' }, tags: ['app:{sha}'] });

@@ -17,7 +17,7 @@ export const buildQuerySchema = z.strictObject({
   noCache: flag.optional(),
   pull: flag.optional(),
   platform: z.string().max(100).optional(),
-  network: z.enum(['default', 'none']).optional(),
+  network: z.string().max(256).optional(),
 });
 export type BuildQuery = z.infer<typeof buildQuerySchema>;
 

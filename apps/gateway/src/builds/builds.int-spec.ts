@@ -10,7 +10,7 @@ const REQUEST = { dockerfileInline: 'FROM busybox\n', buildArgs: { TOKEN: 'an-ar
 const STEP = { step: 1, stage: 0, stageName: null, text: 'FROM busybox', state: 'succeeded', cached: false, durationMs: 3, attempt: 1 } as const;
 const SUCCEEDED: BuildOutcome = { state: 'succeeded', imageId: `sha256:${'a'.repeat(64)}`, digest: null, error: null, steps: [STEP], warnings: ['mind it'] };
 const END: BuildFrame = { type: 'end', seq: 1, time: 1, state: 'succeeded', imageId: SUCCEEDED.imageId, error: null };
-const CHECKPOINT: BuildCheckpoint = { attempt: 1, startedAt: 1, outputBytes: 0, clipped: false, steps: [STEP], warnings: [] };
+const CHECKPOINT: BuildCheckpoint = { attempt: 1, unended: 1, startedAt: 1, outputBytes: 0, clipped: false, steps: [STEP], warnings: [] };
 
 /** Rows, jobs, events and logs of builds, with a node that builds nothing. */
 describe('builds', () => {

@@ -41,6 +41,8 @@ export class RuntimeInstalls implements OnApplicationShutdown {
     if (nodes.length === 0) throw new CodedError('unavailable', 'no node is there: try again');
     const answers = await Promise.all(nodes.map((node) => this.askNode(node, method, name)));
     const found = answers.find((answer) => answer.name !== undefined);
+    const silent = answers.find(({ answers: answered }) => !answered);
+    if (found?.name === undefined && silent !== undefined) throw new CodedError('unavailable', silent.state.message);
     if (found?.name === undefined) throw new CodedError('not_found', `no runtime ${JSON.stringify(name.slice(0, 100))} is defined on any node`);
     const { name: known } = found;
     const offered = nodes.map(({ runtimes }) => runtimes.some((runtime) => runtime.name === known));
@@ -50,14 +52,14 @@ export class RuntimeInstalls implements OnApplicationShutdown {
   }
 
   /** Without a name: this node does not know it, or does not answer. */
-  private async askNode({ nodeId, rpcUrl }: NodeHeartbeat, method: 'GET' | 'POST', wanted: string): Promise<{ readonly name?: string; readonly state: NodeState }> {
+  private async askNode({ nodeId, rpcUrl }: NodeHeartbeat, method: 'GET' | 'POST', wanted: string): Promise<{ readonly name?: string; readonly answers: boolean; readonly state: NodeState }> {
     try {
       const connection = new NodeConnection(rpcUrl, this.settings.nodeRpcToken, this.agent);
       const { name, ...state } = checked(runtimeStateSchema, await connection.json({ method, path: `/runtimes/${encodeURIComponent(wanted)}/install`, headers: {} }));
-      return { name, state: { ...state, nodeId } };
+      return { name, answers: true, state: { ...state, nodeId } };
     } catch (error) {
       if (!isCodedError(error)) throw error;
-      return { state: { nodeId, state: 'failed', percent: 0, message: error.message } };
+      return { answers: error.code === 'not_found', state: { nodeId, state: 'failed', percent: 0, message: error.message } };
     }
   }
 }

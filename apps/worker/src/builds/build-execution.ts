@@ -12,7 +12,7 @@ export interface BuildWork {
   readonly limits: Pick<TenantLimits, 'buildTimeMs'>;
   readonly recorder: BuildRecorder;
   /** What is to be built, when its turn has come: the time limit counts from there. */
-  readonly source: () => Promise<{ readonly request: BuildRequest; readonly context: AsyncIterable<Uint8Array> }>;
+  readonly source: (signal: AbortSignal) => Promise<{ readonly request: BuildRequest; readonly context: AsyncIterable<Uint8Array> }>;
   /** Hears each event too; who is slow slows the build down. */
   readonly tee?: (event: BuildEvent) => Promise<void>;
   /** Somebody wants it ended. */
@@ -35,16 +35,19 @@ export class BuildExecution {
   async run(work: BuildWork): Promise<BuildEnd> {
     const late = new AbortController();
     let timer: NodeJS.Timeout | undefined;
+    const signal = AbortSignal.any([work.cancelled, late.signal, ...(work.lost === undefined ? [] : [work.lost])]);
     try {
-      const what = await work.source();
+      const what = await work.source(signal);
       work.recorder.begin();
       if (work.lost !== undefined) await work.recorder.save();
       timer = setTimeout(() => { late.abort(); }, Math.max(0, work.recorder.startedAt + work.limits.buildTimeMs - this.services.clock.now()));
-      const signal = AbortSignal.any([work.cancelled, late.signal, ...(work.lost === undefined ? [] : [work.lost])]);
       const { imageId, digest } = await this.build(work, what, signal);
       return { outcome: await work.recorder.end({ state: 'succeeded', imageId, digest, error: null }), error: undefined };
     } catch (error) {
-      if (work.lost?.aborted === true) throw new CodedError('unavailable', 'the node gives the build up', {}, { cause: error });
+      if (work.lost?.aborted === true) {
+        await work.recorder.release();
+        throw new CodedError('unavailable', 'the node gives the build up', {}, { cause: error });
+      }
       return { outcome: await work.recorder.end(this.failure(error, work, late.signal)), error };
     } finally {
       clearTimeout(timer);

@@ -1,13 +1,13 @@
 import type { BuildJob, BuildOutcome } from '#contracts';
 import { CodedError, isId, type BuildId, type TenantId } from '#kernel';
-import { contextOf } from './build-context.js';
+import { BuildContext } from './build-context.js';
 import { BuildExecution } from './build-execution.js';
 import { BuildRecorder, checkpointOf } from './build-recorder.js';
-import { engineRequest, refuseSecrets } from './build-request.js';
+import { engineRequest } from './build-request.js';
 import type { BuildServices } from './build-services.js';
 
-/** A build under which the node has died so often is not tried again: it may be what kills it. */
-const MAX_ATTEMPTS = 3;
+/** A build under which the worker has died so often is not tried again: it may be what kills it. */
+const MAX_DEATHS = 3;
 
 /** Takes a job to the reported end of its build. Killed anywhere, the job comes again: what was built is in the cache, the log goes on, what was reported is reported twice. */
 export class BuildProcessor {
@@ -55,13 +55,13 @@ export class BuildProcessor {
   }
 
   private async attempt(job: BuildJob, { id, tenantId }: { id: BuildId; tenantId: TenantId }, recorder: BuildRecorder, cancelled: AbortSignal, lost: AbortSignal): Promise<BuildOutcome> {
-    if (recorder.attempt > MAX_ATTEMPTS) return recorder.end({ state: 'lost', imageId: null, digest: null, error: { code: 'unavailable', message: 'the node died under the build again and again' } });
-    const { spool, prepareTenant } = this.services;
-    const source = async () => {
+    if (recorder.deaths >= MAX_DEATHS) return recorder.end({ state: 'lost', imageId: null, digest: null, error: { code: 'unavailable', message: 'the node died under the build again and again' } });
+    const { spool, git, prepareTenant } = this.services;
+    const source = async (signal: AbortSignal) => {
       await prepareTenant(tenantId, job.tenantLimits);
       const parcel = await spool.parcel(tenantId, id);
-      refuseSecrets(parcel.secrets);
-      return { request: engineRequest(parcel.request, parcel.registries), context: contextOf(parcel, spool, tenantId, id) };
+      const context = new BuildContext({ spool, git, fetched: (commit) => { recorder.fetched(commit); } }, { tenantId, id });
+      return { request: engineRequest(parcel.request, parcel.registries, parcel.secrets), context: context.of(parcel, signal) };
     };
     const { outcome } = await this.execution.run({ id, tenantId, limits: job.tenantLimits, recorder, source, cancelled, lost });
     return outcome;

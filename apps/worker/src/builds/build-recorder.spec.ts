@@ -110,6 +110,19 @@ describe('BuildRecorder', () => {
     );
   });
 
+  it('counts the deaths of its worker, not the times that it was shut down', async () => {
+    const log = new MemoryLog();
+    let life = recorder(log);
+    for (const released of [true, true, false, true, false]) {
+      life.begin();
+      await life.save();
+      await life.report(step(1));
+      if (released) await life.release();
+      life = recorder(log, log.last);
+    }
+    expect([life.attempt, life.deaths]).toEqual([6, 2]);
+  });
+
   it('tells what goes wrong with writing to whoever reports next', async () => {
     const log = new MemoryLog();
     const one = recorder(log);

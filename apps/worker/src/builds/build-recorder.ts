@@ -1,23 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { buildCheckpointSchema, MAX_STEP_TEXT, MAX_STEPS, type BuildCheckpoint, type BuildFrame, type BuildOutcome, type BuildStep } from '#contracts';
+import { buildCheckpointSchema, MAX_STEP_TEXT, MAX_STEPS, type BuildCheckpoint, type BuildOutcome, type BuildStep } from '#contracts';
 import type { BuildEvent } from '#engine';
-import { asError, type BuildId, type Clock } from '#kernel';
+import type { BuildId, Clock } from '#kernel';
 import type { BuildLogStream } from '#queue';
+import { BuildLogWriter, FRAME_BYTES, MAX_FRAME_CHARACTERS } from './build-log-writer.js';
 
-/** A person sees no more than this. */
-const INTERVAL_MS = 50;
-/** Of frames that Redis has not got yet: behind them the build waits. */
-const ROOM_BYTES = 256 * 1024;
-/** Of one frame. */
-const MAX_FRAME_CHARACTERS = 32 * 1024;
 /** Of a build's log: after it output is left out, steps are still told. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
-/** What a frame costs beside its data, so that a flood of short lines ends too. */
-const FRAME_BYTES = 64;
 const MAX_WARNINGS = 100;
-
-/** A frame before it has its number. */
-type Unnumbered<F = BuildFrame> = F extends BuildFrame ? Omit<F, 'seq' | 'time'> : never;
 
 export interface BuildRecorderOptions {
   readonly logs: Pick<BuildLogStream, 'append'>;
@@ -33,13 +22,9 @@ export class BuildRecorder {
   private readonly progress: BuildCheckpoint;
   /** Steps that are under way, those too that the summary has no room for. */
   private readonly open = new Map<number, BuildStep>();
-  private readonly hurry = new AbortController();
-  private seq: number;
-  private pending: BuildFrame[] = [];
-  private pendingBytes = 0;
-  private pumping: Promise<void> | undefined;
-  private failure: Error | undefined;
+  private readonly writer: BuildLogWriter;
   private failedAt: number | undefined;
+  private saved = false;
 
   /** `earlier`: what `last` of the log says; undefined: nothing was written yet. */
   constructor(
@@ -47,9 +32,9 @@ export class BuildRecorder {
     earlier: { readonly seq: number; readonly checkpoint: string | undefined } | undefined,
   ) {
     const before = earlier?.checkpoint === undefined ? undefined : checkpointOf(earlier.checkpoint);
-    this.seq = earlier?.seq ?? 0;
-    const fresh = { attempt: 1, startedAt: options.clock.now(), outputBytes: 0, clipped: false, steps: [], warnings: [] };
+    const fresh = { attempt: 1, unended: 0, startedAt: options.clock.now(), outputBytes: 0, clipped: false, steps: [], warnings: [] };
     this.progress = before === undefined ? fresh : { ...before, attempt: before.attempt + 1, steps: before.steps.filter(({ state }) => state !== 'running') };
+    this.writer = new BuildLogWriter({ ...options, checkpoint: () => this.progress }, earlier?.seq ?? 0);
   }
 
   get attempt(): number {
@@ -71,29 +56,46 @@ export class BuildRecorder {
     if (this.progress.attempt === 1) this.progress.startedAt = this.options.clock.now();
   }
 
-  /** The attempt counts, whatever becomes of it. */
+  /** What of a Git repository is built. */
+  fetched(commit: string): void {
+    this.progress.commit = commit;
+  }
+
+  /** Under how many attempts before this one the worker has died. */
+  get deaths(): number {
+    return this.progress.unended;
+  }
+
+  /** From now on the attempt counts as one that the worker died under, should nothing more be heard of it. */
   async save(): Promise<void> {
-    await this.write(this.progress);
+    this.progress.unended += 1;
+    this.saved = true;
+    await this.writer.write();
+  }
+
+  /** The attempt is given up in order: the node shuts down. */
+  async release(): Promise<void> {
+    await this.writer.finish();
+    if (this.saved) this.progress.unended -= 1;
+    this.saved = false;
+    await this.writer.write();
   }
 
   /** Waits while Redis is behind. @throws what writing threw */
   async report(event: BuildEvent): Promise<void> {
-    if (this.failure !== undefined) throw this.failure;
+    this.writer.check();
     this.take(event);
-    if (this.pending.length === 0) return;
-    this.pumping ??= this.pump();
-    if (this.pendingBytes > ROOM_BYTES) await this.pumping;
+    await this.writer.flow();
   }
 
   /** The end frame, with all that was said before it. Idempotent for the log: its first end stays. */
   async end(result: Pick<BuildOutcome, 'state' | 'imageId' | 'digest' | 'error'>): Promise<BuildOutcome> {
-    this.hurry.abort();
-    await this.pumping;
-    if (this.failure !== undefined) throw this.failure;
+    await this.writer.finish();
     for (const step of this.open.keys()) this.finish(step, 'cancelled', null);
-    const outcome: BuildOutcome = { ...result, steps: this.progress.steps, warnings: this.progress.warnings };
-    this.add({ type: 'end', state: result.state, imageId: result.imageId, error: result.error });
-    await this.write({ ...this.progress, outcome });
+    const { steps, warnings, commit } = this.progress;
+    const outcome: BuildOutcome = { ...result, steps, warnings, ...(commit === undefined ? {} : { commit }) };
+    this.writer.add({ type: 'end', state: result.state, imageId: result.imageId, error: result.error });
+    await this.writer.write({ ...this.progress, outcome });
     return outcome;
   }
 
@@ -107,7 +109,7 @@ export class BuildRecorder {
         this.output(event);
         return;
       case 'pull':
-        this.add({ type: 'pull', attempt, step: event.step, id: event.progress.id ?? null, status: event.progress.status });
+        this.writer.add({ type: 'pull', attempt, step: event.step, id: event.progress.id ?? null, status: event.progress.status });
         return;
       case 'cached':
         this.found(event.step);
@@ -120,9 +122,7 @@ export class BuildRecorder {
         this.finish(event.step, 'failed', event.durationMs);
         return;
       case 'warning':
-        if (this.progress.warnings.length >= MAX_WARNINGS) return;
-        this.progress.warnings.push(event.message);
-        this.add({ type: 'warning', message: event.message });
+        this.warned(event);
         return;
       // Docker's words for what the frames above say, and what the end frame says.
       case 'triggers':
@@ -135,7 +135,7 @@ export class BuildRecorder {
 
   private begun({ step, total, stage, stageName, text }: Extract<BuildEvent, { kind: 'step' }>): void {
     const { attempt, steps } = this.progress;
-    this.add({ type: 'step.started', attempt, step, total, stage, stageName, text });
+    this.writer.add({ type: 'step.started', attempt, step, total, stage, stageName, text });
     const summary: BuildStep = { step, stage, stageName, text: text.slice(0, MAX_STEP_TEXT).toWellFormed(), state: 'running', cached: false, durationMs: null, attempt };
     this.open.set(step, summary);
     const at = steps.findIndex((each) => each.step >= step);
@@ -143,6 +143,13 @@ export class BuildRecorder {
     else if (steps.length < MAX_STEPS) steps.splice(at < 0 ? steps.length : at, 0, summary);
     // An ARG before the first stage is over when it is read.
     if (stage < 0) this.finish(step, 'succeeded', 0);
+  }
+
+  private warned({ message, lint }: Extract<BuildEvent, { kind: 'warning' }>): void {
+    const { warnings } = this.progress;
+    if (warnings.length >= MAX_WARNINGS) return;
+    warnings.push(lint === undefined ? message : `${lint.rule}: ${message} (line ${lint.line})`);
+    this.writer.add({ type: 'warning', message, ...(lint === undefined ? {} : { rule: lint.rule, line: lint.line, column: lint.column }) });
   }
 
   private output({ step, stream, text }: Extract<BuildEvent, { kind: 'log' }>): void {
@@ -153,22 +160,11 @@ export class BuildRecorder {
       progress.outputBytes += Buffer.byteLength(data) + FRAME_BYTES;
       if (progress.outputBytes > MAX_LOG_BYTES) {
         progress.clipped = true;
-        this.add({ type: 'clipped', maxBytes: MAX_LOG_BYTES });
+        this.writer.add({ type: 'clipped', maxBytes: MAX_LOG_BYTES });
         return;
       }
-      this.append(step, stream, data);
+      this.writer.addOutput({ type: 'output', attempt: progress.attempt, step, stream, data });
     }
-  }
-
-  /** What follows itself becomes one frame, as long as nobody has it yet. */
-  private append(step: number, stream: 'stdout' | 'stderr', data: string): void {
-    const last = this.pending.at(-1);
-    if (last?.type === 'output' && last.step === step && last.stream === stream && last.data.length + data.length <= MAX_FRAME_CHARACTERS) {
-      this.pending[this.pending.length - 1] = { ...last, data: last.data + data };
-      this.pendingBytes += data.length;
-      return;
-    }
-    this.add({ type: 'output', attempt: this.progress.attempt, step, stream, data });
   }
 
   private found(number: number): void {
@@ -181,34 +177,8 @@ export class BuildRecorder {
     if (step === undefined) return;
     this.open.delete(number);
     const { attempt, steps } = this.progress;
-    this.add({ type: 'step.finished', attempt, step: number, state, cached: step.cached, durationMs: durationMs ?? 0 });
+    this.writer.add({ type: 'step.finished', attempt, step: number, state, cached: step.cached, durationMs: durationMs ?? 0 });
     this.progress.steps = steps.map((each) => (each.step === number ? { ...step, state, durationMs } : each));
-  }
-
-  private add(frame: Unnumbered): void {
-    this.seq += 1;
-    this.pending.push({ ...frame, seq: this.seq, time: this.options.clock.now() });
-    this.pendingBytes += FRAME_BYTES + ('data' in frame ? frame.data.length : 0);
-  }
-
-  private async pump(): Promise<void> {
-    try {
-      do {
-        if (this.pendingBytes <= ROOM_BYTES) await sleep(INTERVAL_MS, undefined, { signal: this.hurry.signal }).catch(() => undefined);
-        await this.write(this.progress);
-      } while (this.pending.length > 0);
-    } catch (error) {
-      this.failure ??= asError(error);
-    } finally {
-      this.pumping = undefined;
-    }
-  }
-
-  private async write(checkpoint: BuildCheckpoint): Promise<void> {
-    const frames = this.pending;
-    this.pending = [];
-    this.pendingBytes = 0;
-    await this.options.logs.append(this.options.id, frames, JSON.stringify(checkpoint));
   }
 }
 

@@ -1,4 +1,4 @@
-import { buildRegistriesSchema, buildRequestSchema, type BuildRegistriesBody, type BuildSecrets } from '#contracts';
+import { buildRegistriesSchema, type BuildRegistriesBody, type buildRequestSchema, type BuildSecrets } from '#contracts';
 import type { BuildRequest, RegistryAuth } from '#engine';
 import { CodedError, parseReference, withDefaultTag, type ImageReference } from '#kernel';
 import type { z } from 'zod';
@@ -6,20 +6,16 @@ import type { z } from 'zod';
 const DOCKER_HUB = 'https://index.docker.io/v1/';
 
 /** A request of node RPC, or of a spooled build, as the engine takes it. @throws CodedError `invalid_argument` */
-export function engineRequest({ buildArgs, labels, tags, limits, ...rest }: z.output<typeof buildRequestSchema>, registries: BuildRegistriesBody): BuildRequest {
+export function engineRequest({ buildArgs, labels, tags, limits, ...rest }: z.output<typeof buildRequestSchema>, registries: BuildRegistriesBody, secrets: BuildSecrets = {}): BuildRequest {
   // Undefined where JSON has nothing is absent for the engine.
   return {
     ...(JSON.parse(JSON.stringify({ ...rest, limits })) as Pick<BuildRequest, 'noCache' | 'pull' | 'network' | 'limits'>),
     buildArgs: new Map(Object.entries(buildArgs)),
     labels: new Map(Object.entries(labels)),
     tags: tags.map(tagOf),
+    secrets: new Map(Object.entries(secrets).map(([id, { content, encoding }]) => [id, Buffer.from(content, encoding)])),
     authOf: authOf(buildRegistriesSchema.parse(registries)),
   };
-}
-
-/** @throws CodedError `unsupported` while the engine's builder has no place for them */
-export function refuseSecrets(secrets: BuildSecrets): void {
-  if (Object.keys(secrets).length > 0) throw new CodedError('unsupported', 'secrets of a build are not supported yet');
 }
 
 function tagOf(name: string): ImageReference {

@@ -1,4 +1,4 @@
-import type { Builder, TenantImages } from '#engine';
+import type { Builder, GitSource, TenantImages } from '#engine';
 import type { Clock, Logger, NodeId, TenantId } from '#kernel';
 import type { TenantLimits } from '#contracts';
 import type { BuildLogStream, NodeEvents } from '#queue';
@@ -10,6 +10,7 @@ import type { BuildSpool } from './build-spool.js';
 export interface BuildServices {
   readonly nodeId: NodeId;
   readonly builder: Pick<Builder, 'build'>;
+  readonly git: Pick<GitSource, 'fetch'>;
   readonly images: Pick<TenantImages, 'resolve'>;
   readonly logs: BuildLogStream;
   readonly events: Pick<NodeEvents, 'publish'>;

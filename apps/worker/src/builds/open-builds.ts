@@ -1,3 +1,4 @@
+import type { GitSource } from '#engine';
 import type { Clock, Logger, NodeId } from '#kernel';
 import type { BuildLogStream, NodeEvents } from '#queue';
 import { ensureDisk, type HostServices } from '../host/host-services.js';
@@ -11,6 +12,7 @@ import { BuildSpool } from './build-spool.js';
 export interface BuildsOptions {
   readonly nodeId: NodeId;
   readonly host: Pick<HostServices, 'builder' | 'images' | 'disks' | 'cgroups' | 'quotas'>;
+  readonly git: Pick<GitSource, 'fetch'>;
   readonly logs: BuildLogStream;
   readonly events: Pick<NodeEvents, 'publish'>;
   readonly clock: Clock;
@@ -25,12 +27,13 @@ export interface Builds {
   readonly attached: AttachedBuilds;
 }
 
-export function openBuilds({ nodeId, host, logs, events, clock, logger }: BuildsOptions): Builds {
+export function openBuilds({ nodeId, host, git, logs, events, clock, logger }: BuildsOptions): Builds {
   const active = new ActiveJobs('build');
   const spool = new BuildSpool({ disks: host.disks, logger });
   const services: BuildServices = {
     nodeId,
     builder: host.builder,
+    git,
     images: host.images,
     logs,
     events,

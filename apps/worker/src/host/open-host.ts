@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { WorkerConfig } from '#config';
-import { DockerfileBuilder, HelperDialer, HttpGitSource, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
+import { DockerfileBuilder, type GitSource, HelperDialer, HttpGitSource, type HostEvents, LinuxNetworks, LoopDisks, RegistryTransfers, TarImageArchives, TenantContainerPorts, TenantContainers, TenantVolumes, UrlFetcher } from '#engine';
 import { systemClock, type Logger, type TenantId } from '#kernel';
 import type { Engine } from '../engine/open-engine.js';
 import { TenantCgroups } from '../engine/tenant-cgroups.js';
@@ -26,6 +26,8 @@ export interface HostOptions {
 /** The virtual hosts of the tenants that are at home on this node. */
 export interface Host {
   readonly services: HostServices;
+  /** Repositories that builds name. */
+  readonly git: GitSource;
   /** Disks, volumes and networks: before the first sandbox is looked at. */
   prepare(): Promise<void>;
   /** Containers, once their sandboxes are known. */
@@ -89,6 +91,7 @@ export async function openHost({ config, stores, engine, events, quotas, logger 
   };
   return {
     services,
+    git,
     prepare: async () => {
       await disks.recover();
       await volumes.recover();

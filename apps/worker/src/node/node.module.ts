@@ -62,7 +62,7 @@ function assemble(config: WorkerConfig, logger: Logger, engine: Engine, host: Ho
     clock: systemClock,
     logger,
   });
-  const builds = openBuilds({ nodeId: config.nodeId, host: host.services, logs: queues.buildLogs, events: queues.events, clock: systemClock, logger });
+  const builds = openBuilds({ nodeId: config.nodeId, host: host.services, git: host.git, logs: queues.buildLogs, events: queues.events, clock: systemClock, logger });
   const routes = [health, ...runRoutes(active), ...hostRoutes(host.services, runtimes.images, builds), ...runtimeRoutes(runtimes.installs), activeOperations.cancelRoute(), builds.active.cancelRoute()];
   const rpc = new RpcServer({ listen: config.nodeRpcListen, groupId: config.nodeRpcGroup, token: config.nodeRpcToken, routes, upgrades: processTunnelRoutes(host.services), logger });
   const workerNode: WorkerNode = new WorkerNode({

@@ -1,6 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FsContentStore, FsTenantImages, HelperGuestTrees, HelperTrees, OverlaySnapshotter, RootfsImages, type ContentStore, type FsTenantImagesOptions, type GuestTrees, type ImageStore, type Snapshotter, type Trees } from '#engine';
+import { FsContentStore, FsTenantImages, HelperGuestTrees, HelperTrees, OverlaySnapshotter, type ContentStore, type FsTenantImagesOptions, type GuestTrees, type Snapshotter, type Trees } from '#engine';
 import type { Logger } from '#kernel';
 
 export interface EngineStores {
@@ -8,8 +8,6 @@ export interface EngineStores {
   readonly guestTrees: GuestTrees;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
-  /** Root file systems of the runtimes, in the name space `system` of `tenantImages`. */
-  readonly images: ImageStore;
   readonly tenantImages: FsTenantImages;
 }
 
@@ -34,5 +32,5 @@ export async function openEngineStores({ dataDir, nativeDir, ...options }: Engin
   const content = await FsContentStore.open(join(root, 'content'));
   const snapshots = await OverlaySnapshotter.open(join(root, 'snapshots'), { trees });
   const tenantImages = await FsTenantImages.open({ ...options, root: join(root, 'images'), content, snapshots });
-  return { trees, guestTrees: new HelperGuestTrees(helper), content, snapshots, images: new RootfsImages(tenantImages), tenantImages };
+  return { trees, guestTrees: new HelperGuestTrees(helper), content, snapshots, tenantImages };
 }

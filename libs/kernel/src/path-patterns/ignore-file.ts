@@ -3,7 +3,7 @@ import { PathPattern } from './path-pattern.js';
 
 /** What a `.dockerignore` leaves out of a context: the last line that speaks of a path, or of a folder above it, decides. */
 export interface IgnoreFile {
-  /** How many. */
+  /** How many lines it has that say something. */
   readonly patterns: number;
   ignores(path: string): boolean;
   /** Something below the folder may come in all the same, by a line with `!`. */

@@ -96,7 +96,7 @@ function matchNames(wanted: readonly (readonly Token[] | '**')[], names: readonl
     const next = new Set<number>();
     // At the end it means what is in the folder, not the folder.
     const least = index > 0 && index === wanted.length - 1 ? 1 : 0;
-    if (each === '**') for (let count = Math.min(...taken) + least; count <= names.length; count += 1) next.add(count);
+    if (each === '**') for (let [count = 0] = taken, at = count + least; at <= names.length; at += 1) next.add(at);
     else {
       for (const count of taken) {
         const name = names[count];

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { CodedError, finishDigest, type Digest } from '#kernel';
+import { CodedError, type Digest, finishDigest, PathPattern } from '#kernel';
 import { writeTar, type TarEntryInput } from '../../tar/index.js';
-import { PathPattern } from './path-pattern.js';
 import type { FoundSource, ImpliedDirectory, SourcePaths } from './source-paths.js';
 import type { SpooledArchive, SpooledEntry } from './spooled-archive.js';
 
@@ -37,7 +36,6 @@ const MADE: ImpliedDirectory = { type: 'directory', mode: 0o755, uid: 0, gid: 0 
  * What a COPY takes from an archive and where it goes. Its `key` says all that makes the layer what it is, but for times: touching a file changes nothing.
  */
 export class CopyPlan {
-  readonly key: Digest;
   private readonly copied: readonly CopiedEntry[];
 
   /** @throws CodedError `not_found` (a source), `invalid_argument` */
@@ -52,7 +50,19 @@ export class CopyPlan {
     if (many && !request.intoDirectory) throw new CodedError('invalid_argument', 'When using COPY with more than one source file, the destination must be a directory and end with a /');
     const made = request.missing.map((path): CopiedEntry => ({ path: inLayer(path), entry: MADE, made: true }));
     this.copied = [...made, ...found.flatMap((source) => withLinks(this.entriesOf(source, paths, excluded)))];
-    this.key = this.keyOf();
+  }
+
+  /** Reckoned each time. */
+  get key(): Digest {
+    const hash = createHash('sha256');
+    const { owner, mode } = this.request;
+    for (const { path, entry, linkTo, made } of this.copied) {
+      const { uid, gid } = ownerOf(entry, owner);
+      const words = [path, entry.type, made === true ? entry.mode : (mode ?? entry.mode), uid, gid, linkTo ?? ''];
+      const more = 'offset' in entry ? [entry.size, entry.linkname, entry.digest ?? '', entry.devmajor ?? 0, entry.devminor ?? 0, [...(entry.xattrs ?? [])].map(([name, value]) => [name, Buffer.from(value).toString('hex')])] : [];
+      hash.update(`${JSON.stringify([...words, ...more])}\n`);
+    }
+    return finishDigest(hash);
   }
 
   /** An uncompressed layer. */
@@ -95,18 +105,6 @@ export class CopyPlan {
       else if (!('offset' in entry)) yield { type: 'directory', mtimeNs: 0n, ...common };
       else yield { ...entry, ...common, mode: entry.type === 'symlink' ? entry.mode : common.mode, ...(entry.type === 'file' ? { content: this.archive.content(entry) } : {}) };
     }
-  }
-
-  private keyOf(): Digest {
-    const hash = createHash('sha256');
-    const { owner, mode } = this.request;
-    for (const { path, entry, linkTo, made } of this.copied) {
-      const { uid, gid } = ownerOf(entry, owner);
-      const words = [path, entry.type, made === true ? entry.mode : (mode ?? entry.mode), uid, gid, linkTo ?? ''];
-      const more = 'offset' in entry ? [entry.size, entry.linkname, entry.digest ?? '', entry.devmajor ?? 0, entry.devminor ?? 0, [...(entry.xattrs ?? [])].map(([name, value]) => [name, Buffer.from(value).toString('hex')])] : [];
-      hash.update(`${JSON.stringify([...words, ...more])}\n`);
-    }
-    return finishDigest(hash);
   }
 }
 

@@ -1,5 +1,4 @@
-import { CodedError } from '#kernel';
-import { PathPattern } from './path-pattern.js';
+import { CodedError, PathPattern } from '#kernel';
 import type { SpooledArchive, SpooledEntry } from './spooled-archive.js';
 
 /** A file or directory that a COPY takes, and where its content is. */

@@ -1,7 +1,6 @@
-import { CodedError } from '#kernel';
+import { CodedError, type IgnoreFile } from '#kernel';
 import { hostPlatform, normalizePlatform, platformText } from '../../images/index.js';
 import type { BuildRequest } from '../builder.js';
-import type { IgnoreFile } from '../context/ignore-file.js';
 import type { Dockerfile } from '../dockerfile/dockerfile.js';
 import type { Arg, From, Instruction } from '../dockerfile/instructions.js';
 import { lintPolicy, refuseWarnings, type LintPolicy } from '../lint/check-directive.js';

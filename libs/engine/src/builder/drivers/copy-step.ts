@@ -22,7 +22,7 @@ export interface CopyWork {
 
 /** What a COPY or ADD comes to: all that its layer is made of, and the layer. */
 export interface PreparedCopy {
-  readonly key: readonly unknown[];
+  readonly key: () => readonly unknown[];
   readonly layer: () => AsyncIterable<Buffer>;
   /** What was spooled for it alone. */
   readonly close: () => Promise<void>;
@@ -66,7 +66,7 @@ class Preparation {
     if (step.from === undefined) await this.fromContext();
     else await this.fromImage(step.from);
     await this.documents();
-    return { key: this.key(), layer: () => this.layer(), close: () => this.close() };
+    return { key: () => this.key(), layer: () => this.layer(), close: () => this.close() };
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asError, CodedError, familiarName, isCodedError, newId, type Digest, type TenantId } from '#kernel';
+import { asError, CodedError, type Digest, familiarName, type IgnoreFile, isCodedError, newId, parseIgnoreFile, type TenantId } from '#kernel';
 import { KeyedQueue } from '../../linux/index.js';
 import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
-import { parseIgnoreFile, withoutIgnored, type IgnoreFile } from '../context/ignore-file.js';
+import { withoutIgnored } from '../context/ignored-files.js';
 import { SourcePaths } from '../context/source-paths.js';
 import { SpooledArchive } from '../context/spooled-archive.js';
 import { parseDockerfile } from '../dockerfile/dockerfile.js';

@@ -11,10 +11,10 @@ import { StageState } from '../stages/stage-state.js';
 import type { CopyStep, RunStep, Step } from '../stages/steps.js';
 import { cacheKey } from './build-cache.js';
 import { SCRATCH, stageImageOf, type BuildSession, type StageImage } from './build-session.js';
+import { copySources } from './copy-sources.js';
 import { prepareCopy } from './copy-step.js';
 import { prepareMounts } from './run-mounts.js';
 import { runStep } from './run-step.js';
-import { sourceImage } from './stage-source.js';
 import { directoryLayer } from './workdir-layer.js';
 
 export interface StageWork {
@@ -34,7 +34,7 @@ export interface StageWork {
 
 /** What a step is to do when its result is not known yet. */
 interface PreparedStep {
-  readonly keys: readonly string[];
+  key(): string;
   make(): Promise<StageImage>;
   close(): Promise<void>;
 }
@@ -108,46 +108,46 @@ export class StageBuilder {
   private async carryOut(step: Step, number: number): Promise<void> {
     const { session } = this.work;
     session.mustGoOn();
-    const quick = step.kind === 'copy' && step.from !== undefined ? await this.quickKey(step, number) : undefined;
-    if (quick !== undefined && (await this.takeKnown(quick, number))) return;
+    const sources = step.kind === 'copy' ? await copySources(session, step, this.work.earlier, number) : undefined;
+    const quick = step.kind === 'copy' && sources !== undefined ? [this.copyKey(step, sources.key)] : [];
+    if (await this.takeKnown(quick, number)) return;
     const prepared = await this.prepare(step, number);
     try {
-      const [key = ''] = prepared.keys;
-      if (await this.takeKnown(key, number)) {
-        if (quick !== undefined) await session.remember(quick, this.image);
-        return;
+      const keys = sources?.exact === true ? [] : [prepared.key()];
+      const known = await this.takeKnown(keys, number);
+      if (!known) {
+        this.cacheEnded = true;
+        this.image = await prepared.make();
       }
-      this.cacheEnded = true;
-      this.image = await prepared.make();
-      for (const each of quick === undefined ? [key] : [key, quick]) await session.remember(each, this.image);
+      for (const each of known ? quick : [...keys, ...quick]) await session.remember(each, this.image);
     } finally {
       await prepared.close();
     }
   }
 
-  /** From the image of an earlier stage that is the same: nothing of it needs to be looked at. */
-  private async quickKey(step: CopyStep, number: number): Promise<string> {
-    const { session, earlier } = this.work;
-    const image = await sourceImage(session, step.from ?? '', earlier, number);
-    return cacheKey('copied', this.common(step), image.id, step.sources, step.documents, step.destination, step.chown, step.chmod, step.flags);
+  /** Of a copy whose sources are known: neither they nor the image below need to be looked at. */
+  private copyKey(step: CopyStep, sources: unknown): string {
+    return cacheKey('copied', this.common(step), sources, step.sources, step.documents, step.destination, step.chown, step.chmod, step.flags);
   }
 
-  private async takeKnown(key: string, number: number): Promise<boolean> {
+  private async takeKnown(keys: readonly string[], number: number): Promise<boolean> {
     const { session } = this.work;
-    if (this.cacheEnded) return false;
-    const known = await session.cached(key, this.slot);
-    if (known === undefined) return false;
-    this.image = known;
-    await session.report({ kind: 'cached', step: number });
-    return true;
+    for (const key of this.cacheEnded ? [] : keys) {
+      const known = await session.cached(key, this.slot);
+      if (known === undefined) continue;
+      this.image = known;
+      await session.report({ kind: 'cached', step: number });
+      return true;
+    }
+    return false;
   }
 
   private prepare(step: Step, number: number): Promise<PreparedStep> {
     switch (step.kind) {
       case 'config':
-        return Promise.resolve({ keys: [cacheKey('config', this.common(step))], make: () => this.append(step), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ key: () => cacheKey('config', this.common(step)), make: () => this.append(step), close: NOTHING_TO_CLOSE });
       case 'workdir':
-        return Promise.resolve({ keys: [cacheKey('workdir', this.common(step), step.path)], make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ key: () => cacheKey('workdir', this.common(step), step.path), make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
       case 'copy':
         return this.prepareCopy(step, number);
       case 'run':
@@ -158,7 +158,7 @@ export class StageBuilder {
   private async prepareCopy(step: CopyStep, number: number): Promise<PreparedStep> {
     const { session, earlier } = this.work;
     const { key, layer, close } = await prepareCopy({ session, step, below: this.image, earlier, number });
-    return { keys: [cacheKey('copy', this.common(step), key)], make: () => this.append(step, layer()), close };
+    return { key: () => cacheKey('copy', this.common(step), key()), make: () => this.append(step, layer()), close };
   }
 
   private async prepareRun(step: RunStep, number: number): Promise<PreparedStep> {
@@ -170,7 +170,7 @@ export class StageBuilder {
       const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, without: await mounts.ready(), number }));
       return session.found(imageId, this.slot);
     };
-    return { keys: [cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key)], make, close: () => mounts.close() };
+    return { key: () => cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key), make, close: () => mounts.close() };
   }
 
   /** In one order, so that nobody waits for one who waits for him. */

@@ -1,6 +1,5 @@
 import type { TarEntry, TarEntryInput } from '../../tar/index.js';
-import { CodedError } from '#kernel';
-import { PathPattern } from '../context/path-pattern.js';
+import { CodedError, PathPattern } from '#kernel';
 import { fromSource, type PlannedStage } from '../stages/stage-graph.js';
 import type { BuildFiles, BuildSession, StageImage } from './build-session.js';
 import { StackFiles } from './stack-files.js';

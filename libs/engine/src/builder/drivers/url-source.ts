@@ -1,9 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { CodedError } from '#kernel';
+import { CodedError, PathPattern } from '#kernel';
 import type { TarEntryInput } from '../../tar/index.js';
-import { PathPattern } from '../context/path-pattern.js';
 import { SPOOL_LIMITS, type BuildFiles, type BuildSession } from './build-session.js';
 
 const NANOS_PER_MS = 1_000_000n;

@@ -1,5 +1,4 @@
-import type { IgnoreFile } from '../context/ignore-file.js';
-import { PathPattern } from '../context/path-pattern.js';
+import { type IgnoreFile, PathPattern } from '#kernel';
 import type { Arg, Command, Copy, Env, Expose, Instruction, Label, Workdir } from '../dockerfile/instructions.js';
 import { isGitAddress } from '../../git/index.js';
 import { keywordOf, type Warn } from './lint-warning.js';

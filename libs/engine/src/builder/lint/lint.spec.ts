@@ -1,4 +1,4 @@
-import { parseIgnoreFile } from '../context/ignore-file.js';
+import { parseIgnoreFile } from '#kernel';
 import { parseDockerfile } from '../dockerfile/dockerfile.js';
 import { platformArguments } from '../stages/build-arguments.js';
 import { lintPolicy, refuseWarnings } from './check-directive.js';

@@ -1,4 +1,4 @@
-import type { IgnoreFile } from '../context/ignore-file.js';
+import type { IgnoreFile } from '#kernel';
 import type { Dockerfile, Stage } from '../dockerfile/dockerfile.js';
 import type { Instruction } from '../dockerfile/instructions.js';
 import type { LintPolicy } from './check-directive.js';

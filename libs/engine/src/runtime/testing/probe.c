@@ -58,6 +58,7 @@ int main(void) {
   say("socket_vsock", socket(40, SOCK_STREAM, 0));
   say("socket_alg", socket(AF_ALG, SOCK_SEQPACKET, 0));
   say("socket_netfilter", socket(AF_NETLINK, SOCK_RAW, 12));
+  say("socket_audit", socket(AF_NETLINK, SOCK_RAW, 9));
   say("socket_tcp", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   say("socket_udp6", socket(AF_INET6, SOCK_DGRAM, 0));
   say("socket_unix", socket(AF_UNIX, SOCK_SEQPACKET, 0));

@@ -1,1 +1,0 @@
-export { PathPattern } from '#kernel';
