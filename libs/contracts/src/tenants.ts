@@ -38,7 +38,14 @@ export const createTenantSchema = z.strictObject({
 });
 export type CreateTenant = z.infer<typeof createTenantSchema>;
 
-export const updateTenantSchema = z.strictObject({ limits: tenantLimitsSchema.partial() });
+type LimitFields = typeof tenantLimitsSchema.shape;
+/** Without defaults: `partial()` would have them take the place of what is not given. */
+const givenLimits = Object.fromEntries(
+  Object.entries(tenantLimitsSchema.shape).map(([name, field]) => [name, field.unwrap().optional().describe(field.description ?? '')]),
+) as { [Name in keyof LimitFields]: z.ZodOptional<ReturnType<LimitFields[Name]['unwrap']>> };
+
+/** What is not given stays as it is. */
+export const updateTenantSchema = z.strictObject({ limits: z.strictObject(givenLimits) });
 export type UpdateTenant = z.infer<typeof updateTenantSchema>;
 
 export const tenantViewSchema = z.object({

@@ -108,9 +108,10 @@ describe('keys and tenants', () => {
   });
 
   it('updates and deletes tenants; a name is taken once', async () => {
-    const { id, key } = await gateway.tenant();
+    const { id, key } = await gateway.tenant({ queuedRuns: 5 });
     const patched = await gateway.call<TenantView>(gateway.adminKey, 'PATCH', `/v1/tenants/${id}`, { limits: { concurrentRuns: 7 } });
-    expect(patched.body.limits).toMatchObject({ concurrentRuns: 7, queuedRuns: 1000 });
+    // What is not given stays, be it the default or not.
+    expect(patched.body.limits).toMatchObject({ concurrentRuns: 7, queuedRuns: 5, requestBurst: 200 });
     const me = await gateway.call<{ tenant: TenantView }>(key, 'GET', '/v1/me');
     expect(me.body.tenant.limits.concurrentRuns).toBe(7);
     const taken = await gateway.call<ErrorBody>(gateway.adminKey, 'POST', '/v1/tenants', { name: patched.body.name });
