@@ -14,11 +14,9 @@ const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src'
  * threshold that is set stays (mallopt(3)). Source maps stay out: all of them lie in memory, and the compiled lines read like their sources. The apps say when
  * the buffers of streams can go (`StreamGarbage`). Measured by `npm run bench:storage`, `bench:images --big` and `bench:containers`.
  */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--expose-gc'];
-/** The worker makes an object of every piece of output. With an old generation as tight as the gateway's it would do little but collect it; left to itself V8 takes twice as much. */
-const WORKER_FLAGS = [...NODE_FLAGS, '--heap-growing-percent=30'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size', '--expose-gc'];
 /** The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take. */
-const GATEWAY_FLAGS = [...NODE_FLAGS, '--optimize-for-size', '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
+const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
@@ -50,7 +48,7 @@ export function workerService(context) {
       // Of a worker that was killed: its presence would pass for the new one's.
       rmSync(paths.rpcSocket, { force: true });
     },
-    command: () => ({ argv: asRoot([node(CHECKOUT), ...WORKER_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
+    command: () => ({ argv: asRoot([node(CHECKOUT), ...NODE_FLAGS, main(CHECKOUT, 'worker')], 'KILL'), env: workerEnv(context), cwd: CHECKOUT }),
     isReady: async () => existsSync(paths.rpcSocket),
   };
 }
