@@ -133,9 +133,11 @@ describe('execs of sandboxes', () => {
 
   it('reaches what listens on a loopback', async () => {
     await run({ command: ['sh', '-c', 'mkdir -p /www && echo served > /www/index.html && httpd -p 127.0.0.1:8080 -h /www'] });
-    const client = await Client.open('/v1/sandboxes/box/ports/8080').then((opened) => opened.socket);
+    // Bytes as they come, in pieces of any size.
+    const client = new WebSocket(`${platform.url.replace('http', 'ws')}/v1/sandboxes/box/ports/8080`, { headers: { authorization: `Bearer ${platform.apiKey}` } });
     const parts: Buffer[] = [];
     client.on('message', (data: Buffer) => parts.push(data));
+    await once(client, 'open');
     const closed = once(client, 'close');
     client.send(Buffer.from('GET /index.html HTTP/1.0\r\n\r\n'));
     await closed;
