@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { startPlatform, type DockerCli, type Platform } from '#testing';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DockerCli } from '#testing';
 import { makeBuildStandIns } from './build-stand-ins.js';
-import { stopAndExpectNothingLeft } from './nothing-left.js';
+import { TwoTenants } from './two-tenants.js';
 
 const VOLUMES = `# volume test
 FROM centos
@@ -81,42 +80,11 @@ CMD  ["./app"]
 
 /** The course's Dockerfiles and command lines about builds, as they are printed there, typed by two tenants at the same time. */
 describe('docker build: the course, line by line', () => {
-  let platform: Platform;
-  let folder: string;
-  let tenants: DockerCli[];
+  const both = new TwoTenants(makeBuildStandIns);
+  afterEach(() => both.removeContainers(), 60_000);
 
-  beforeAll(async () => {
-    platform = await startPlatform();
-    folder = await mkdtemp(join(tmpdir(), 'build-course-'));
-    tenants = [];
-    for (const name of ['anna', 'bert']) tenants.push(await platform.docker((await platform.newTenant(name)).apiKey));
-    await Promise.all(tenants.map(makeBuildStandIns));
-  }, 180_000);
-  afterAll(async () => {
-    await Promise.all(tenants.map((docker) => docker.close()));
-    await rm(folder, { recursive: true, force: true });
-    await stopAndExpectNothingLeft(platform);
-  }, 120_000);
-  afterEach(async () => {
-    await Promise.all(
-      tenants.map(async (docker) => {
-        const all = await docker.ok('ps', '-aq');
-        if (all !== '') await docker.ok('rm', '-f', '-v', ...all.split('\n'));
-      }),
-    );
-  }, 60_000);
-
-  const byBoth = (lines: (docker: DockerCli) => Promise<void>) => async (): Promise<void> => {
-    await Promise.all(tenants.map(lines));
-  };
-  async function context(files: Readonly<Record<string, string>>): Promise<string> {
-    const path = await mkdtemp(join(folder, 'context-'));
-    for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(path, name)), { recursive: true });
-      await writeFile(join(path, name), text);
-    }
-    return path;
-  }
+  const byBoth: TwoTenants['byBoth'] = (lines) => both.byBoth(lines);
+  const context: TwoTenants['context'] = (files) => both.context(files);
   const cachedSteps = (output: string): number => output.split('Using cache').length - 1;
   const imageOf = (output: string): string => /Successfully built ([0-9a-f]{12})/.exec(output)?.[1] ?? 'none';
   const configOf = <T>(docker: DockerCli, image: string, what: string): Promise<T> => docker.json('inspect', '--type', 'image', '-f', `{{json .Config.${what}}}`, image);
@@ -315,7 +283,7 @@ describe('docker build: the course, line by line', () => {
   );
 
   it("shows a tenant none of another's images", async () => {
-    const [anna, bert] = tenants as [DockerCli, DockerCli];
+    const [anna, bert] = both.tenants as [DockerCli, DockerCli];
     await anna.ok('build', '-t', 'annas', await context({ Dockerfile: 'FROM busybox\nRUN echo secret > /secret\n' }));
     expect(await bert.ok('images', '-q', 'annas')).toBe('');
     const output = await bert.ok('build', await context({ Dockerfile: 'FROM busybox\nRUN echo secret > /secret\n' }));

@@ -1,44 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { startPlatform, type DockerCli, type Platform } from '#testing';
-import { stopAndExpectNothingLeft } from './nothing-left.js';
+import { utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TwoTenants } from './two-tenants.js';
 
 /** `docker build` of Docker's own client, by two tenants at the same time. */
 describe('docker build', () => {
-  let platform: Platform;
-  let folder: string;
-  let tenants: DockerCli[];
-
-  beforeAll(async () => {
-    platform = await startPlatform();
-    folder = await mkdtemp(join(tmpdir(), 'docker-build-'));
-    tenants = [];
-    for (const name of ['anna', 'bert']) tenants.push(await platform.docker((await platform.newTenant(name)).apiKey));
-    await Promise.all(tenants.map((docker) => docker.ok('pull', '-q', 'busybox')));
-  }, 120_000);
-  afterAll(async () => {
-    await Promise.all(tenants.map((docker) => docker.close()));
-    await rm(folder, { recursive: true, force: true });
-    await stopAndExpectNothingLeft(platform);
-  }, 120_000);
+  const both = new TwoTenants((docker) => docker.ok('pull', '-q', 'busybox'));
   afterEach(async () => {
-    for (const docker of tenants) expect(await docker.ok('ps', '-aq')).toBe('');
+    for (const docker of both.tenants) expect(await docker.ok('ps', '-aq')).toBe('');
   });
 
-  const byBoth = (lines: (docker: DockerCli) => Promise<void>) => async (): Promise<void> => {
-    await Promise.all(tenants.map(lines));
-  };
-  /** A context of its own. */
-  async function context(files: Readonly<Record<string, string>>): Promise<string> {
-    const path = await mkdtemp(join(folder, 'context-'));
-    for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(path, name)), { recursive: true });
-      await writeFile(join(path, name), text);
-    }
-    return path;
-  }
+  const byBoth: TwoTenants['byBoth'] = (lines) => both.byBoth(lines);
+  const context: TwoTenants['context'] = (files) => both.context(files);
   const cachedSteps = (output: string): number => output.split('Using cache').length - 1;
 
   it(
@@ -146,7 +119,7 @@ describe('docker build', () => {
   );
 
   it('bears a command that prints a hundred megabytes', async () => {
-    const [docker] = tenants as [DockerCli];
+    const docker = both.anna;
     const child = spawn('docker', ['build', await context({ Dockerfile: 'FROM busybox\nRUN yes 0123456789012345678901234567890123456789012345678901234567890 | head -c 104857600; echo; echo the end\n' })], { env: docker.env, stdio: ['ignore', 'pipe', 'ignore'] });
     let bytes = 0;
     let tail = '';
@@ -159,7 +132,7 @@ describe('docker build', () => {
   }, 180_000);
 
   it('leaves nothing of a build whose client has gone in its middle', async () => {
-    const [docker] = tenants as [DockerCli];
+    const docker = both.anna;
     const child = spawn('docker', ['build', await context({ Dockerfile: 'FROM busybox\nRUN echo begun; sleep 1000\n' })], { env: docker.env, stdio: ['ignore', 'pipe', 'ignore'] });
     await new Promise<void>((resolve) => {
       child.stdout.on('data', (chunk: Buffer) => {

@@ -1,41 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startPlatform, type DockerCli, type Platform } from '#testing';
-import { stopAndExpectNothingLeft } from './nothing-left.js';
 import { makeStandIns } from './stand-ins.js';
+import { TwoTenants } from './two-tenants.js';
 
 /** The course's command lines about containers, as they are printed there, typed by two tenants at the same time. */
 describe('docker: the course, line by line', () => {
-  let platform: Platform;
-  let folder: string;
-  let tenants: DockerCli[];
+  const both = new TwoTenants(makeStandIns);
+  afterEach(() => both.removeContainers(), 60_000);
 
-  beforeAll(async () => {
-    platform = await startPlatform();
-    folder = await mkdtemp(join(tmpdir(), 'course-'));
-    tenants = [];
-    for (const name of ['anna', 'bert']) tenants.push(await platform.docker((await platform.newTenant(name)).apiKey));
-    await Promise.all(tenants.map(makeStandIns));
-  }, 120_000);
-  afterAll(async () => {
-    await Promise.all(tenants.map((docker) => docker.close()));
-    await rm(folder, { recursive: true, force: true });
-    await stopAndExpectNothingLeft(platform);
-  }, 120_000);
-  afterEach(async () => {
-    await Promise.all(
-      tenants.map(async (docker) => {
-        const all = await docker.ok('ps', '-aq');
-        if (all !== '') await docker.ok('rm', '-f', '-v', ...all.split('\n'));
-      }),
-    );
-  }, 60_000);
-
-  /** The same lines by each tenant, side by side: whatever they share would show. */
-  const byBoth = (lines: (docker: DockerCli) => Promise<void>) => async (): Promise<void> => {
-    await Promise.all(tenants.map(lines));
-  };
+  const byBoth: TwoTenants['byBoth'] = (lines) => both.byBoth(lines);
   const until = async (what: () => Promise<boolean>): Promise<void> => {
     for (let attempt = 0; !(await what()); attempt += 1) {
       if (attempt === 100) throw new Error('it did not come to be');
@@ -152,7 +125,7 @@ describe('docker: the course, line by line', () => {
   it(
     'exports a container and imports it as an image without history',
     byBoth(async (docker) => {
-      const file = join(await mkdtemp(join(folder, 't-')), 'test_for_fun.tar');
+      const file = join(await both.newFolder(), 'test_for_fun.tar');
       const id = await docker.shell("docker run -d ubuntu sh -c 'echo fun > /fun'");
       await docker.shell(`docker wait ${id}`);
       await docker.shell(`docker export -o ${file} ${id.slice(0, 3)}`);
@@ -166,7 +139,7 @@ describe('docker: the course, line by line', () => {
   it(
     'inspects, copies, shows changes and ports, and updates limits',
     byBoth(async (docker) => {
-      const data = join(await mkdtemp(join(folder, 'd-')), 'data');
+      const data = join(await both.newFolder(), 'data');
       await writeFile(data, 'copied');
       const id = await docker.shell('docker run -itd --name test -p 127.0.0.1::5000 ubuntu');
       expect(await docker.shell("docker container inspect -f '{{.State.Running}}' test")).toBe('true');

@@ -23,7 +23,7 @@ export type BuildFrame = z.infer<typeof buildFrameSchema>;
 export type BuildEndFrame = Extract<BuildFrame, { type: 'end' }>;
 
 /** What a node keeps beside the log of a build, in step with it: what a further attempt, or a reader in the middle, goes on from. */
-export const buildCheckpointSchema = z.object({
+const buildCheckpointSchema = z.object({
   attempt: z.int().positive(),
   /** Attempts that were begun and not given up in order: their worker died, or still works. */
   unended: z.int().nonnegative(),
@@ -39,3 +39,12 @@ export const buildCheckpointSchema = z.object({
   outcome: buildOutcomeSchema.optional(),
 });
 export type BuildCheckpoint = z.infer<typeof buildCheckpointSchema>;
+
+/** As it lies beside the log. Undefined when it is not what a node wrote. */
+export function parseBuildCheckpoint(text: string): BuildCheckpoint | undefined {
+  try {
+    return buildCheckpointSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

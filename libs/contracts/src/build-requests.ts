@@ -36,7 +36,7 @@ export const buildOptionsSchema = z.strictObject({
   platform: shape.platform,
   network: shape.network.describe("Of each RUN: `default` (the tenant's bridge), `none`, or a network of the tenant's."),
   extraHosts: shape.extraHosts.describe('`name:address`, of each RUN.'),
-  cacheFrom: shape.cacheFrom.describe('Images whose steps count as known.'),
+  cacheFrom: shape.cacheFrom.describe('Steps that were built here are known by themselves; of images from elsewhere a warning says that nothing is taken.'),
   secrets: buildSecretsSchema.default({}).describe('For RUN --mount=type=secret: id → text, or `{content, encoding}`. Never kept beyond the build, in no layer, log or cache key.'),
   registries: buildRegistriesSchema.default({}).describe('Credentials of private registries by their host. Never kept beyond the build.'),
 });

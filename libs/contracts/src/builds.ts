@@ -58,7 +58,6 @@ export const gitSourceSchema = z.strictObject({
   ref: z.string().min(1).max(255).optional().describe('A branch, a tag or a commit; absent: what the repository itself names.'),
   subdir: z.string().min(1).max(4096).optional().describe('The folder that is the context; absent: all of it.'),
 });
-export type GitSourceSpec = z.infer<typeof gitSourceSchema>;
 
 /** What is kept of a build's request: names of arguments and secrets, never their values. */
 export const buildSpecSchema = z.object({

@@ -1,6 +1,5 @@
 import { buildFrameSchema, buildSummarySchema, buildViewSchema, isFinalBuildState, pageSchema, type BuildFrame, type BuildOptionsInput, type BuildState, type BuildSummary, type BuildView, type CreateBuildInput, type Page } from '#contracts';
-import { SandbarApiError } from './errors.js';
-import { followBuildLogs, type FollowOptions } from './logs.js';
+import { followBuildLogs, frameOf, type FollowOptions } from './logs.js';
 import type { Call, Transport } from './transport.js';
 
 export interface CreateBuildOptions {
@@ -60,25 +59,13 @@ export class BuildsApi {
 
   /** What the log holds now, with the end frame when the build is over; it does not wait for more. */
   async *logsSoFar(id: string, { after = 0, signal }: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<BuildFrame> {
-    for await (const line of this.transport.lines({ method: 'GET', path: `${pathOf(id)}/logs`, query: { after, follow: false }, signal })) yield frameOf(line);
+    for await (const line of this.transport.lines({ method: 'GET', path: `${pathOf(id)}/logs`, query: { after, follow: false }, signal })) yield frameOf(buildFrameSchema, line);
   }
 
   #post(what: Pick<Call, 'body' | 'bytes'>, headers: Record<string, string>, { idempotencyKey, signal }: CreateBuildOptions): Promise<BuildView> {
     const all = { ...headers, ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }) };
     return this.transport.call({ method: 'POST', path: '/v1/builds', ...what, headers: all, signal }, buildViewSchema);
   }
-}
-
-function frameOf(line: string): BuildFrame {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    value = undefined;
-  }
-  const parsed = buildFrameSchema.safeParse(value);
-  if (!parsed.success) throw new SandbarApiError('protocol_violation', 'the log holds something that is no frame', 200, undefined);
-  return parsed.data;
 }
 
 function pathOf(id: string): string {

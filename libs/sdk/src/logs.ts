@@ -1,5 +1,6 @@
 import { buildFrameSchema, logFrameSchema, type BuildFrame, type LogFrame } from '#contracts';
 import type { z } from 'zod';
+import { SandbarApiError } from './errors.js';
 import { JsonSocket } from './json-socket.js';
 import { resumed, type ResumeOptions } from './resumed.js';
 import type { Transport } from './transport.js';
@@ -37,4 +38,17 @@ async function* followFrames<F extends { readonly seq: number; readonly type: st
     yield frame;
     if (frame.type === 'end') return;
   }
+}
+
+/** One line of a log over plain HTTP. @throws SandbarApiError `protocol_violation` */
+export function frameOf<F>(schema: z.ZodType<F>, line: string): F {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    value = undefined;
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new SandbarApiError('protocol_violation', 'the log holds something that is no frame', 200, undefined);
+  return parsed.data;
 }

@@ -1,6 +1,5 @@
 import { isFinalRunState, logFrameSchema, pageSchema, runtimeInstallViewSchema, runtimeListSchema, runViewSchema, type CreateRunInput, type LogFrame, type Page, type RunState, type RuntimeInstallView, type RuntimeList, type RuntimeView, type RunView } from '#contracts';
-import { SandbarApiError } from './errors.js';
-import { followLogs, type FollowOptions } from './logs.js';
+import { frameOf, followLogs, type FollowOptions } from './logs.js';
 import type { Transport } from './transport.js';
 
 export interface CreateRunOptions {
@@ -75,25 +74,13 @@ export class RunsApi {
 
   /** What the log holds now, with the end frame when the run is over; it does not wait for more. */
   async *logsSoFar(id: string, { after = 0, signal }: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<LogFrame> {
-    for await (const line of this.transport.lines({ method: 'GET', path: `${pathOf(id)}/logs`, query: { after, follow: false }, signal })) yield frameOf(line);
+    for await (const line of this.transport.lines({ method: 'GET', path: `${pathOf(id)}/logs`, query: { after, follow: false }, signal })) yield frameOf(logFrameSchema, line);
   }
 
   #post(run: CreateRunInput, wait: boolean, { idempotencyKey, signal }: CreateRunOptions): Promise<RunView> {
     const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
     return this.transport.call({ method: 'POST', path: '/v1/runs', query: wait ? { wait: true } : {}, body: run, headers, signal }, runViewSchema);
   }
-}
-
-function frameOf(line: string): LogFrame {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    value = undefined;
-  }
-  const parsed = logFrameSchema.safeParse(value);
-  if (!parsed.success) throw new SandbarApiError('protocol_violation', 'the log holds something that is no frame', 200, undefined);
-  return parsed.data;
 }
 
 function pathOf(id: string): string {

@@ -4,10 +4,11 @@ import type { SandbarClient } from '#sdk';
 import { Option, type Command } from 'commander';
 import { PlainDisplay, type BuildDisplay } from '../build-display.js';
 import { ScreenDisplay } from '../build-screen.js';
-import { secretsOf, startBuild } from '../build-source.js';
+import { buildOptions, buildPartOf, type BuildFlags } from '../build-flags.js';
+import { startBuild } from '../build-source.js';
 import { connect, type GlobalOptions } from '../credentials.js';
 import { CliError, EXIT } from '../failure.js';
-import { collect, pairs } from '../option-values.js';
+import { collect } from '../option-values.js';
 import { cancelWithTerminal } from '../terminal-cancel.js';
 
 export interface FollowFlags {
@@ -15,47 +16,32 @@ export interface FollowFlags {
   readonly progress: 'auto' | 'tty' | 'plain';
 }
 
-interface BuildFlags extends FollowFlags {
+interface CommandFlags extends FollowFlags, BuildFlags {
   readonly file?: string;
   readonly tag?: string[];
-  readonly target?: string;
-  readonly buildArg?: string[];
-  readonly label?: string[];
-  readonly secret?: string[];
-  readonly platform?: string;
-  readonly network?: string;
   readonly addHost?: string[];
   readonly cacheFrom?: string[];
-  readonly cache: boolean;
-  readonly pull?: boolean;
 }
 
 export function registerBuild(program: Command): void {
-  program
+  const command = program
     .command('build')
     .summary('build an image from a Dockerfile')
     .description('Builds the folder PATH, a Git address (https://host/x.git#ref:folder), or - for a Dockerfile or a tar from stdin. Its steps are shown on stderr as they go on; the ID of the image is written to stdout. Ctrl-C cancels it.')
     .argument('<path>', 'folder, Git address, or -')
     .option('-f, --file <dockerfile>', 'by default PATH/Dockerfile; - reads it from stdin')
-    .option('-t, --tag <name>', 'name of the image (again for more)', collect)
-    .option('--target <stage>', 'name or number of the stage to build')
-    .option('--build-arg <name[=value]>', 'value of an ARG; without a value the environment\'s (again for more)', collect)
-    .option('--label <key=value>', 'label of the image (again for more)', collect)
-    .option('--secret <id=name,src=file>', 'for RUN --mount=type=secret; or id=name,env=NAME (again for more)', collect)
-    .option('--platform <os/architecture>', 'such as linux/amd64')
-    .option('--network <name>', 'of each RUN: default, none, or a network of yours')
+    .option('-t, --tag <name>', 'name of the image (again for more)', collect);
+  buildOptions(command)
     .option('--add-host <name:address>', 'for each RUN (again for more)', collect)
-    .option('--cache-from <image>', 'whose steps count as known (again for more)', collect)
-    .option('--no-cache', 'carry out every step anew')
-    .option('--pull', 'fetch bases although they are here')
+    .option('--cache-from <image>', 'as Docker has it: steps that were built here are known without, of others nothing is taken (again for more)', collect)
     .option('-q, --quiet', 'the ID alone')
     .addOption(progressOption())
-    .action(async (path: string, flags: BuildFlags, command: Command) => {
+    .action(async (path: string, flags: CommandFlags) => {
       process.exitCode = await build(connect(command.optsWithGlobals<GlobalOptions>()), path, flags);
     });
 }
 
-async function build(client: SandbarClient, path: string, flags: BuildFlags): Promise<number> {
+async function build(client: SandbarClient, path: string, flags: CommandFlags): Promise<number> {
   const { id } = await startBuild(client, path, flags.file, optionsOf(flags));
   return followBuild(client, id, flags);
 }
@@ -87,22 +73,8 @@ function report({ state, imageId, tags, error, dockerfile }: BuildView, { quiet 
   throw new CliError(`${place}${error?.message ?? `the build is ${state}`}`);
 }
 
-function optionsOf({ tag = [], target, buildArg = [], label = [], secret = [], platform, network, addHost, cacheFrom, cache, pull }: BuildFlags): BuildOptionsInput {
-  // As with Docker's client, one that the environment does not have is not given.
-  const given = buildArg.filter((option) => option.includes('=') || process.env[option] !== undefined);
-  return {
-    tags: tag,
-    buildArgs: pairs(given, (name) => process.env[name]),
-    labels: pairs(label, () => ''),
-    secrets: secretsOf(secret),
-    noCache: !cache,
-    pull: pull === true,
-    ...(target === undefined ? {} : { target }),
-    ...(platform === undefined ? {} : { platform }),
-    ...(network === undefined ? {} : { network }),
-    ...(addHost === undefined ? {} : { extraHosts: addHost }),
-    ...(cacheFrom === undefined ? {} : { cacheFrom }),
-  };
+function optionsOf(flags: CommandFlags): BuildOptionsInput {
+  return { ...buildPartOf(flags), tags: flags.tag, extraHosts: flags.addHost, cacheFrom: flags.cacheFrom };
 }
 
 function displayOf({ quiet, progress }: FollowFlags): BuildDisplay {

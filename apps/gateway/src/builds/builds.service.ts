@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { buildCheckpointSchema, type BuildStep, type BuildSummary, type BuildView, type ListBuildsQuery, type Page } from '#contracts';
+import { parseBuildCheckpoint, type BuildStep, type BuildSummary, type BuildView, type ListBuildsQuery, type Page } from '#contracts';
 import { CodedError, parseId, type Clock } from '#kernel';
 import type { Build, Repositories } from '#persistence';
 import type { BuildLogStream } from '#queue';
@@ -57,12 +57,7 @@ export class BuildsService {
 
   /** Of one that goes on, as its node wrote them beside the log. */
   private async stepsOf({ id }: Build): Promise<BuildStep[]> {
-    const { checkpoint } = (await this.logs.last(id)) ?? {};
-    if (checkpoint === undefined) return [];
-    try {
-      return buildCheckpointSchema.safeParse(JSON.parse(checkpoint)).data?.steps ?? [];
-    } catch {
-      return [];
-    }
+    const checkpoint = (await this.logs.last(id))?.checkpoint;
+    return checkpoint === undefined ? [] : (parseBuildCheckpoint(checkpoint)?.steps ?? []);
   }
 }

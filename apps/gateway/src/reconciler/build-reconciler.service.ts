@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { buildCheckpointSchema, type BuildOutcome } from '#contracts';
+import { parseBuildCheckpoint, type BuildOutcome } from '#contracts';
 import type { Clock, Logger } from '#kernel';
 import type { Build, Repositories } from '#persistence';
 import type { BuildLogStream } from '#queue';
@@ -34,12 +34,7 @@ export class GoneBuilds {
   /** What its node had come to, when the event that says so was lost. */
   private async outcomeOf({ id }: Build): Promise<BuildOutcome | undefined> {
     const { ended, checkpoint } = (await this.logs.last(id)) ?? {};
-    if (ended !== true || checkpoint === undefined) return undefined;
-    try {
-      return buildCheckpointSchema.safeParse(JSON.parse(checkpoint)).data?.outcome;
-    } catch {
-      return undefined;
-    }
+    return ended === true && checkpoint !== undefined ? parseBuildCheckpoint(checkpoint)?.outcome : undefined;
   }
 
   private async requeue(build: Build): Promise<void> {

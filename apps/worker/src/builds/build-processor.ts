@@ -1,8 +1,8 @@
-import type { BuildJob, BuildOutcome } from '#contracts';
+import { parseBuildCheckpoint, type BuildJob, type BuildOutcome } from '#contracts';
 import { CodedError, isId, type BuildId, type TenantId } from '#kernel';
 import { BuildContext } from './build-context.js';
 import { BuildExecution } from './build-execution.js';
-import { BuildRecorder, checkpointOf } from './build-recorder.js';
+import { BuildRecorder } from './build-recorder.js';
 import { engineRequest } from './build-request.js';
 import type { BuildServices } from './build-services.js';
 
@@ -43,7 +43,7 @@ export class BuildProcessor {
     const { logs, spool, clock, logger } = this.services;
     const began = clock.monotonicMs();
     const earlier = await logs.last(id);
-    let outcome = earlier?.ended === true && earlier.checkpoint !== undefined ? checkpointOf(earlier.checkpoint)?.outcome : undefined;
+    let outcome = earlier?.ended === true && earlier.checkpoint !== undefined ? parseBuildCheckpoint(earlier.checkpoint)?.outcome : undefined;
     if (outcome === undefined) {
       await this.publish(job, { type: 'build.started' });
       const recorder = new BuildRecorder({ logs, id, clock }, earlier);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { buildCheckpointSchema, buildFrameSchema, type BuildCheckpoint, type BuildFrame } from '#contracts';
+import { buildFrameSchema, parseBuildCheckpoint, type BuildCheckpoint, type BuildFrame } from '#contracts';
 import type { BuildEvent } from '#engine';
 import { newId } from '#kernel';
 import { BuildRecorder } from './build-recorder.js';
@@ -22,7 +22,9 @@ class MemoryLog {
   }
 
   get kept(): BuildCheckpoint {
-    return buildCheckpointSchema.parse(JSON.parse(this.checkpoint ?? ''));
+    const kept = parseBuildCheckpoint(this.checkpoint ?? '');
+    if (kept === undefined) throw new Error('no checkpoint was written');
+    return kept;
   }
 }
 

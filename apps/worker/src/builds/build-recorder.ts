@@ -1,4 +1,4 @@
-import { buildCheckpointSchema, MAX_STEP_TEXT, MAX_STEPS, type BuildCheckpoint, type BuildOutcome, type BuildStep } from '#contracts';
+import { MAX_STEP_TEXT, MAX_STEPS, parseBuildCheckpoint, type BuildCheckpoint, type BuildOutcome, type BuildStep } from '#contracts';
 import type { BuildEvent } from '#engine';
 import type { BuildId, Clock } from '#kernel';
 import type { BuildLogStream } from '#queue';
@@ -31,7 +31,7 @@ export class BuildRecorder {
     private readonly options: BuildRecorderOptions,
     earlier: { readonly seq: number; readonly checkpoint: string | undefined } | undefined,
   ) {
-    const before = earlier?.checkpoint === undefined ? undefined : checkpointOf(earlier.checkpoint);
+    const before = earlier?.checkpoint === undefined ? undefined : parseBuildCheckpoint(earlier.checkpoint);
     const fresh = { attempt: 1, unended: 0, startedAt: options.clock.now(), outputBytes: 0, clipped: false, steps: [], warnings: [] };
     this.progress = before === undefined ? fresh : { ...before, attempt: before.attempt + 1, steps: before.steps.filter(({ state }) => state !== 'running') };
     this.writer = new BuildLogWriter({ ...options, checkpoint: () => this.progress }, earlier?.seq ?? 0);
@@ -179,14 +179,5 @@ export class BuildRecorder {
     const { attempt, steps } = this.progress;
     this.writer.add({ type: 'step.finished', attempt, step: number, state, cached: step.cached, durationMs: durationMs ?? 0 });
     this.progress.steps = steps.map((each) => (each.step === number ? { ...step, state, durationMs } : each));
-  }
-}
-
-/** Undefined when it is not what a worker wrote. */
-export function checkpointOf(text: string): BuildCheckpoint | undefined {
-  try {
-    return buildCheckpointSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
   }
 }

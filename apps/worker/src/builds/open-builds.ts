@@ -1,7 +1,7 @@
 import type { GitSource } from '#engine';
 import type { Clock, Logger, NodeId } from '#kernel';
 import type { BuildLogStream, NodeEvents } from '#queue';
-import { ensureDisk, type HostServices } from '../host/host-services.js';
+import { ensureTenant, type HostServices } from '../host/host-services.js';
 import { ActiveJobs } from '../jobs/active-jobs.js';
 import { AttachedBuilds } from './attached-builds.js';
 import { BuildPlaces } from './build-places.js';
@@ -42,8 +42,7 @@ export function openBuilds({ nodeId, host, git, logs, events, clock, logger }: B
     active,
     prepareTenant: async (tenantId, limits) => {
       host.quotas.remember(tenantId, limits.imageBytes);
-      await ensureDisk(host, tenantId, limits);
-      await host.cgroups.ensure(tenantId, limits);
+      await ensureTenant(host, tenantId, limits);
     },
     clock,
     logger,

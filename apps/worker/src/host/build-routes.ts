@@ -8,7 +8,7 @@ import { RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { cachePruning } from './cache-filter.js';
 import { bodyOf, hostRoute, parse, required, type HostCall } from './host-route.js';
-import { ensureDisk, type HostServices } from './host-services.js';
+import { ensureTenant, type HostServices } from './host-services.js';
 import { PacedQueue } from './paced-queue.js';
 
 /** Events that were not taken yet: behind them the build waits. */
@@ -25,8 +25,7 @@ export function buildRoutes(services: BuildRouteServices): RpcRoute[] {
   const { attached, spool } = services;
   const prepare = async (call: HostCall) => {
     const limits = call.limits();
-    await ensureDisk(services, call.tenantId, limits);
-    await services.cgroups.ensure(call.tenantId, limits);
+    await ensureTenant(services, call.tenantId, limits);
     return limits;
   };
   return [

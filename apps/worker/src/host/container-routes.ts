@@ -5,7 +5,7 @@ import { CodedError, isCodedError, type TenantId } from '#kernel';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { containerView, createContainer, updateContainer } from './container-views.js';
 import { bodyOf, flag, hostRoute, required, type HostCall } from './host-route.js';
-import { ensureDisk, type HostServices } from './host-services.js';
+import { ensureDisk, ensureTenant, type HostServices } from './host-services.js';
 import { accepts, labelFilterSchema } from './label-filter.js';
 
 const signalName = z.string().max(32);
@@ -79,9 +79,7 @@ export function containerRoutes(services: HostServices): RpcRoute[] {
 
 /** Before anything of the tenant's runs. */
 async function prepare(services: HostServices, call: HostCall): Promise<void> {
-  const limits = call.limits();
-  await ensureDisk(services, call.tenantId, limits);
-  await services.cgroups.ensure(call.tenantId, limits);
+  await ensureTenant(services, call.tenantId, call.limits());
 }
 
 async function stopOptions(call: HostCall): Promise<{ signal?: string; timeoutSeconds?: number }> {

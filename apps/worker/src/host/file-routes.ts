@@ -5,7 +5,7 @@ import { CodedError } from '#kernel';
 import { RpcBytes, RpcLines } from '../node/rpc-answers.js';
 import type { RpcRoute } from '../node/rpc-server.js';
 import { bodyOf, flag, hostRoute, integer, parse, required, type HostCall } from './host-route.js';
-import { ensureDisk, type HostServices } from './host-services.js';
+import { ensureTenant, type HostServices } from './host-services.js';
 
 const FILE_HEADER = 'x-sandbar-file';
 const ref = z.string().min(1);
@@ -62,9 +62,7 @@ export function fileRoutes(services: HostServices): RpcRoute[] {
 
 /** A container that does not run is mounted for the while: in the tenant's cgroup, from the tenant's disk. */
 async function prepare(services: HostServices, call: HostCall): Promise<void> {
-  const limits = call.limits();
-  await ensureDisk(services, call.tenantId, limits);
-  await services.cgroups.ensure(call.tenantId, limits);
+  await ensureTenant(services, call.tenantId, call.limits());
 }
 
 function pathOf(call: HostCall): string {

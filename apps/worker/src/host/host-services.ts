@@ -32,6 +32,12 @@ export async function ensureDisk({ disks }: Pick<HostServices, 'disks'>, tenantI
   await disks.ensure(tenantId, limits.storageBytes);
 }
 
+/** Before anything of the tenant's runs, or is mounted for a while. */
+export async function ensureTenant(services: Pick<HostServices, 'disks' | 'cgroups'>, tenantId: TenantId, limits: TenantLimits): Promise<void> {
+  await ensureDisk(services, tenantId, limits);
+  await services.cgroups.ensure(tenantId, limits);
+}
+
 /** Everything that a tenant has here. Idempotent: what an earlier try has removed is not missed. */
 export async function dropTenant(services: HostServices, tenantId: TenantId): Promise<void> {
   const { builder, containers, networks, volumes, disks, images, events, quotas, cgroups } = services;

@@ -1,9 +1,9 @@
 import { Module } from '@nestjs/common';
 import type { WorkerConfig } from '#config';
 import { asError, systemClock, type Logger } from '#kernel';
+import { createNodeQueues, SealedAuth, type NodeQueues } from '#queue';
 import { openBuilds } from '../builds/open-builds.js';
 import { ActiveJobs } from '../jobs/active-jobs.js';
-import { createNodeQueues, SealedAuth, type NodeQueues } from '#queue';
 import type { Engine } from '../engine/open-engine.js';
 import { EngineModule } from '../engine/engine.module.js';
 import { ActiveRuns } from '../runs/active-runs.js';

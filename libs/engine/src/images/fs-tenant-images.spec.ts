@@ -7,7 +7,8 @@ import { FsContentStore } from '../content/index.js';
 import type { LayerSource, SnapshotInfo } from '../snapshots/index.js';
 import { streamOf } from '../snapshots/snapshots.contract.js';
 import { DurableImageFiles, type ImageFiles } from './drivers/image-files.js';
-import { FsTenantImages, RootfsImages } from './index.js';
+import { FsTenantImages } from './index.js';
+import { NamedImages } from './named-images.contract.js';
 import { MemorySnapshotter } from './memory-snapshotter.contract.js';
 import { layerTar, storeImage } from './tenant-images.contract.js';
 
@@ -53,7 +54,7 @@ describe('FsTenantImages', () => {
     await writeFile(join(refs, `${digestHex(digestOf('gone'))}.json`), JSON.stringify({ name: 'gone', manifest: digestOf('gone') }));
     await writeFile(join(refs, 'noise.json'), '{');
     for (let start = 0; start < 2; start += 1) {
-      const images = new RootfsImages(await open());
+      const images = new NamedImages(await open());
       await images.collectGarbage();
       expect(await images.list('system')).toMatchObject([{ name: 'runtime/0', image: { manifest, chainId: digestOf(tar) } }]);
       expect(await readdir(join(root, 'images'))).toEqual(['tenants']);

@@ -3,23 +3,23 @@ import { CodedError, digestOf, type Digest } from '#kernel';
 import type { ContentStore } from '../content/index.js';
 import type { Snapshotter } from '../snapshots/index.js';
 import { streamOf, tarOf } from '../snapshots/snapshots.contract.js';
-import type { ImageStore } from './images.js';
+import type { NamedImages } from './named-images.contract.js';
 
-export interface ImageStoreUnderTest {
-  readonly images: ImageStore;
+export interface NamedImagesUnderTest {
+  readonly images: NamedImages;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
   /** The same state, seen after a restart. */
-  reopen(): Promise<ImageStore>;
+  reopen(): Promise<NamedImages>;
   cleanup(): Promise<void>;
 }
 
 const CREATED = '2026-01-02T03:04:05Z';
 
-export function describeImageStore(name: string, factory: () => Promise<ImageStoreUnderTest>): void {
-  describe(`${name} as ImageStore`, () => {
-    let under: ImageStoreUnderTest;
-    let images: ImageStore;
+export function describeNamedImages(name: string, factory: () => Promise<NamedImagesUnderTest>): void {
+  describe(`${name} by name`, () => {
+    let under: NamedImagesUnderTest;
+    let images: NamedImages;
     let tar: Buffer;
     beforeEach(async () => {
       under = await factory();

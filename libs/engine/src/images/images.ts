@@ -56,33 +56,3 @@ export interface Image {
   /** Names its unpacked root file system in the snapshotter. An image without layers stands on the empty layer. */
   readonly chainId: Digest;
 }
-
-/** Images by name, within a name space: a tenant, or `system` for what the node itself provides. Layers are shared below, unseen. */
-export interface ImageStore {
-  /**
-   * Makes a one-layer image of a root file system tar and names it, in the place of what had the name. Idempotent: the same bytes,
-   * config, `created` and comment give the same image. The layer is stored compressed and unpacked in one pass.
-   * @throws CodedError `invalid_argument` (not a tar, or a name that is none), `resource_exhausted` (the disk is full). What the tar's
-   * source throws, likewise; then no name points to what came of it.
-   */
-  importRootfs(request: ImportRequest): Promise<Image>;
-  /** @throws CodedError `not_found` */
-  get(namespace: string, name: string): Promise<Image>;
-  list(namespace: string): Promise<{ name: string; image: Image }[]>;
-  /** Takes the name away; what nothing else needs goes too. Idempotent. */
-  remove(namespace: string, name: string): Promise<void>;
-  /** Removes what no name of any name space leads to, such as a crash in the middle of an import leaves. No other process may be importing. */
-  collectGarbage(): Promise<void>;
-}
-
-export interface ImportRequest {
-  readonly namespace: string;
-  /** Such as `runtime/python:5f2a…`. */
-  readonly name: string;
-  /** The uncompressed tar. */
-  readonly tar: AsyncIterable<Uint8Array>;
-  readonly config?: ImageConfig['config'];
-  /** RFC 3339; default: now. */
-  readonly created?: string;
-  readonly comment?: string;
-}

@@ -9,5 +9,4 @@ export { applyChanges } from './changes.js';
 export { FsTenantImages, type FsTenantImagesOptions } from './drivers/fs-tenant-images.js';
 export { peeked } from './compression.js';
 export { decompressed } from './drivers/decompress.js';
-export { RootfsImages } from './drivers/rootfs-images.js';
 export { TarImageArchives, type TarImageArchivesOptions } from './archives/tar-image-archives.js';

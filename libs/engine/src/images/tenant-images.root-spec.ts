@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { FsContentStore } from '../content/index.js';
 import { OverlaySnapshotter } from '../snapshots/index.js';
 import { realTrees } from '../tree/testing/trees.js';
-import { describeImageStore } from './images.contract.js';
-import { FsTenantImages, RootfsImages } from './index.js';
+import { describeNamedImages } from './images.contract.js';
+import { FsTenantImages } from './index.js';
+import { NamedImages } from './named-images.contract.js';
 import { describeTenantImages, type TenantImagesEnvironment } from './tenant-images.contract.js';
 
 async function openOn(root: string, environment?: TenantImagesEnvironment) {
@@ -17,7 +18,7 @@ async function openOn(root: string, environment?: TenantImagesEnvironment) {
 
 describeTenantImages('FsTenantImages on unpacked layers', async (environment) => openOn(await mkdtemp(join(tmpdir(), 'tenant-images-root-')), environment));
 
-describeImageStore('RootfsImages on unpacked layers', async () => {
+describeNamedImages('FsTenantImages on unpacked layers', async () => {
   const under = await openOn(await mkdtemp(join(tmpdir(), 'images-root-')));
-  return { ...under, images: new RootfsImages(under.images), reopen: async () => new RootfsImages(await under.reopen()) };
+  return { ...under, images: new NamedImages(under.images), reopen: async () => new NamedImages(await under.reopen()) };
 });

@@ -1,4 +1,4 @@
-import { isCodedError, type Digest, type TenantId } from '#kernel';
+import { digestHex, isCodedError, type Digest, type TenantId } from '#kernel';
 import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { BuildCache } from './build-cache.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
@@ -23,7 +23,7 @@ export async function prunedCache(services: Services, cache: BuildCache, tenantI
   await cache.forgetImages(tenantId, new Set(removed));
   const layersBytes = Math.max(0, before - (await services.images.usage(tenantId)).layersBytes);
   const mounts = await removedMounts(services, tenantId, chosen.filter(({ kind }) => kind === 'mount'));
-  return { removed: [...removed.map(digitsOf), ...mounts.map(({ id }) => id)], reclaimedBytes: layersBytes + mounts.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
+  return { removed: [...removed.map(digestHex), ...mounts.map(({ id }) => id)], reclaimedBytes: layersBytes + mounts.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
 }
 
 function chosenOf(records: readonly CacheRecord[], { accepts, keepBytes }: CachePruning): CacheRecord[] {
@@ -46,7 +46,7 @@ async function removedSteps({ images }: Services, tenantId: TenantId, chosen: Re
   for (;;) {
     const all = await images.list(tenantId);
     const parents = new Set(all.map(({ parent }) => parent));
-    const leaves = all.filter(({ id, tags, containers }) => chosen.has(digitsOf(id)) && !parents.has(id) && !refused.has(id) && tags.length === 0 && containers.length === 0);
+    const leaves = all.filter(({ id, tags, containers }) => chosen.has(digestHex(id)) && !parents.has(id) && !refused.has(id) && tags.length === 0 && containers.length === 0);
     if (leaves.length === 0) return removed;
     for (const { id } of leaves) {
       try {
@@ -72,8 +72,4 @@ async function removedMounts({ volumes }: Services, tenantId: TenantId, chosen: 
     }
   }
   return removed;
-}
-
-function digitsOf(id: Digest): string {
-  return id.slice(id.indexOf(':') + 1);
 }

@@ -1,4 +1,4 @@
-import type { Digest, TenantId } from '#kernel';
+import { digestHex, type Digest, type TenantId } from '#kernel';
 import type { ImageRecord } from '../../images/index.js';
 import type { CacheRecord } from '../cache-records.js';
 import type { BuildCache, CacheEntry } from './build-cache.js';
@@ -23,9 +23,9 @@ export async function cacheRecords(services: Services, cache: BuildCache, tenant
 
 function stepRecord(image: ImageRecord, entries: readonly CacheEntry[], around: { readonly shared: boolean; readonly parentLayers: number; readonly parent: Digest | undefined }): CacheRecord {
   return {
-    id: digitsOf(image.id),
+    id: digestHex(image.id),
     kind: 'step',
-    parent: around.parent === undefined ? undefined : digitsOf(around.parent),
+    parent: around.parent === undefined ? undefined : digestHex(around.parent),
     description: image.config.history?.at(-1)?.created_by ?? '',
     sizeBytes: image.layers.slice(around.parentLayers).reduce((bytes, layer) => bytes + layer.sizeBytes, 0),
     createdAt: image.addedAt,
@@ -53,8 +53,4 @@ async function mountRecords({ volumes }: Services, tenantId: TenantId): Promise<
     const { bytes } = await volumes.usage(tenantId, name);
     return { id: name, kind: 'mount', parent: undefined, description: `cached mount ${labels[CACHE_LABEL] ?? ''}`.trim(), sizeBytes: bytes, createdAt, lastUsedAt: createdAt, uses: 1, inUse: volumes.holders(tenantId, name).length > 0, shared: false };
   }));
-}
-
-function digitsOf(id: Digest): string {
-  return id.slice(id.indexOf(':') + 1);
 }

@@ -7,8 +7,8 @@ import type { RunStep } from '../stages/steps.js';
 import type { BuildFiles } from './build-session.js';
 import { cacheMount, type CacheMount } from './cache-mount.js';
 import { MOUNTED, type MountWork } from './mount-work.js';
-import { mountPlaces } from './mount-places.js';
 import { RunSecrets } from './run-secrets.js';
+import { StackFiles } from './stack-files.js';
 import { filesOf, sourceImage } from './stage-source.js';
 
 /** Where a RUN's own document lies while it runs. */
@@ -78,8 +78,10 @@ class Preparation implements RunMounts {
     const { session, step, below } = this.work;
     for (const cache of this.caches) await cache.ensure();
     const folders = [...this.secrets.folders, ...(step.script === undefined ? [] : [SCRIPT_FOLDER])];
-    const destinations = [...this.asked.map(({ destination }) => destination), ...this.secrets.destinations];
-    return [...folders, ...(await mountPlaces(session, below, destinations))];
+    const stack = new StackFiles(session.services, below.chainId);
+    const places: string[] = [];
+    for (const destination of [...this.asked.map((mount) => mount.destination), ...this.secrets.destinations]) places.push(...(await stack.missing(destination)));
+    return [...folders, ...new Set(places)];
   }
 
   async close(): Promise<void> {

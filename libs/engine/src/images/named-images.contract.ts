@@ -1,9 +1,20 @@
 import { CodedError, familiarName, isCodedError, parseReference, type ImageReference } from '#kernel';
-import type { Image, ImageStore, ImportRequest } from '../images.js';
-import type { FsTenantImages } from './fs-tenant-images.js';
+import type { FsTenantImages } from './drivers/fs-tenant-images.js';
+import type { Image, ImageConfig } from './images.js';
 
-/** `ImageStore` as a narrow view of `TenantImages`: images by name alone, made of whole root file systems. */
-export class RootfsImages implements ImageStore {
+export interface ImportRequest {
+  readonly namespace: string;
+  readonly name: string;
+  /** The uncompressed tar. */
+  readonly tar: AsyncIterable<Uint8Array>;
+  readonly config?: ImageConfig['config'];
+  /** RFC 3339; default: now. */
+  readonly created?: string;
+  readonly comment?: string;
+}
+
+/** `TenantImages` as tests look at it that care for names alone: images made of whole root file systems. */
+export class NamedImages {
   constructor(private readonly images: FsTenantImages) {}
 
   async importRootfs({ namespace, name, tar, config, created, comment }: ImportRequest): Promise<Image> {
