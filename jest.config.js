@@ -8,6 +8,8 @@ const base = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^#(kernel|contracts|engine|persistence|queue|config|observability|sdk|testing)$': '<rootDir>/libs/$1/src/index.ts',
   },
+  // Real processes, sockets and kernels: what passes only at its second try is named at the end of the run.
+  setupFilesAfterEnv: ['<rootDir>/infra/jest/second-try.js'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
 };
 

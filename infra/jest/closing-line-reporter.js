@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
+import { relative } from 'node:path';
 
-/** Prints the run's one closing line, alone and last; a run without tests is a failure. */
+/** Prints which tests passed only at their second try, and the run's one closing line, alone and last; a run without tests is a failure. */
 export default class ClosingLineReporter {
   #failed = false;
 
@@ -10,6 +11,11 @@ export default class ClosingLineReporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const skipped = results.numPendingTests + results.numTodoTests;
     this.#failed = failed > 0 || passed === 0;
+    for (const { testFilePath, testResults } of results.testResults) {
+      for (const { status, invocations, fullName } of testResults) {
+        if (status === 'passed' && invocations > 1) console.log(`passed at the second try: ${relative(process.cwd(), testFilePath)}: ${fullName}`);
+      }
+    }
     process.on('exit', () => writeSync(1, `jest: ${passed} passed, ${failed} failed, ${skipped} skipped\n`));
   }
 

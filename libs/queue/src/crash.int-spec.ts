@@ -1,8 +1,12 @@
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogFrame, NodeEvent } from '#contracts';
 import { newId } from '#kernel';
-import { EVERY_SUBJECT } from './auth/redis-auth-invalidation.js';
-import { end, openFixture, output, runJob, started, until, type QueueFixture } from './queue-fixture.contract.js';
+import { EVERY_SUBJECT, RedisAuthInvalidation } from './auth/redis-auth-invalidation.js';
+import { RedisRunBell } from './bell/redis-run-bell.js';
+import { RedisConnections } from './connections/connections.js';
+import { QueueKeys } from './connections/keys.js';
+import { end, openFixture, output, quiet, runJob, started, until, type QueueFixture } from './queue-fixture.contract.js';
 
 /** Redis is killed and comes back with its append-only file, three times, while everything is in use. */
 describe('Redis dies and comes back', () => {
@@ -115,6 +119,41 @@ describe('Redis dies and comes back', () => {
     await fixture.control.bell.ring(run);
     expect(await bell.wait(2000)).toBe(true);
     bell.disarm();
+  });
+
+  it('leaves no rejection unhandled when it closes before its subscriptions are made again', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    // Passes on what is said to Redis, the first connection's words; of later ones all but their subscriptions.
+    let connected = 0;
+    const between = createServer((client) => {
+      const later = (connected += 1) > 1;
+      const redis = connect(fixture.server.options.path);
+      client.on('data', (said) => { if (!later || !said.includes('\nsubscribe\r')) redis.write(said); });
+      redis.pipe(client);
+      client.on('close', () => redis.destroy());
+      client.on('end', () => redis.destroy());
+      for (const socket of [client, redis]) socket.on('error', () => undefined);
+      if (!later) breakFirst.promise.then(() => client.destroy(), () => undefined);
+    });
+    const breakFirst = Promise.withResolvers<undefined>();
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const connections = new RedisConnections({ host: '127.0.0.1', port: (between.address() as AddressInfo).port }, quiet);
+    const subscriber = connections.connect('subscriber', 'patient');
+    const keys = new QueueKeys('sandbar:');
+    await RedisRunBell.open(subscriber, subscriber, keys);
+    await new RedisAuthInvalidation(subscriber, subscriber, keys, quiet).subscribe(() => undefined);
+    const closed = new Promise<void>((resolve) => {
+      subscriber.once('ready', () => { connections.close(); });
+      subscriber.once('end', () => { resolve(); });
+    });
+    breakFirst.resolve(undefined);
+    await closed;
+    await sleep(50);
+    process.off('unhandledRejection', note);
+    await new Promise((resolve) => between.close(resolve));
+    expect(unhandled).toEqual([]);
   });
 
   it('fails a gateway’s commands soon, and says that it does not answer', async () => {

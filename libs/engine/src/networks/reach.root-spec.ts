@@ -90,8 +90,11 @@ describe('Containers on networks', () => {
       expect(found.filter(([, answer]) => answer?.startsWith('no') !== true)).toEqual([]);
     }
     // The same with an address of IPv6 that they give themselves, on the link as well.
-    await first.sh('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 addr add fd00::77/64 dev eth0; ip -6 route add default dev eth0');
+    await first.sh('echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 addr add fd00::77/64 dev eth0 nodad; ip -6 route add default dev eth0');
     for (const host of ['[fd00::2]', '[fe80::1%25eth0]', '[ff02::1%25eth0]']) expect([host, await fetched(first, host, nodePort)]).toEqual([host, expect.stringMatching(/^no/)]);
+    // It hears its own multicast, which says nothing about others.
+    await first.sh('echo 1 > /proc/sys/net/ipv6/icmp/echo_ignore_multicast');
+    expect((await first.sh('busybox ping -6 -c 1 -W 1 fd00::77')).code).toBe(0);
     expect((await first.sh('busybox ping -6 -c 1 -W 1 ff02::1%eth0')).code).not.toBe(0);
   });
 

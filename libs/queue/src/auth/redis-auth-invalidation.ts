@@ -15,7 +15,7 @@ export class RedisAuthInvalidation implements AuthInvalidation {
   private readonly onClose = () => { this.missed = true; };
   private readonly onReady = () => {
     if (!this.missed || this.listeners.size === 0) return;
-    // The client subscribes again by itself, but says so to nobody: only after this answer are announcements heard again.
+    // Only after this answer are announcements heard again.
     this.subscriber.subscribe(this.keys.authInvalidation).then(
       () => {
         this.missed = false;

@@ -13,6 +13,9 @@ export class RedisRunBell implements RunBell {
     if (channel === this.keys.bell) for (const wake of [...(this.armed.get(runId) ?? [])]) wake();
   };
 
+  // A ring that is missed meanwhile costs a wait, and when this fails the connection is not ready any more.
+  private readonly onReady = () => { this.subscriber.subscribe(this.keys.bell).catch(() => undefined); };
+
   private constructor(
     private readonly redis: Redis,
     private readonly subscriber: Redis,
@@ -24,6 +27,7 @@ export class RedisRunBell implements RunBell {
   static async open(redis: Redis, subscriber: Redis, keys: QueueKeys): Promise<RedisRunBell> {
     const bell = new RedisRunBell(redis, subscriber, keys);
     await subscriber.subscribe(keys.bell);
+    subscriber.on('ready', bell.onReady);
     return bell;
   }
 
@@ -60,6 +64,7 @@ export class RedisRunBell implements RunBell {
 
   close(): Promise<void> {
     this.subscriber.off('message', this.onMessage);
+    this.subscriber.off('ready', this.onReady);
     this.armed.clear();
     return Promise.resolve();
   }

@@ -27,6 +27,9 @@ export class RedisConnections {
       retryStrategy: (tries) => Math.min(25 * tries, 500),
       // A server that is just loading its data answers soon.
       maxLoadingRetryTime: 500,
+      // Whoever subscribes does so again when the connection is ready: ioredis would drop the promise of its own try, which rejects
+      // when the connection is closed before the answer.
+      autoResubscribe: false,
     });
     let down = false;
     redis.on('error', (error: Error) => {

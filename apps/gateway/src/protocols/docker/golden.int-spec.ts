@@ -40,6 +40,8 @@ describe("the members of Docker's own answers", () => {
   ])('%s: none is missing, none is of another type', async (name, method, path) => {
     const { status, body } = await fixture.gateway.call(fixture.key, method, `/v1.41${path}`);
     expect(status).toBe(200);
+    // The command line names its mounts in any order; the golden one is the volume, which has the most members.
+    (body as { Mounts?: { Type: string }[] }).Mounts?.sort((one, other) => other.Type.localeCompare(one.Type));
     expect(differences(golden[name], body, `/${name}`).filter((one) => !GONE.has(one.split(':')[0] ?? ''))).toEqual([]);
   });
 

@@ -33,6 +33,14 @@ describe('the guest agent and its host', () => {
     return agent.readFile('/mnt/done', 10).then(() => false, () => true);
   }
 
+  /** Waits until nothing has come for a second, which is longer than the agent's deadline for a descendant's output. */
+  async function silence(collector: Collector): Promise<void> {
+    for (let seen = -1; seen !== collector.lastSeq || seen < 1;) {
+      seen = collector.lastSeq;
+      await sleep(1000);
+    }
+  }
+
   it('makes a guest wait for a host that does not read; then everything comes', async () => {
     const agent = await launched.connect();
     const spec = guest(['sh', '-c', `head -c ${50 * MEGABYTE} /dev/zero; echo yes > /mnt/done`]);
@@ -58,7 +66,7 @@ describe('the guest agent and its host', () => {
     const collector = new Collector(agent, 0, false);
     const spec = guest(['sh', '-c', `head -c ${20 * MEGABYTE} /dev/zero; echo yes > /mnt/done`]);
     await agent.start(spec);
-    await sleep(500);
+    await silence(collector);
     const size = (): number => collector.of(spec.id).reduce((sum, event) => sum + (event.type === 'output' ? event.data.length : 0), 0);
     expect(size()).toBeGreaterThan(EVENT_BUFFER_BYTES / 2);
     expect(size()).toBeLessThanOrEqual(EVENT_BUFFER_BYTES);
@@ -76,7 +84,7 @@ describe('the guest agent and its host', () => {
     const collector = new Collector(agent, 0, false);
     const spec = guest(['sh', '-c', 'yes & yes & yes & exit 5']);
     await agent.start(spec);
-    await sleep(700);
+    await silence(collector);
     const before = collector.text(spec.id, 'stdout').length;
     agent.acknowledge(collector.lastSeq);
     const finished = await collector.exit(spec.id);
