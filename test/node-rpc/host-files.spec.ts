@@ -85,7 +85,7 @@ describe("a container's files over node RPC", () => {
     files = new AskedFiles();
     const ensure = () => Promise.resolve();
     const services = { files, disks: { ensure }, cgroups: { ensure }, quotas: { remember: () => undefined } } as unknown as HostServices;
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(services, { provide: () => Promise.reject(new Error('no runtime')) }, NO_BUILDS), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(services, { provide: () => Promise.reject(new Error('no runtime')) }, NO_BUILDS), logger: silentLogger, stallMs: 2000 });
     await server.start();
     host = new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, TOKEN, agent, 200)));
   });

@@ -20,7 +20,7 @@ import { FakeProcesses, type FakeProcess } from './fake-processes.js';
 
 const TOKEN = 't'.repeat(40);
 const CONTAINER = 'c'.repeat(64);
-const STALL_MS = 300;
+const STALL_MS = 1000;
 const tenant = { id: newId('tenant'), limits: tenantLimitsSchema.parse({}) };
 const all = { stdin: true, stdout: true, stderr: true, logs: false, follow: true } as const;
 

@@ -95,7 +95,7 @@ describe("a tenant's host over node RPC", () => {
     folder = await mkdtemp(join(tmpdir(), 'hostrpc-'));
     path = join(folder, 's');
     ({ asked, engine } = anEngine());
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages, NO_BUILDS), logger: silentLogger, stallMs: 300 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages, NO_BUILDS), logger: silentLogger, stallMs: 2000 });
     await server.start();
   });
   afterEach(async () => {

@@ -197,11 +197,11 @@ describe('the guest agent and its processes', () => {
     const finished = await run(agent, collector, spec);
     expect(finished).toMatchObject({ stdout: 'first\n', exit: { exitCode: 4 } });
     expect(Date.now() - began).toBeGreaterThanOrEqual(90);
-    expect(Date.now() - began).toBeLessThan(3000);
+    expect(Date.now() - began).toBeLessThan(10_000);
     const flooded = Date.now();
     const flood = await run(agent, collector, guest(['sh', '-c', 'yes & yes & yes & yes & exit 5']));
     expect(flood.exit.exitCode).toBe(5);
-    expect(Date.now() - flooded).toBeLessThan(1500);
+    expect(Date.now() - flooded).toBeLessThan(10_000);
     await agent.killAll();
   });
 
