@@ -80,6 +80,9 @@ function anEngine() {
   return { asked, engine };
 }
 
+/** Longer than a busy machine makes a body wait by itself. */
+const STALL_MS = 1500;
+
 describe("a tenant's host over node RPC", () => {
   let folder: string;
   let server: RpcServer;
@@ -95,7 +98,7 @@ describe("a tenant's host over node RPC", () => {
     folder = await mkdtemp(join(tmpdir(), 'hostrpc-'));
     path = join(folder, 's');
     ({ asked, engine } = anEngine());
-    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages, NO_BUILDS), logger: silentLogger, stallMs: 2000 });
+    server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(engine as unknown as HostServices, runtimeImages, NO_BUILDS), logger: silentLogger, stallMs: STALL_MS });
     await server.start();
   });
   afterEach(async () => {
@@ -261,7 +264,7 @@ describe("a tenant's host over node RPC", () => {
     };
     const stalled = await host().saveImages(['a'], quiet());
     const failed = new Promise((resolve) => stalled.once('error', resolve));
-    await sleep(500);
+    await sleep(STALL_MS * 1.5);
     stalled.resume();
     expect(await failed).toMatchObject({ code: 'ECONNRESET' });
   });
