@@ -16,7 +16,7 @@ const main = (root, app, file = 'main') => join(root, 'dist', 'apps', app, 'src'
  */
 const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size', '--expose-gc'];
 /** The gateway passes bytes on and waits: its code is never hot enough to earn back what the last compiler and the database client's machine code take. */
-const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only'];
+const GATEWAY_FLAGS = [...NODE_FLAGS, '--no-turbofan', '--wasm-lazy-compilation', '--liftoff-only', '--no-compilation-cache'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 
 /** The worker's environment is also that of the programs that work on its engine's store. */
