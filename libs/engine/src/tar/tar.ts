@@ -58,7 +58,7 @@ export interface TarEntry extends TarHeader {
    * All of `content` in one piece, in its place, where it has come already and has no holes: what is small then costs no turn of the event loop. undefined: nothing
    * was read. Until the next entry is asked for.
    */
-  whole(): Buffer | undefined;
+  readonly whole: () => Buffer | undefined;
 }
 
 /** What `writeTar` takes; every `TarEntry` is one. */
