@@ -9,6 +9,8 @@ export interface ImageBuilder {
   readonly name: string;
   /** `fresh`: nothing is taken from a cache. @throws Error with what it said */
   build(folder: string, options: { readonly fresh: boolean }): Promise<void>;
+  /** Builds what a tar holds that is sent as it lies on the disk; absent: there is nothing to send it to. */
+  send?(tar: string): Promise<void>;
   /** Takes an archive of `docker save`. */
   load(archive: string): Promise<void>;
   /** Forgets everything that was built. */
@@ -19,14 +21,24 @@ export interface ImageBuilder {
 export class DockerBuilds implements ImageBuilder {
   readonly name: string;
   readonly #client: DockerClient;
+  /** Of curl. */
+  readonly #target: readonly string[];
 
-  constructor(name: string, host: string, environment: Readonly<Record<string, string>> = {}) {
+  constructor(name: string, host: string, environment: Readonly<Record<string, string>> = {}, headers: Readonly<Record<string, string>> = {}) {
     this.name = name;
+    const query = '/build?t=built&nocache=1&q=1';
+    const where = host.startsWith('unix://') ? ['--unix-socket', host.slice('unix://'.length), `http://docker${query}`] : [host.replace(/^tcp:/, 'http:') + query];
+    this.#target = [...Object.entries(headers).flatMap(([key, value]) => ['-H', `${key}: ${value}`]), ...where];
     this.#client = dockerClient(host, { ...environment, DOCKER_BUILDKIT: '0' });
   }
 
   async build(folder: string, { fresh }: { readonly fresh: boolean }): Promise<void> {
     await this.#client(['build', '-q', '-t', 'built', ...(fresh ? ['--no-cache'] : []), folder]);
+  }
+
+  async send(tar: string): Promise<void> {
+    const said = await run('curl', ['-sS', '-H', 'content-type: application/x-tar', '--data-binary', `@${tar}`, ...this.#target]);
+    if (!said.includes('sha256:')) throw new Error(`${this.name} did not build what it was sent: ${said}`);
   }
 
   async load(archive: string): Promise<void> {
@@ -69,15 +81,22 @@ export class BuildahBuilds implements ImageBuilder {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #run(args: readonly string[]): Promise<void> {
-    const child = spawn('buildah', ['--root', join(this.#folder, 'root'), '--runroot', join(this.#folder, 'run'), '--storage-driver', 'overlay', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const errors: Buffer[] = [];
-    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    return new Promise((resolve, reject) => {
-      child.on('error', reject).on('close', (code) => {
-        if (code === 0) resolve();
-        else reject(new Error(`buildah ${args.join(' ')} ended with ${String(code)}: ${Buffer.concat(errors).toString()}`));
-      });
-    });
+  async #run(args: readonly string[]): Promise<void> {
+    await run('buildah', ['--root', join(this.#folder, 'root'), '--runroot', join(this.#folder, 'run'), '--storage-driver', 'overlay', ...args]);
   }
+}
+
+/** What it prints. @throws Error with what it said on its standard error */
+function run(program: string, args: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output: Buffer[] = [];
+  const errors: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(output).toString());
+      else reject(new Error(`${program} ${args.join(' ')} ended with ${String(code)}: ${Buffer.concat(errors).toString()}`));
+    });
+  });
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ export interface Contexts {
   readonly manyTrue: string;
   readonly cached: string;
   readonly large: string;
+  /** The same as one tar. */
+  readonly largeTar: string;
   readonly twoStages: string;
   readonly oneStage: string;
   readonly manySteps: string;
@@ -31,6 +34,7 @@ export function makeContexts(root: string): Contexts {
     manyTrue: make('many-true', trues(1 + MORE_STEPS)),
     cached: make('cached', Array.from({ length: CACHED_STEPS }, (_, index) => [`RUN echo ${String(index)} > /f${String(index)}`, `COPY file /copied/${String(index)}`, `ENV N${String(index)}=1`, `WORKDIR /w${String(index)}`][index % 4] ?? '')),
     large: make('large', ['COPY 0/0 /one']),
+    largeTar: join(root, 'large.tar'),
     twoStages: make('two-stages', [work('one'), 'FROM bench', work('two'), 'FROM bench', 'COPY --from=0 /one /', 'COPY --from=1 /two /']),
     oneStage: make('one-stage', [work('one')]),
     manySteps: make('many-steps', ['ENV A=1 B=2', 'WORKDIR /app', 'COPY src ./src', 'RUN for i in 1 2 3 4 5 6 7 8 9; do echo $i > file$i; done', 'RUN head -c 20000000 /dev/zero > large', 'COPY file .', 'RUN echo done > done', 'LABEL built=yes', 'USER 1000', 'CMD ["true"]']),
@@ -39,6 +43,7 @@ export function makeContexts(root: string): Contexts {
   mkdirSync(join(contexts.manySteps, 'src'));
   for (let index = 0; index < 200; index += 1) writeFileSync(join(contexts.manySteps, 'src', String(index)), randomBytes(5000));
   fillLarge(contexts.large);
+  execFileSync('tar', ['-C', contexts.large, '-cf', contexts.largeTar, '.']);
   return contexts;
 }
 

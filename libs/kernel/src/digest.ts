@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { hash as hashOf, type Hash } from 'node:crypto';
 import { CodedError } from './errors.js';
 
 declare const digestBrand: unique symbol;
@@ -19,7 +19,7 @@ export function parseDigest(value: unknown): Digest {
 }
 
 export function digestOf(content: Uint8Array | string): Digest {
-  return finishDigest(createHash('sha256').update(content));
+  return `sha256:${hashOf('sha256', content, 'hex')}` as Digest;
 }
 
 export function finishDigest(hash: Hash): Digest {

@@ -32,9 +32,10 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 export async function* streamBody(request: IncomingMessage, stallMs: number): AsyncGenerator<Buffer, void, undefined> {
   const iterator = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
   const garbage = new StreamGarbage();
+  const patience = new Patience(stallMs);
   try {
     for (;;) {
-      const step = await nextWithin(iterator, stallMs);
+      const step = await patience.with(iterator.next());
       if (step.done === true) return;
       yield step.value;
       garbage.passed(step.value.length);
@@ -42,17 +43,32 @@ export async function* streamBody(request: IncomingMessage, stallMs: number): As
   } catch (error) {
     if (error instanceof CodedError) throw error;
     throw new CodedError('cancelled', 'the sender of the body went away', {}, { cause: error });
+  } finally {
+    patience.end();
   }
 }
 
-async function nextWithin(iterator: AsyncIterator<Buffer>, ms: number): Promise<IteratorResult<Buffer, unknown>> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(new CodedError('deadline_exceeded', 'the body stalls'));
-  }, ms);
-  try {
-    return await Promise.race([iterator.next(), late.promise]);
-  } finally {
-    clearTimeout(timer);
+/** One timer for all that is waited for, one after the other. */
+class Patience {
+  private readonly timer: NodeJS.Timeout;
+  private late: ((error: CodedError) => void) | undefined;
+
+  constructor(ms: number) {
+    this.timer = setTimeout(() => {
+      this.late?.(new CodedError('deadline_exceeded', 'the body stalls'));
+    }, ms);
+  }
+
+  with<T>(progress: Promise<T>): Promise<T> {
+    this.timer.refresh();
+    return new Promise<T>((resolve, reject) => {
+      // Of what has settled nothing is rejected any more: who takes his time between two waits is not late.
+      this.late = reject;
+      progress.then(resolve, reject);
+    });
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
   }
 }

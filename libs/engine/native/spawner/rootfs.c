@@ -115,6 +115,7 @@ void read_upper(struct reader *body, struct upper *out) {
       out->parent = read_string(body);
       out->upper_name = read_string(body);
       out->work_name = read_string(body);
+      out->fleeting = read_u8(body) != 0;
       return;
     default:
       body->bad = true;
@@ -140,8 +141,8 @@ void build_rootfs(const struct rootfs *rootfs) {
 
   /* Without them the upper layer is a plain difference, which any tool can pack. */
   char options[4096];
-  int used = snprintf(options, sizeof options, "upperdir=scratch/%s,workdir=scratch/%s,redirect_dir=off,metacopy=off,index=off%s,lowerdir=",
-                      on_disk ? upper->upper_name : "upper", on_disk ? upper->work_name : "work", on_disk ? ",xino=off" : "");
+  int used = snprintf(options, sizeof options, "upperdir=scratch/%s,workdir=scratch/%s,redirect_dir=off,metacopy=off,index=off%s%s,lowerdir=",
+                      on_disk ? upper->upper_name : "upper", on_disk ? upper->work_name : "work", on_disk ? ",xino=off" : "", on_disk && upper->fleeting ? ",volatile" : "");
   if (used < 0 || (size_t)used > sizeof options / 2) {
     errno = ENAMETOOLONG;
     fail("names of the writable layer");

@@ -20,6 +20,8 @@ struct upper {
   const char *parent;
   const char *upper_name;
   const char *work_name;
+  /* Nothing of it outlives a crash: overlayfs forces nothing to disk. */
+  bool fleeting;
 };
 
 enum bind_flags { BIND_ENSURE_DIRECTORY = 1, BIND_READ_ONLY = 2, BIND_SET_ID = 4 };

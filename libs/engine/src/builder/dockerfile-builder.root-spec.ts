@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import { parseReference, withDefaultTag } from '#kernel';
 import { writeTar } from '../tar/index.js';
 import { BuildHost, collected, file } from './testing/build-host.contract.js';
@@ -41,6 +43,44 @@ describe('builds from Dockerfiles', () => {
     expect((await build(dockerfile('1'), { files: [file('a', 'y')] })).cached).toEqual([2]);
     expect((await build(dockerfile('2'), { files: [file('a', 'x')] })).cached).toEqual([]);
     expect((await build(dockerfile('1'), { files: [file('a', 'x')], noCache: true })).cached).toEqual([]);
+  });
+
+  it('makes no layer of a command that changes nothing, and one of what is said of the root alone', async () => {
+    const layersOf = async (lines: string): Promise<number> => (await host.images.resolve(host.tenant, (await build(`FROM busybox\nRUN true\n${lines}`)).imageId)).config.rootfs.diff_ids.length;
+    const before = await layersOf('');
+    expect(await layersOf('RUN true again\nRUN --mount=type=tmpfs,target=/gone echo lost > /gone/it\n')).toBe(before);
+    expect(await layersOf('RUN chmod 711 /\n')).toBe(before + 1);
+    expect(await layersOf('RUN rm /bin/sh\n')).toBe(before + 1);
+    const { imageId } = await build('FROM busybox\nRUN true\n');
+    expect((await host.images.resolve(host.tenant, imageId)).config.history?.at(-1)).toMatchObject({ created_by: '/bin/sh -c true' });
+    expect((await filesOf((await build('FROM busybox\nRUN chmod 711 /\n')).imageId)).get('.')).toBe('directory 711 0:0 ');
+  });
+
+  it('goes on while what a step has left goes, and ends when it has gone', async () => {
+    const { containers } = host.host;
+    const removed: string[] = [];
+    const order: string[] = [];
+    const slow = jest.spyOn(containers, 'remove');
+    const remove = containers.remove.bind(containers);
+    slow.mockImplementation(async (tenant, id, options) => {
+      await sleep(300);
+      await remove(tenant, id, options);
+      order.push('gone');
+      removed.push(id);
+    });
+    try {
+      const { events } = await build('FROM busybox\nRUN echo 1 > a\nRUN echo 2 > b\nRUN echo 3 > c\n', { noCache: true, report: ({ kind }) => { order.push(kind); } });
+      await host.expectNothingLeft();
+      expect(removed).toEqual(events.flatMap((event) => (event.kind === 'running' ? [event.containerId] : [])));
+      expect(order.indexOf('gone')).toBeGreaterThan(order.indexOf('running', order.indexOf('running') + 1));
+      expect(order.lastIndexOf('gone')).toBeLessThan(order.indexOf('built'));
+      // What cannot be taken away is told, not left.
+      slow.mockImplementationOnce(() => Promise.reject(new Error('it stays')));
+      await expect(build('FROM busybox\nRUN echo 1 > a\nRUN echo 2 > b\n', { noCache: true, report: (event) => { if (event.kind === 'running') removed.push(event.containerId); } })).rejects.toThrow('it stays');
+    } finally {
+      slow.mockRestore();
+    }
+    for (const id of new Set(removed)) await containers.remove(host.tenant, id, { force: true, volumes: true }).catch(() => undefined);
   });
 
   it('fails with the command that failed, and goes on from there the next time', async () => {

@@ -103,11 +103,6 @@ export async function makeCgroup(dir: string): Promise<boolean> {
   }
 }
 
-/** Works on all at once and fails with the first error only when none is in flight any more: a caller that cleans up then races nothing. */
-export async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
-}
-
 /** Names of the child cgroups; [] when there is no such cgroup. */
 export function childCgroups(dir: string): Promise<string[]> {
   return settled(() => {

@@ -200,6 +200,25 @@ describe('containers and restarts of the worker', () => {
     expect(starts).toBeGreaterThan(1);
   }, 120_000);
 
+  it('leave nothing of a step of a build, whenever the worker dies under it', async () => {
+    for (const asked of [[], mounts]) {
+      const calls = await dieAtEachCall(
+        async (containers) => {
+          const { id } = await containers.create(tenant, containerOf(['sh', '-c', 'echo changed > changed'], { transient: true, mounts: asked }));
+          await containers.start(tenant, id);
+          await containers.wait(tenant, id, 'not-running', NEVER);
+          await containers.commitAs(tenant, id, { config: {}, author: '', createdBy: 'a step', without: [] });
+          await containers.remove(tenant, id, { force: true, volumes: true });
+        },
+        async () => {
+          expect(await describeLeftovers(host, [tenant])).toEqual([]);
+          expect((await host.volumes.list(tenant)).filter(({ name }) => name !== 'named')).toEqual([]);
+        },
+      );
+      expect(calls).toBeGreaterThan(15);
+    }
+  }, 240_000);
+
   it('survive a death at every step of a removal', async () => {
     const make = () => host.containers.create(tenant, containerOf(['true'], { name: 'doomed', mounts }));
     await make();

@@ -16,6 +16,14 @@ export class DoubleBuffer {
     this.#filling = Buffer.allocUnsafeSlow(bytes);
   }
 
+  /** Takes a piece for which there is room; false: it takes none of it. */
+  put(piece: Uint8Array): boolean {
+    if (piece.length > this.bytes - this.#used) return false;
+    this.#filling.set(piece, this.#used);
+    this.#used += piece.length;
+    return true;
+  }
+
   async add(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length; ) {
       if (this.#used === this.bytes) await this.flush();

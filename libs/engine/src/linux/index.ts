@@ -11,3 +11,4 @@ export { confinedFilter, type FilterLimits } from './drivers/confined-filter.js'
 export * from './staging-area.js';
 export * from './keyed-queue.js';
 export { DoubleBuffer } from './double-buffer.js';
+export { settleAll } from './settle-all.js';

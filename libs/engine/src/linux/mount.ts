@@ -31,6 +31,8 @@ export interface DirectoryUpper {
   readonly kind: 'directory';
   readonly upperDir: string;
   readonly workDir: string;
+  /** Nothing of it need outlive a crash of the machine: fsync(2) in it does nothing, nor does its unmount, and it is mounted once (overlayfs' `volatile`). Default no. */
+  readonly fleeting?: boolean;
 }
 
 /**

@@ -20,12 +20,12 @@ describe('spawner frames', () => {
   });
 
   it('refuses a writable layer that overlayfs could not be told of', () => {
-    const launch = (upperDir: string, workDir: string): Buffer => {
+    const launch = (upperDir: string, workDir: string, fleeting?: boolean): Buffer => {
       const request: LaunchRequest = {
         agentProgram: '/a',
         argv: ['/r'],
         env: {},
-        rootfs: { kind: 'overlay', lowerDirs: [], upper: { kind: 'directory', upperDir, workDir } },
+        rootfs: { kind: 'overlay', lowerDirs: [], upper: { kind: 'directory', upperDir, workDir, ...(fleeting === undefined ? {} : { fleeting }) } },
         mountPoint: '/m',
         idRange: { hostStart: 1, size: 1 },
         cgroupJoinFiles: [],
@@ -34,7 +34,9 @@ describe('spawner frames', () => {
       };
       return encodeLaunch(1, request);
     };
-    expect(launch('/d/upper', '/d/work').includes('/d\0\x06\0\0\0upper\0\x05\0\0\0work\0')).toBe(true);
+    for (const [fleeting, flag] of [[undefined, '\0'], [false, '\0'], [true, '\x01']] as const) {
+      expect(launch('/d/upper', '/d/work', fleeting).includes(`/d\0\x06\0\0\0upper\0\x05\0\0\0work\0${flag}\x01\0\0\0\x01\0\0\0`)).toBe(true);
+    }
     for (const [upper, work] of [['/d/upper', '/e/work'], ['/d/a,b', '/d/work'], ['/d/upper', '/d/a:b'], ['/d/a\\b', '/d/work']] as const) {
       expect(() => launch(upper, work)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     }

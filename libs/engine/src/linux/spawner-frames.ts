@@ -67,11 +67,11 @@ class Writer {
   /** @throws CodedError `invalid_argument`: not side by side, or names that overlayfs' options cannot hold. */
   upper(upper: TmpfsUpper | DirectoryUpper): this {
     if (upper.kind === 'tmpfs') return this.u8(UPPER.tmpfs).u64(upper.sizeBytes).u64(upper.inodes);
-    const { upperDir, workDir } = upper;
+    const { upperDir, workDir, fleeting = false } = upper;
     const names = [posix.basename(upperDir), posix.basename(workDir)] as const;
     if (posix.dirname(upperDir) !== posix.dirname(workDir)) throw new CodedError('invalid_argument', 'the writable layer is not side by side with its work folder', { upperDir, workDir });
     if (names.some((name) => !OVERLAY_NAME.test(name))) throw new CodedError('invalid_argument', 'a name that overlayfs has other meanings for', { upperDir, workDir });
-    return this.u8(UPPER.directory).string(posix.dirname(upperDir)).string(names[0]).string(names[1]);
+    return this.u8(UPPER.directory).string(posix.dirname(upperDir)).string(names[0]).string(names[1]).u8(fleeting ? 1 : 0);
   }
 
   binds(binds: readonly BindMount[], flagsOfAll: number): this {

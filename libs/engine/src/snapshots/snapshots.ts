@@ -37,6 +37,8 @@ export interface Snapshotter {
 export interface WritableLayer {
   readonly upperDir: string;
   readonly workDir: string;
+  /** As `DirectoryUpper.fleeting`. */
+  readonly fleeting?: boolean;
 }
 
 export interface LayerSource {

@@ -18,6 +18,11 @@ export class ByteSource {
     this.#chunks = source[Symbol.asyncIterator]();
   }
 
+  /** As `exactly`, of what is at hand; undefined when more has to come first. */
+  atHand(length: number): Buffer | undefined {
+    return this.#chunk.length >= length ? this.#take(length) : undefined;
+  }
+
   /** The next block; undefined when the source ends before its first byte. */
   async block(): Promise<Buffer | undefined> {
     if (this.#chunk.length >= BLOCK_BYTES) return this.#take(BLOCK_BYTES);

@@ -24,6 +24,24 @@ export class EntryBody {
     this.#padding = paddingOf(storedBytes);
   }
 
+  /** As `TarEntry.whole`. */
+  whole(): Buffer | undefined {
+    if (this.#claimed || this.#over || this.extents !== undefined) return undefined;
+    const bytes = this.source.atHand(this.#left);
+    if (bytes === undefined) return undefined;
+    this.#claimed = true;
+    this.#left = 0;
+    return bytes;
+  }
+
+  /** As `finish`, of what is at hand. False: nothing was skipped, more has to come first. */
+  finishAtHand(): boolean {
+    if (this.source.atHand(this.#left + this.#padding) === undefined) return false;
+    this.#left = 0;
+    this.#over = true;
+    return true;
+  }
+
   /** Skips what nobody read, and the padding, which may be missing at the source's end when that is allowed. */
   async finish({ allowMissingPadding }: { readonly allowMissingPadding: boolean }): Promise<void> {
     this.#over = true;

@@ -65,8 +65,8 @@ export class ExtendedHeaders {
 
   /** Forgets everything but the global headers. */
   reset(): void {
+    if (this.#records !== undefined) this.#local = new Map();
     this.#records = undefined;
-    this.#local = new Map();
     this.#longName = undefined;
     this.#longLink = undefined;
   }

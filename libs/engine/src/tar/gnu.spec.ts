@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { isCodedError } from '#kernel';
-import { decodeName, encodeName } from './index.js';
-import { fileEntry, inChunks, readAll, writeAll } from './testing/archives.js';
+import { decodeName, encodeName, readTar } from './index.js';
+import { fileEntry, gather, inChunks, readAll, writeAll } from './testing/archives.js';
 
 const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const LONG = `${'d'.repeat(90)}/${'n'.repeat(80)}`;
@@ -68,6 +68,28 @@ describe('archives of GNU tar', () => {
     const bytes = pack('--format=pax', '-S');
     const whole = await readAll(bytes);
     for (const sizes of [[511], [513, 1, 7], [1000]]) expect(await readAll(inChunks(bytes, ...sizes))).toEqual(whole);
+  });
+
+  it('give what has come of a file in one piece, and the rest as it comes', async () => {
+    const bytes = pack('--format=pax', '-S');
+    const expected = await readAll(bytes);
+    for (const sizes of [[511], [513, 1, 7], [20_000], [65_536]]) {
+      const found: Buffer[] = [];
+      let pieces = 0;
+      for await (const { content, whole } of readTar(inChunks(bytes, ...sizes))) {
+        const all = whole();
+        if (all === undefined) found.push(await gather(content));
+        else {
+          pieces += 1;
+          found.push(Buffer.from(all));
+          await expect(gather(content)).rejects.toMatchObject({ code: 'failed_precondition' });
+        }
+      }
+      expect(found).toEqual(expected.map((entry) => entry.bytes));
+      // Not the file with holes, nor the one that is larger than a chunk.
+      expect(pieces).toBeLessThanOrEqual(expected.length - 2);
+      if ((sizes[0] ?? 0) > 10_000) expect(pieces).toBeGreaterThan(0);
+    }
   });
 
   it('and ours extract alike, long names, attributes and times included', async () => {

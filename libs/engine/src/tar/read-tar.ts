@@ -1,11 +1,11 @@
 import { CodedError } from '#kernel';
-import { paddingOf } from './blocks.js';
+import { BLOCK_BYTES, paddingOf } from './blocks.js';
 import { ByteSource } from './byte-source.js';
 import { EntryBody } from './entry-body.js';
 import { ExtendedHeaders } from './extended-headers.js';
 import { HeaderBlock } from './header-block.js';
 import { encodeName } from './names.js';
-import { checkExtents, readSparseMap } from './sparse-map.js';
+import { checkExtents, isSparse, readSparseMap, type SparseMap } from './sparse-map.js';
 import { DEFAULT_TAR_LIMITS, MAX_TAR_ID, type ReadTarOptions, type TarEntry, type TarEntryType, type TarLimits } from './tar.js';
 
 /** Typeflags that are entries. `7` was contiguous files' and is a file everywhere since. */
@@ -20,6 +20,9 @@ const TYPES: Readonly<Partial<Record<string, TarEntryType>>> = {
   '5': 'directory',
   '6': 'fifo',
 };
+
+/** Typeflags of headers about headers. */
+const META: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K', 'V']);
 
 /**
  * The entries of an archive in v7, ustar, GNU or PAX format, one at a time; see `TarEntry.content` for the life of a body. After the
@@ -58,18 +61,19 @@ class TarReader {
   }
 
   async next(): Promise<TarEntry | undefined> {
-    await this.#body?.finish({ allowMissingPadding: this.#allowMissingEnd });
+    const body = this.#body;
+    if (body?.finishAtHand() === false) await body.finish({ allowMissingPadding: this.#allowMissingEnd });
     this.#body = undefined;
     this.#headers.reset();
     this.#entry += 1;
     for (;;) {
-      const bytes = await this.#source.block();
+      const bytes = this.#source.atHand(BLOCK_BYTES) ?? (await this.#source.block());
       if (bytes === undefined || isZero(bytes)) {
         await this.#end(bytes !== undefined);
         return undefined;
       }
       const block = new HeaderBlock(bytes, this.#fault);
-      if (!(await this.#takeMeta(block))) return this.#open(block);
+      if (!META.has(block.typeflag) || !(await this.#takeMeta(block))) return this.#open(block);
     }
   }
 
@@ -145,32 +149,27 @@ class TarReader {
       devminor: device ? this.#id(headers.number('SCHILY.devminor') ?? block.devminor, 'device minor') : 0,
       xattrs: headers.xattrs(),
     };
-    return { ...header, ...(await this.#openBody(block, type)) };
+    const stored = this.#storedBytes(block, type);
+    const sparse = isSparse(block, headers) ? await this.#sparseMap(block, type, stored) : undefined;
+    const body = new EntryBody(this.#source, sparse?.size ?? stored, stored - (sparse?.mapBytes ?? 0), sparse?.extents);
+    this.#body = body;
+    return { ...header, size: sparse?.size ?? stored, ...(sparse === undefined ? {} : { sparse: sparse.extents }), content: body.content, data: body.data, whole: () => body.whole() };
   }
 
-  async #openBody(block: HeaderBlock, type: TarEntryType): Promise<Pick<TarEntry, 'size' | 'sparse' | 'content' | 'data'>> {
-    const fault = this.#fault;
+  #storedBytes(block: HeaderBlock, type: TarEntryType): number {
     const stored = this.#headers.number('size') ?? block.size;
     // Readers differ on whether such a body is there: what one takes for bytes is the next one's entries.
-    if (type !== 'file' && stored !== 0) throw fault(`it is a ${type} with a body`);
-    if (stored > this.#limits.maxEntryBytes) throw fault(`it has more than ${this.#limits.maxEntryBytes} bytes`);
-    const map = await readSparseMap({
-      block,
-      headers: this.#headers,
-      source: this.#source,
-      storedBytes: stored,
-      maxMapBytes: this.#limits.maxHeaderBytes,
-      fault,
-    });
-    if (map === undefined) {
-      this.#body = new EntryBody(this.#source, stored, stored, undefined);
-      return { size: stored, content: this.#body.content, data: this.#body.data };
-    }
+    if (type !== 'file' && stored !== 0) throw this.#fault(`it is a ${type} with a body`);
+    if (stored > this.#limits.maxEntryBytes) throw this.#fault(`it has more than ${this.#limits.maxEntryBytes} bytes`);
+    return stored;
+  }
+
+  async #sparseMap(block: HeaderBlock, type: TarEntryType, storedBytes: number): Promise<SparseMap> {
+    const fault = this.#fault;
+    const map = await readSparseMap({ block, headers: this.#headers, source: this.#source, storedBytes, maxMapBytes: this.#limits.maxHeaderBytes, fault });
     if (type !== 'file') throw fault(`it is a sparse ${type}`);
     if (map.size > this.#limits.maxEntryBytes) throw fault(`it has more than ${this.#limits.maxEntryBytes} bytes`);
-    const sparse = checkExtents(map, stored, fault);
-    this.#body = new EntryBody(this.#source, map.size, stored - map.mapBytes, sparse);
-    return { size: map.size, sparse, content: this.#body.content, data: this.#body.data };
+    return { ...map, extents: checkExtents(map, storedBytes, fault) };
   }
 
   /** Before typeflag 5 there was the closing slash. */

@@ -24,11 +24,15 @@ interface SparseContext {
   readonly fault: Fault;
 }
 
-/** The map of GNU tar's sparse formats: old (typeflag S), PAX 0.0, 0.1 and 1.0 (GNU tar manual, "Storing Sparse Files"). */
-export async function readSparseMap(context: SparseContext): Promise<SparseMap | undefined> {
+/** Whether an entry has a map, of whatever format. */
+export function isSparse({ typeflag }: HeaderBlock, { records }: ExtendedHeaders): boolean {
+  return typeflag === 'S' || records.some(([key]) => key.startsWith('GNU.sparse.'));
+}
+
+/** The map of an entry that has one, in GNU tar's sparse formats: old (typeflag S), PAX 0.0, 0.1 and 1.0 (GNU tar manual, "Storing Sparse Files"). */
+export async function readSparseMap(context: SparseContext): Promise<SparseMap> {
   const { headers, block, fault } = context;
   if (block.typeflag === 'S') return oldGnuMap(context);
-  if (!headers.records.some(([key]) => key.startsWith('GNU.sparse.'))) return undefined;
   const major = headers.number('GNU.sparse.major');
   const minor = headers.number('GNU.sparse.minor');
   if (major === 1 && minor === 0) return mapInBody(context);

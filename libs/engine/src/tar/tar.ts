@@ -54,6 +54,11 @@ export interface TarEntry extends TarHeader {
   readonly content: AsyncIterable<Buffer>;
   /** The same bytes with their places in the file and without the holes: what a sparse copy and a sparse bomb's victim want. */
   readonly data: AsyncIterable<TarData>;
+  /**
+   * All of `content` in one piece, in its place, where it has come already and has no holes: what is small then costs no turn of the event loop. undefined: nothing
+   * was read. Until the next entry is asked for.
+   */
+  readonly whole: () => Buffer | undefined;
 }
 
 /** What `writeTar` takes; every `TarEntry` is one. */

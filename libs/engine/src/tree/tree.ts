@@ -62,7 +62,7 @@ export interface ExtractedTree {
 
 export interface PackRequest {
   readonly source: TreeSource;
-  /** `layer`: of an overlay's `upperDir` alone, whiteouts as `.wh.` entries, overlay's own xattrs left out. `files`: the merged tree. */
+  /** `layer`: of an overlay's `upperDir` alone, whiteouts as `.wh.` entries, overlay's own xattrs left out; nothing at all when nothing was changed. `files`: the merged tree. */
   readonly as: 'layer' | 'files';
   /** Of `files`: only what is below this directory of the tree; entries are named relative to it. */
   readonly path?: string;

@@ -42,24 +42,6 @@ export function pick<F extends string>(value: Readonly<Record<string, unknown>>,
   return picked;
 }
 
-/** The body of a request as it comes, ended with `deadline_exceeded` when nothing comes for `stallMs` although it was asked for. */
-export async function* watched(source: Readable, stallMs: number): AsyncGenerator<Buffer> {
-  let timer: NodeJS.Timeout | undefined;
-  const watch = (): void => {
-    timer = setTimeout(() => source.destroy(new CodedError('deadline_exceeded', 'the body stopped coming')), stallMs);
-  };
-  try {
-    watch();
-    for await (const chunk of chunksOf(source)) {
-      clearTimeout(timer);
-      yield chunk;
-      watch();
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Leaving the loop early leaves the request alone: destroyed, it would take the connection and the answer with it. */
 function chunksOf(source: Readable): AsyncIterable<Buffer> {
   return source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;

@@ -1,13 +1,14 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { CodedError } from '#kernel';
 import { asTenantCaller, type TenantCaller } from '../../auth/caller.js';
 import { hangUpSignal } from '../rest/hang-up.js';
 import { requestContext } from '../rest/request-context.js';
 import { DockerAnswer } from './docker-answer.js';
-import { parseJsonObject, readBody, watched } from './docker-body.js';
+import { parseJsonObject, readBody } from './docker-body.js';
+import { GatheredBody } from './gathered-body.js';
 import { DockerQuery } from './query.js';
 import { apiVersionOf, DOCKER_PREFIX } from './routing.js';
 
@@ -66,7 +67,7 @@ export class DockerCall {
 
   /** The body as bytes, of any length. */
   stream(): Readable {
-    return Readable.from(watched(this.request.raw, STALL_MS), { objectMode: false });
+    return new GatheredBody(this.request.raw, STALL_MS);
   }
 
   /** Whether the request has one, of whatever length. */

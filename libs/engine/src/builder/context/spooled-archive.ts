@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { CodedError, finishDigest, type Digest } from '#kernel';
+import { CodedError, digestOf, finishDigest, type Digest } from '#kernel';
 import { DoubleBuffer } from '../../linux/index.js';
 import { readTar, type TarEntry, type TarEntryInput } from '../../tar/index.js';
 
@@ -128,18 +128,33 @@ class Spooler {
     }
     this.bytes += size;
     if (this.bytes > this.limits.maxBytes) throw new CodedError('resource_exhausted', `the context is larger than ${this.limits.maxBytes} bytes`, { maxBytes: this.limits.maxBytes });
-    const hash = createHash('sha256');
-    for await (const chunk of entry.content) {
-      hash.update(chunk);
-      await stage.add(chunk);
-    }
-    this.entries.set(path, { type, ...common, size, linkname: '', offset: this.offset, digest: finishDigest(hash) });
+    const digest = await spooled(entry, stage);
+    this.entries.set(path, { type, ...common, size, linkname: '', offset: this.offset, digest });
     this.offset += size;
   }
 }
 
+/** A small file has mostly come as a whole: then nothing of it is waited for. */
+async function spooled(entry: TarEntry, stage: DoubleBuffer): Promise<Digest> {
+  const whole = entry.whole();
+  if (whole !== undefined) {
+    if (!stage.put(whole)) await stage.add(whole);
+    return digestOf(whole);
+  }
+  const hash = createHash('sha256');
+  for await (const chunk of entry.content) {
+    hash.update(chunk);
+    await stage.add(chunk);
+  }
+  return finishDigest(hash);
+}
+
+/** A component that is empty, `.` or `..`. */
+const UNCLEAN = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 /** @throws CodedError `invalid_argument` when the path leads out */
 function cleanPath(path: string, { path: name }: TarEntry): string {
+  if (!UNCLEAN.test(path)) return path;
   const names = path.split('/').filter((each) => each !== '' && each !== '.');
   if (names.includes('..')) throw new CodedError('invalid_argument', `the context's entry ${JSON.stringify(name.slice(0, 200))} leaves it`, { path: name });
   return names.join('/');

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CodedError, isCodedError, parseReference, withDefaultTag, type Digest, type ImageReference, type TenantId } from '#kernel';
 import type { ImageRecord } from '../../images/index.js';
+import { settleAll } from '../../linux/index.js';
 import type { TransferProgress } from '../../registry-client/index.js';
 import type { TarEntryInput } from '../../tar/index.js';
 import { writeTar } from '../../tar/index.js';
@@ -31,6 +32,9 @@ export interface BuildFiles {
   readonly paths: SourcePaths;
 }
 
+/** A step leaves a container and a key or two: the next one of its stage, or of another, hardly ever waits for them. */
+const MAX_BEHIND = 6;
+
 export const SPOOL_LIMITS = { maxEntries: 500_000, maxBytes: 2 * 1024 ** 3 };
 
 export interface SessionParts {
@@ -54,6 +58,8 @@ export class BuildSession {
   readonly stages = new Map<number, StageImage>();
   private readonly holders = new Map<string, string>();
   private readonly bases = new Map<string, Promise<StageImage>>();
+  /** In the order in which it was begun. */
+  private readonly tidying: Promise<void>[] = [];
   private spools = 0;
 
   constructor(
@@ -95,8 +101,9 @@ export class BuildSession {
     }
   }
 
-  async remember(key: string, image: StageImage): Promise<void> {
-    if (image.id !== undefined) await this.parts.cache.put(this.tenantId, key, image.id);
+  /** For builds to come: what follows in this one looks for nothing any more. */
+  async remember(key: string, { id }: StageImage): Promise<void> {
+    if (id !== undefined) await this.behind(() => this.parts.cache.put(this.tenantId, key, id));
   }
 
   /** By name or ID, held from then on in the place of what the slot held. @throws CodedError `not_found` */
@@ -121,6 +128,20 @@ export class BuildSession {
     const holder = this.holders.get(slot) ?? randomBytes(32).toString('hex');
     this.holders.set(slot, holder);
     this.services.images.hold(this.tenantId, record.id, record.config.rootfs.diff_ids.length === 0 ? undefined : record.chainId, { id: holder, running: true });
+  }
+
+  /** Begins what steps that follow need not wait for: `tidied` does. Waits itself where much is under way already. */
+  async behind(work: () => Promise<void>): Promise<void> {
+    const done = work();
+    // Its failure is the build's, at its end.
+    done.catch(() => undefined);
+    this.tidying.push(done);
+    await Promise.allSettled(this.tidying.slice(0, -MAX_BEHIND));
+  }
+
+  /** Nothing of the steps is left. @throws what taking it away threw */
+  async tidied(): Promise<void> {
+    await settleAll(this.tidying);
   }
 
   releaseAll(): void {

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, CodedError, type Digest, familiarName, type IgnoreFile, isCodedError, newId, parseIgnoreFile, type TenantId } from '#kernel';
-import { KeyedQueue } from '../../linux/index.js';
+import { KeyedQueue, settleAll } from '../../linux/index.js';
 import type { CachePruning, CacheRecord } from '../cache-records.js';
 import type { Builder, BuildEvent, BuildRequest } from '../builder.js';
 import { withoutIgnored } from '../context/ignored-files.js';
@@ -87,7 +87,9 @@ export class DockerfileBuilder implements Builder {
     try {
       await session.warn(plan.lint, plan.policy);
       for (const message of await cacheSourceWarnings(session, this.cache)) await session.report({ kind: 'warning', message });
-      await this.stages(plan, session, failing);
+      const staged = this.stages(plan, session, failing);
+      await Promise.allSettled([staged]);
+      await settleAll([staged, session.tidied()]);
       const imageId = resultOf(session.stages.get(plan.graph.target.index));
       for (const message of plan.warnings) await session.report({ kind: 'warning', message });
       await session.report({ kind: 'built', imageId });

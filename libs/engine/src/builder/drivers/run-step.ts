@@ -20,22 +20,28 @@ export interface RunWork {
 }
 
 /**
- * Carries a RUN out in a container of the tenant and makes an image of what it changed. The container is gone when this is over, whichever way it ends.
+ * Carries a RUN out in a container of the tenant and makes an image of what it changed. When this is over nothing of the container runs, whichever way it ends, and
+ * it is gone, or goes before the build ends.
  * @throws CodedError `invalid_argument` (`The command '…' returned a non-zero code: N`), `cancelled`, as `Containers.start`
  */
 export async function runStep(work: RunWork): Promise<Digest> {
   const { session, step, number } = work;
   const { services, tenantId } = session;
   const { id } = await services.containers.create(tenantId, containerOf(work));
+  const removed = (): Promise<void> => services.containers.remove(tenantId, id, { force: true, volumes: true });
+  let imageId: Digest | undefined;
   try {
     await fill(work, id);
     await session.report({ kind: 'running', step: number, containerId: id });
     await executed(work, id);
     session.mustGoOn();
     const { config, author, createdBy } = step;
-    return await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER });
+    imageId = await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER });
+    return imageId;
   } finally {
-    await services.containers.remove(tenantId, id, { force: true, volumes: true });
+    // What did not come to its end may still run, and hold what another step waits for.
+    if (imageId === undefined) await removed();
+    else await session.behind(removed);
     if (!session.signal.aborted) await session.report({ kind: 'removed', step: number, containerId: id });
   }
 }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, isCodedError } from '#kernel';
-import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
+import { settleAll } from '../../linux/index.js';
+import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
 import type { Cgroup, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups.js';
 import type { V1Hierarchies, V1OnDemand } from '../hierarchies.js';
 import { quotaOf } from './cpu-quota.js';

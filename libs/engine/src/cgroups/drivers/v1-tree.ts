@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, settleAll, writeIfAny } from '../cgroup-files.js';
+import { settleAll } from '../../linux/index.js';
+import { childCgroups, makeCgroup, pidsBelow, readTextIfAny, writeIfAny } from '../cgroup-files.js';
 import type { CgroupFeatures } from '../cgroups.js';
 import type { CgroupLayout, V1Hierarchies, V1OnDemand } from '../hierarchies.js';
 import type { CgroupTree } from './tree-manager.js';

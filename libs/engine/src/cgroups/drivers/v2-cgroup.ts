@@ -1,7 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, errnoOf } from '#kernel';
-import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, settleAll, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
+import { settleAll } from '../../linux/index.js';
+import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
 import type { Cgroup, CgroupFigures, CgroupLimits, CgroupUsage } from '../cgroups.js';
 import { quotaOf } from './cpu-quota.js';
 import { readV2Figures } from './v2-figures.js';

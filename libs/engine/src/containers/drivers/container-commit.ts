@@ -1,7 +1,7 @@
 import { CodedError, parseReference, type Digest, type ImageReference } from '#kernel';
 import { applyChanges, type ImageConfig } from '../../images/index.js';
 import type { WritableLayer } from '../../snapshots/index.js';
-import { readTar, writeTar, type TarEntryInput } from '../../tar/index.js';
+import { readTar, withoutBareRoot, writeTar, type TarEntryInput } from '../../tar/index.js';
 import type { CommitContainer, CommittedImage } from '../containers.js';
 import { hostnameOf, type ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
@@ -33,7 +33,7 @@ export async function commitContainer(
 /** A step of a build: the builder says all but the layer. */
 export async function commitLayer(services: Pick<TenantContainersOptions, 'images' | 'snapshots'>, record: ContainerRecord, layer: WritableLayer, { without, withoutLinksInto, ...image }: CommittedImage): Promise<Digest> {
   const changes = services.snapshots.packChanges(layer);
-  const { id } = await services.images.append(record.tenantId, { base: record.imageId, layer: without.length === 0 ? changes : writeTar(entriesWithout(changes, new Set(without), withoutLinksInto)), ...image });
+  const { id } = await services.images.append(record.tenantId, { base: record.imageId, layer: without.length === 0 ? changes : writeTar(withoutBareRoot(entriesWithout(changes, new Set(without), withoutLinksInto))), ...image });
   return id;
 }
 

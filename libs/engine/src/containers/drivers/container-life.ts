@@ -348,7 +348,8 @@ export class ContainerLife {
     this.execution = undefined;
     this.health.end();
     this.processes.ended(this.record.starts, end);
-    await this.parts.network.detach(this.record);
+    // A transient one is removed next, which detaches it: what comes in between does not need to wait for that.
+    if (this.record.request.transient !== true) await this.parts.network.detach(this.record);
     const change: Partial<ContainerRecord> = { ...end, status: waitMs === undefined ? 'exited' : 'restarting', sandboxId: null, ...(this.health.state === undefined ? {} : { healthStatus: 'unhealthy' }), ...(waitMs === undefined ? {} : { restartCount: restartCount + 1 }) };
     await this.save(change).catch((error: unknown) => {
       // The log knows the exit code when the record does not.

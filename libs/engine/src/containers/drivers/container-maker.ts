@@ -89,7 +89,8 @@ export class ContainerMaker {
       record = { ...record, mounts };
       for (const { name: volume, destination } of toFill) await this.storage.fill(record, volume, destination);
       record = { ...record, phase: 'whole', madeVolumes: [] };
-      await this.records.save(record);
+      // Whole or not, a transient one is swept after a crash: its record has to name no more than what there is to sweep.
+      if (request.transient !== true || mounts.length > 0) await this.records.save(record);
       return record;
     } catch (error) {
       await this.undo(record);

@@ -1,4 +1,5 @@
 import { asError, CodedError, isCodedError, newId } from '#kernel';
+import { settleAll } from '../../linux/index.js';
 import type { GuestAgent, ProcessSpec, Sandbox } from '../../runtime/index.js';
 import type { StartSecrets } from '../containers.js';
 import type { TerminalSize } from '../processes.js';
@@ -47,9 +48,9 @@ export class ContainerStarter {
     try {
       await execution.connect();
       await onSandbox(execution, { hostname: network.hostname, env: network.env });
-      await this.network.attach(record, sandbox.pid);
-      if (secrets !== undefined) await this.services.guestTrees.extract({ ...sandbox.init, cgroupJoinFiles: sandbox.cgroupJoinFiles }, { into: '/', tar: secrets.tar, sameKinds: true });
-      await this.begin(record, execution, { network, size: processes.firstSize, secretEnv: secrets?.env ?? [] });
+      const prepared = this.prepare(record, execution, secrets);
+      await settleAll([this.network.attach(record, sandbox.pid), prepared]);
+      await this.begin(record, execution, await prepared, { network, size: processes.firstSize, secretEnv: secrets?.env ?? [] });
     } catch (error) {
       await execution.release();
       await this.network.detach(record);
@@ -85,22 +86,26 @@ export class ContainerStarter {
   /** For what an earlier life of the worker has recorded and not begun. */
   private async resume(record: ContainerRecord, execution: ContainerExecution): Promise<void> {
     const network = await this.network.open(record);
-    await this.begin(record, execution, { network, size: undefined, secretEnv: [] }).finally(() => network.close());
+    try {
+      await this.begin(record, execution, await this.prepare(record, execution), { network, size: undefined, secretEnv: [] });
+    } finally {
+      await network.close();
+    }
+  }
+
+  /** What the process finds in the container's own files: nothing in there needs the network. @returns whose process it is to be */
+  private async prepare(record: ContainerRecord, { agent, sandbox }: ContainerExecution, secrets?: StartSecrets): Promise<GuestUser> {
+    if (secrets !== undefined) await this.services.guestTrees.extract({ ...sandbox.init, cgroupJoinFiles: sandbox.cgroupJoinFiles }, { into: '/', tar: secrets.tar, sameKinds: true });
+    return told(record, undefined, async () => {
+      const user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
+      await this.ensureWorkingDir(agent, record.effective.workingDir);
+      return user;
+    });
   }
 
   /** Starts the process, or finds that an earlier life of the worker has. */
-  private async begin(record: ContainerRecord, execution: ContainerExecution, surroundings: Surroundings): Promise<void> {
-    const agent = execution.agent;
-    let user: GuestUser | undefined;
-    try {
-      user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
-      await this.ensureWorkingDir(agent, record.effective.workingDir);
-      await execution.begin(processOf(record, user, surroundings));
-    } catch (error) {
-      if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
-      const { exitCode, message } = startFailure({ path: record.path, workingDir: record.effective.workingDir }, user, error);
-      throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
-    }
+  private begin(record: ContainerRecord, execution: ContainerExecution, user: GuestUser, surroundings: Surroundings): Promise<void> {
+    return told(record, user, () => execution.begin(processOf(record, user, surroundings)));
   }
 
   private async makeSandbox(record: ContainerRecord, network: OpenNetwork): Promise<Sandbox> {
@@ -150,6 +155,17 @@ export function failedStart(before: ContainerRecord, error: unknown): Partial<Co
 /** Those of networks are given by what attaches it to them, when anything does. */
 function ownSysctls({ request: { sysctls = {} }, network }: ContainerRecord): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(sysctls).filter(([name]) => !name.startsWith('net.') || !isAttached(network)));
+}
+
+/** @throws CodedError in the words by which clients tell why a program did not start */
+async function told<T>({ path, effective }: ContainerRecord, user: GuestUser | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isCodedError(error) || error.code === 'unavailable' || error.code === 'protocol_violation') throw asError(error);
+    const { exitCode, message } = startFailure({ path, workingDir: effective.workingDir }, user, error);
+    throw new CodedError('invalid_argument', message, { exitCode }, { cause: error });
+  }
 }
 
 interface Surroundings {

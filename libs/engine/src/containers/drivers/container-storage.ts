@@ -24,7 +24,7 @@ export class ContainerStorage {
     const disk = await this.diskOf(record.tenantId);
     const { diskBytes } = record.request.limits;
     const folder = diskBytes === undefined ? join(disk.path, 'containers', record.id) : await disk.ensurePartition(partitionOf(record), diskBytes);
-    const layer = { upperDir: join(folder, 'upper'), workDir: join(folder, 'work') };
+    const layer = { upperDir: join(folder, 'upper'), workDir: join(folder, 'work'), ...(record.request.transient === true ? { fleeting: true } : {}) };
     await mkdir(layer.workDir, { recursive: true });
     // The merged root has the mode of the upper directory, whatever the umask was.
     if ((await mkdir(layer.upperDir, { recursive: true })) !== undefined) await chmod(layer.upperDir, 0o755);

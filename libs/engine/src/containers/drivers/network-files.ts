@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, errnoOf, type Logger } from '#kernel';
-import { KeyedQueue } from '../../linux/index.js';
+import { KeyedQueue, settleAll } from '../../linux/index.js';
 import type { SandboxMount } from '../../runtime/index.js';
 import { formatHosts, type HostsEntry } from './hosts-file.js';
 
@@ -39,7 +39,7 @@ export class NetworkFiles {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const texts: Record<Name, string> = { hosts: formatHosts(hosts), hostname: `${hostname}\n`, 'resolv.conf': formatResolver(resolver) };
     await this.edits.run(folder, async () => {
-      for (const name of NAMES) await overwrite(join(folder, name), texts[name]);
+      await settleAll(NAMES.map((name) => overwrite(join(folder, name), texts[name])));
     });
   }
 

@@ -13,10 +13,10 @@ export class RecordKeeper {
     return this.value;
   }
 
-  /** True from now on when it is on disk. One at a time. */
+  /** True from now on when it is on disk. One at a time. What becomes of a transient container is not written: the next worker sweeps it by what its create has written. */
   async save(change: Partial<ContainerRecord>): Promise<void> {
     const next = { ...this.value, ...change };
-    await this.parts.records.save(next);
+    if (next.request.transient !== true) await this.parts.records.save(next);
     this.value = next;
   }
 

@@ -214,19 +214,24 @@ export class FsTenantImages implements TenantImages {
         this.index.space(namespace).get(base.id);
       }
       const plan = await this.maker.make({ ...request, maxBytes: this.quota.streamLimit(namespace, this.index.space(namespace)) }, making);
-      const record = await this.keep(namespace, plan, { names, parent: base?.id });
+      const record = await this.keep(namespace, plan, { names, parent: base?.id, below: base?.layers });
       for (const name of names) this.publish(namespace, 'tag', record.id, familiarText(nameOf(name)));
       return record;
     });
   }
 
-  /** Unpacks what is not unpacked, and writes the record. All that the plan names is pinned. */
-  private async keep(namespace: string, plan: ImagePlan, { names, parent }: { readonly names: readonly ImageReference[]; readonly parent: Digest | undefined }): Promise<ImageRecord> {
+  /** Unpacks what is not unpacked, and writes the record. All that the plan names is pinned. `below`: layers of an image that is here, hence unpacked and proven. */
+  private async keep(namespace: string, plan: ImagePlan, { names, parent, below = [] }: { readonly names: readonly ImageReference[]; readonly parent: Digest | undefined; readonly below?: readonly ImageLayer[] | undefined }): Promise<ImageRecord> {
     const space = this.index.space(namespace);
     if (plan.layers.length === 0) await this.layers.ensureEmpty();
     const sizes = space.layerSizes();
     const layers: ImageLayer[] = [];
-    for (const layer of plan.layers) {
+    for (const [index, layer] of plan.layers.entries()) {
+      const known = below[index];
+      if (known?.chainId === layer.chainId && known.blob === layer.blob) {
+        layers.push(known);
+        continue;
+      }
       const pendingBytes = layers.reduce((sum, { chainId, sizeBytes }) => sum + (sizes.has(chainId) ? 0 : sizeBytes), 0);
       const limit = sizes.has(layer.chainId) ? Number.POSITIVE_INFINITY : this.quota.streamLimit(namespace, space, pendingBytes);
       await this.layers.ensure({ ...layer, parent: layers.at(-1)?.chainId }, limit);

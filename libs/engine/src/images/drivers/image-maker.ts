@@ -1,11 +1,12 @@
-import { CodedError, digestOf, type Clock } from '#kernel';
+import { CodedError, digestOf, type Clock, type Digest } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
+import { peeked } from '../compression.js';
 import { MAX_DOCUMENT_BYTES, MAX_LAYERS, parseManifest, type Descriptor, type Manifest } from '../documents.js';
 import type { ImageConfig, ImageHistoryEntry } from '../images.js';
 import { layerCompressionOf, MEDIA_TYPES } from '../media-types.js';
 import { ociArchitecture } from '../platforms.js';
 import type { ConfigCache } from './config-cache.js';
-import { EMPTY_DIFF_ID } from './empty-layer.js';
+import { EMPTY_DIFF_ID, EMPTY_TAR } from './empty-layer.js';
 import { planLayers, type ImagePlan } from './image-documents.js';
 import type { StoredImage } from './image-space.js';
 import type { Layers, NewLayer } from './layers.js';
@@ -74,10 +75,17 @@ export class ImageMaker {
 
   /** undefined: nothing is in it, which is no layer. */
   private async storeLayer(tar: AsyncIterable<Uint8Array>, { base, maxBytes }: NewImage, making: Making): Promise<NewLayer | undefined> {
+    const { head, source } = await peeked(tar, EMPTY_TAR.length + 1);
+    const parent = base?.layers.at(-1)?.chainId;
+    if (head.equals(EMPTY_TAR)) return this.noLayer(parent, making);
     const pins = { blobs: await making.blobPin(), chains: await making.chainPin() };
-    const layer = await this.layers.store(tar, base?.layers.at(-1)?.chainId, pins, maxBytes);
-    if (layer.snapshot.diffId !== EMPTY_DIFF_ID) return layer;
-    await making.pinChains([EMPTY_DIFF_ID]);
+    const layer = await this.layers.store(source, parent, pins, maxBytes);
+    return layer.snapshot.diffId === EMPTY_DIFF_ID ? this.noLayer(parent, making) : layer;
+  }
+
+  /** Where there is none below either, the image stands on the empty one. */
+  private async noLayer(parent: Digest | undefined, making: Making): Promise<undefined> {
+    if (parent === undefined) await making.pinChains([EMPTY_DIFF_ID]);
     return undefined;
   }
 

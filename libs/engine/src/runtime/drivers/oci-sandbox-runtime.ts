@@ -161,7 +161,7 @@ export class OciSandboxRuntime implements SandboxRuntime {
     const size = { sizeBytes: limits.diskBytes, inodes: Math.max(MIN_INODES, Math.floor(limits.diskBytes / BYTES_PER_INODE)) };
     const fresh: RootfsMount = chainId === undefined ? { kind: 'overlay', lowerDirs: [], upper: { kind: 'tmpfs', ...size } } : await this.#options.snapshots.rootfs(chainId, size);
     const rootfs = networkFiles === true ? { ...fresh, lowerDirs: [this.#layout.networkFiles, ...fresh.lowerDirs] } : fresh;
-    return writableLayer === undefined ? rootfs : { ...rootfs, upper: { kind: 'directory', upperDir: writableLayer.upperDir, workDir: writableLayer.workDir } };
+    return writableLayer === undefined ? rootfs : { ...rootfs, upper: { kind: 'directory', ...writableLayer } };
   }
 
   async #initOf(paths: SandboxPaths): Promise<ProcessIdentity> {

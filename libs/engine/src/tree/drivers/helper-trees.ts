@@ -1,5 +1,5 @@
 import { CodedError, isCodedError, type Logger } from '#kernel';
-import { encodeName, writeTar } from '../../tar/index.js';
+import { encodeName, withoutBareRoot, writeTar } from '../../tar/index.js';
 import type { ExtractedTree, ExtractRequest, OverlaySource, PackRequest, TreeChange, Trees, TreeSource } from '../tree.js';
 import { extractInto } from './extraction.js';
 import { decodeChange, type TreeResult } from './frame-fields.js';
@@ -83,7 +83,8 @@ export class HelperTrees implements Trees {
   async *#pack(request: TreeRequest): AsyncGenerator<Buffer, void, void> {
     const helper = new TreeHelper(this.#options, request);
     try {
-      yield* writeTar(packedEntries(helper));
+      const entries = packedEntries(helper);
+      yield* writeTar(request.operation === 'read' && request.layer === true ? withoutBareRoot(entries) : entries);
     } finally {
       await helper.stop();
     }
