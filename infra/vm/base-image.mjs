@@ -8,7 +8,7 @@ import { CHECKOUT, TEST_DATA_DIR } from '../setup/settings.mjs';
 import { GUEST_CHECKOUT, GUEST_STORE, RUNTIME, VM_DIR } from './settings.mjs';
 
 /** What a user's machine has, with the loader of kernel modules; `cc` is left out: the programs come ready. */
-const PACKAGES = ['busybox-static', 'crun', 'e2fsprogs', 'iproute2', 'kmod', 'mount', 'procps', 'redis-server', 'systemd', 'util-linux'];
+const PACKAGES = ['busybox-static', 'crun', 'e2fsprogs', 'iproute2', 'kmod', 'mount', 'nftables', 'procps', 'redis-server', 'systemd', 'util-linux'];
 const DISK_SIZE = '8G';
 /** In the order of their needs: what the initramfs loads to see the disk. */
 const DISK_MODULES = ['virtio/virtio_ring', 'virtio/virtio', 'virtio/virtio_pci_legacy_dev', 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk'];

@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CodedError, errnoOf } from '#kernel';
 import { settleAll } from '../../linux/index.js';
 import { killUntilEmpty, keyedNumber, pidsBelow, pidsIn, readNumber, readText, readTextIfAny, removeCgroup, signalAll, writeIfAny, writeValue } from '../cgroup-files.js';
@@ -105,8 +105,18 @@ export class V2Cgroup implements Cgroup {
 
   async #setCpuset({ cpusetCpus, cpusetMems }: CgroupLimits): Promise<void> {
     for (const [file, list] of [['cpuset.cpus', cpusetCpus], ['cpuset.mems', cpusetMems]] as const) {
+      if (list !== undefined && !(await (list === '' ? this.#forgetCpuset(file) : writeIfAny(this.#file(file), list)))) throw new CodedError('unsupported', 'this machine has no cpuset controller');
+    }
+  }
+
+  async #forgetCpuset(file: string): Promise<boolean> {
+    try {
       // An empty list needs a line's end to be written at all.
-      if (list !== undefined && !(await writeIfAny(this.#file(file), list === '' ? '\n' : list))) throw new CodedError('unsupported', 'this machine has no cpuset controller');
+      return await writeIfAny(this.#file(file), '\n');
+    } catch (error) {
+      // Kernels of Debian 12 (6.1) take none from a cgroup with processes: all that its parent has comes to the same.
+      if (errnoOf(error) !== 'ENOSPC') throw error;
+      return writeIfAny(this.#file(file), await readText(join(dirname(this.#dir), `${file}.effective`)));
     }
   }
 
