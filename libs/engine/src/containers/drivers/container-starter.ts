@@ -11,7 +11,6 @@ import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import type { GuestUser } from './guest-accounts.js';
-import { lookUpUser } from './guest-lookup.js';
 import { isAttached } from './network-mode.js';
 import { processEnv, startFailure } from './process-plan.js';
 import type { ProcessTable } from './process-table.js';
@@ -93,7 +92,7 @@ export class ContainerStarter {
     const agent = execution.agent;
     let user: GuestUser | undefined;
     try {
-      user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
+      user = await execution.users.lookUp(agent, { user: record.effective.user, groups: record.request.process.groups ?? [] });
       await this.ensureWorkingDir(agent, record.effective.workingDir);
       await execution.begin(processOf(record, user, surroundings));
     } catch (error) {
