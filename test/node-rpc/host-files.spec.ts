@@ -1,4 +1,3 @@
-import { Agent } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { tenantLimitsSchema } from '#contracts';
 import type { ContainerFiles, FileEvent, FileStat } from '#engine';
 import { CodedError, newId, silentLogger } from '#kernel';
 import { NodeConnection } from '../../apps/gateway/src/nodes/node-connection.js';
+import { NodeSockets } from '../../apps/gateway/src/nodes/node-sockets.js';
 import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-host.js';
 import { hostRoutes } from '../../apps/worker/src/host/host-routes.js';
 import type { HostServices } from '../../apps/worker/src/host/host-services.js';
@@ -73,7 +73,7 @@ async function* slowly(gapMs: number): AsyncGenerator<Buffer> {
 }
 
 describe("a container's files over node RPC", () => {
-  const agent = new Agent({ keepAlive: true });
+  const sockets = new NodeSockets();
   let folder: string;
   let server: RpcServer;
   let files: AskedFiles;
@@ -87,14 +87,14 @@ describe("a container's files over node RPC", () => {
     const services = { files, disks: { ensure }, cgroups: { ensure }, quotas: { remember: () => undefined } } as unknown as HostServices;
     server = new RpcServer({ listen: { kind: 'unix', path }, groupId: undefined, token: TOKEN, routes: hostRoutes(services, { provide: () => Promise.reject(new Error('no runtime')) }, NO_BUILDS), logger: silentLogger, stallMs: 2000 });
     await server.start();
-    host = new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, TOKEN, agent, 200)));
+    host = new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, TOKEN, sockets, 200)));
   });
   afterEach(async () => {
     await server.stop();
     await rm(folder, { recursive: true });
   });
   afterAll(() => {
-    agent.destroy();
+    sockets.close();
   });
 
   it('are asked for as they are said, and answered as they are', async () => {

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Agent } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -9,6 +8,7 @@ import { inputFrame, outputFramesOf, resizeFrame, tenantLimitsSchema, type Creat
 import { CodedError, newId, silentLogger } from '#kernel';
 import type { AttachExecRequest, ProcessConnection } from '../../apps/gateway/src/nodes/host-processes.js';
 import { NodeConnection } from '../../apps/gateway/src/nodes/node-connection.js';
+import { NodeSockets } from '../../apps/gateway/src/nodes/node-sockets.js';
 import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-host.js';
 import { splice, type SpliceResult } from '../../apps/gateway/src/streams/splice.js';
 import { ExecDeadlines } from '../../apps/worker/src/host/exec-deadlines.js';
@@ -41,10 +41,10 @@ describe('processes over node RPC', () => {
   let path: string;
   let server: RpcServer;
   let engine: FakeProcesses;
-  const agent = new Agent({ keepAlive: true });
+  const sockets = new NodeSockets();
   const leaving: (() => void)[] = [];
   const quiet = (): AbortSignal => new AbortController().signal;
-  const host = (token = TOKEN) => new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, token, agent))).processes;
+  const host = (token = TOKEN) => new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${path}`, token, sockets))).processes;
 
   async function start(tty = false): Promise<void> {
     engine = new FakeProcesses(CONTAINER, tty);
@@ -66,7 +66,7 @@ describe('processes over node RPC', () => {
     await rm(folder, { recursive: true });
   });
   afterAll(() => {
-    agent.destroy();
+    sockets.close();
   });
 
   async function read({ socket }: ProcessConnection): Promise<Buffer> {

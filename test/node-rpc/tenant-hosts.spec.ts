@@ -1,4 +1,3 @@
-import { Agent } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { tenantLimitsSchema, type ProgressLine } from '#contracts';
 import { MemoryHostEvents, type Container, type ImageRecord, type Network, type Volume } from '#engine';
 import { CodedError, digestOf, newId, silentLogger } from '#kernel';
 import { NodeConnection } from '../../apps/gateway/src/nodes/node-connection.js';
+import { NodeSockets } from '../../apps/gateway/src/nodes/node-sockets.js';
 import { RemoteTenantHost } from '../../apps/gateway/src/nodes/remote-tenant-host.js';
 import { hostRoutes } from '../../apps/worker/src/host/host-routes.js';
 import type { HostServices } from '../../apps/worker/src/host/host-services.js';
@@ -89,8 +89,8 @@ describe("a tenant's host over node RPC", () => {
   let path: string;
   let asked: unknown[];
   let engine: ReturnType<typeof anEngine>['engine'];
-  const agent = new Agent({ keepAlive: true });
-  const connectionTo = (socket: string, token = TOKEN) => new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${socket}`, token, agent, 200)));
+  const sockets = new NodeSockets();
+  const connectionTo = (socket: string, token = TOKEN) => new RemoteTenantHost(tenant, () => Promise.resolve(new NodeConnection(`unix:${socket}`, token, sockets, 200)));
   const host = () => connectionTo(path);
   const quiet = () => new AbortController().signal;
 
@@ -106,7 +106,7 @@ describe("a tenant's host over node RPC", () => {
     await rm(folder, { recursive: true });
   });
   afterAll(() => {
-    agent.destroy();
+    sockets.close();
   });
 
   it('shows images, volumes and containers', async () => {

@@ -30,6 +30,11 @@ void process_start(struct asker asker, const struct start_request *request) {
   touch(request->cwd, strlen(request->cwd) + 1);
   touch_strings(&request->argv);
   touch_strings(&request->env);
+  for (uint32_t i = 0; i < request->expected_count; i++) {
+    if (i >= MAX_EXPECTED || request->expected[i].path[0] != '/') abort();
+    touch(request->expected[i].path, strlen(request->expected[i].path) + 1);
+    touch(request->expected[i].content, request->expected[i].length);
+  }
   touch(request->gids, request->gid_count * sizeof *request->gids);
   for (uint32_t i = 0; i < request->limit_count; i++) sink += request->limits[i].resource + (uint32_t)request->limits[i].soft + (uint32_t)request->limits[i].hard;
   /* Answered late, perhaps to a connection that is gone. */

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { errorBodySchema } from '#contracts';
 import { asError, CodedError, isErrorCode, StreamGarbage } from '#kernel';
 import { targetOf } from './node-rpc.client.js';
+import type { NodeSockets } from './node-sockets.js';
 import { upgrade, type Upgraded, type UpgradeOptions } from './node-upgrade.js';
 
 /** A node's answer may take what an extraction or a prune takes. */
@@ -29,13 +30,13 @@ export class NodeConnection {
   constructor(
     private readonly rpcUrl: string,
     private readonly token: string,
-    private readonly agent: Agent,
+    private readonly sockets: NodeSockets,
     private readonly stallMs: number = STALL_MS,
   ) {}
 
   /** @throws CodedError what the node says, `unavailable` when it cannot be asked, `cancelled` on the signal */
   async json(request: NodeRequest): Promise<unknown> {
-    const answer = await this.exchange(request, request.body !== undefined && 'stream' in request.body ? false : this.agent, JSON_MS);
+    const answer = await this.exchange(request, request.body !== undefined && 'stream' in request.body ? false : this.sockets.agent, JSON_MS);
     return parseJson(await readAll(answer, MAX_JSON_BYTES));
   }
 
@@ -46,7 +47,8 @@ export class NodeConnection {
 
   /** A connection of its own, both ways. The path's route decides before it is there. @throws as `json` */
   upgrade({ headers, ...request }: Pick<UpgradeOptions, 'path' | 'headers' | 'json' | 'signal'>): Promise<Upgraded> {
-    return upgrade({ ...request, target: targetOf(this.rpcUrl), headers: { ...headers, authorization: `Bearer ${this.token}` }, limitMs: HEADERS_MS }, refused);
+    const target = targetOf(this.rpcUrl);
+    return upgrade({ ...request, connect: () => this.sockets.tunnels.take(target), headers: { ...headers, authorization: `Bearer ${this.token}` }, limitMs: HEADERS_MS }, (status, body) => refusal(status, parsedOrNothing(body)));
   }
 
   private async exchange(request: NodeRequest, agent: Agent | false, limitMs: number): Promise<IncomingMessage> {
@@ -197,6 +199,14 @@ export function brokenOff(error: unknown): CodedError {
 
 async function refused(answer: IncomingMessage): Promise<never> {
   throw refusal(answer.statusCode, parseJson(await readAll(answer, 1024 * 1024).catch(() => Buffer.alloc(0))));
+}
+
+function parsedOrNothing(bytes: Buffer): unknown {
+  try {
+    return parseJson(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A node that refuses our token is our fault, not the caller's. */

@@ -1,10 +1,15 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { TUNNEL_PROTOCOL } from '#contracts';
 import { CodedError } from '#kernel';
 
+/** Of what a node says before it is a tunnel, and in the place of one. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+const HEAD_END = '\r\n\r\n';
+
 export interface UpgradeOptions {
-  readonly target: RequestOptions;
+  /** A connection of its own: half-open, perhaps not connected yet. */
+  readonly connect: () => Socket;
+  /** Escaped; so are the headers' values. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Absent: no body. */
@@ -19,59 +24,80 @@ export interface Upgraded {
   readonly header: (name: string) => string | undefined;
 }
 
+interface Answer {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  /** What has come of it. */
+  readonly body: Buffer;
+}
+
 /**
- * Asks a node for a connection of its own. A plain answer is given to `refused`, which throws what it says.
+ * Asks a node for a connection of its own, with the connection's own hands: an HTTP client is made for much more, and takes as long as all else that the gateway
+ * does for a tunnel. A plain answer becomes the error that `refused` makes of it.
  * @throws CodedError `unavailable` when the node cannot be asked, `cancelled` on the signal
  */
-export function upgrade({ target, path, headers, json, limitMs, signal }: UpgradeOptions, refused: (answer: IncomingMessage) => Promise<never>): Promise<Upgraded> {
+export function upgrade(options: UpgradeOptions, refused: (status: number, body: Buffer) => CodedError): Promise<Upgraded> {
+  const { connect, limitMs, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(cancelled());
       return;
     }
-    const text = json === undefined ? '' : JSON.stringify(json);
-    const sent = httpRequest({
-      ...target,
-      path,
-      method: 'POST',
-      // Without an agent, which would make connections of its own.
-      createConnection: () => connectTo(target),
-      headers: { ...headers, connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, 'content-length': Buffer.byteLength(text) },
-    });
-    const abort = (): void => {
-      sent.destroy(cancelled());
+    const socket = connect();
+    let received: Buffer = Buffer.alloc(0);
+    const fail = (error: CodedError): void => {
+      settle();
+      socket.destroy();
+      reject(error);
     };
-    const timer = setTimeout(() => sent.destroy(new CodedError('unavailable', 'the node does not answer in time')), limitMs);
     const settle = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
+      socket.off('readable', look).off('end', end).off('close', end);
     };
+    const abort = (): void => { fail(cancelled()); };
+    const look = (): void => {
+      for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) received = Buffer.concat([received, chunk]);
+      const answer = answerIn(received);
+      if (answer?.status === 101) {
+        settle();
+        if (answer.body.length > 0) socket.unshift(answer.body);
+        resolve({ socket, header: (name) => answer.headers.get(name) });
+      } else if (answer !== undefined && answer.body.length >= Number(answer.headers.get('content-length'))) fail(refused(answer.status, answer.body));
+      else if (received.length > MAX_ANSWER_BYTES) fail(unavailable('the node gave no proper answer'));
+    };
+    const end = (): void => {
+      const answer = answerIn(received);
+      fail(answer === undefined ? unavailable('the node does not answer') : refused(answer.status, answer.body));
+    };
+    const timer = setTimeout(() => { fail(unavailable('the node does not answer in time')); }, limitMs);
     signal.addEventListener('abort', abort, { once: true });
-    sent.on('error', (error) => {
-      settle();
-      reject(error instanceof CodedError ? error : new CodedError('unavailable', 'the node does not answer', {}, { cause: error }));
-    });
-    sent.on('response', (answer) => {
-      settle();
-      refused(answer).catch(reject).finally(() => sent.destroy());
-    });
-    sent.on('upgrade', (answer, socket: Socket, head: Buffer) => {
-      settle();
-      // Whoever has the socket listens too; an error in between must not end the process.
-      socket.on('error', () => undefined);
-      if (head.length > 0) socket.unshift(head);
-      resolve({ socket, header: (name) => String(answer.headers[name] ?? '') || undefined });
-    });
-    sent.end(text);
+    // Whoever has the socket later listens too; an error in between must not end the process.
+    socket.on('error', (cause) => { fail(unavailable('the node does not answer', cause)); });
+    socket.on('readable', look).once('end', end).once('close', end);
+    socket.write(requestOf(options));
   });
 }
 
-function connectTo({ socketPath, host, port }: RequestOptions): Socket {
-  const to = typeof socketPath === 'string' ? { path: socketPath } : { host: host ?? '127.0.0.1', port: Number(port) };
-  const socket = connect({ ...to, allowHalfOpen: true });
-  // A letter typed leaves at once.
-  socket.setNoDelay(true);
-  return socket;
+function requestOf({ path, headers, json }: UpgradeOptions): string {
+  const body = json === undefined ? '' : JSON.stringify(json);
+  const all = { host: 'node', ...headers, connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, 'content-length': String(Buffer.byteLength(body)) };
+  return `POST ${path} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
+}
+
+/** undefined: its head is not whole yet, or none. */
+function answerIn(received: Buffer): Answer | undefined {
+  const end = received.indexOf(HEAD_END);
+  if (end < 0) return undefined;
+  const [first = '', ...lines] = received.toString('latin1', 0, end).split('\r\n');
+  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(first)?.[1];
+  if (status === undefined) return undefined;
+  const headers = new Map(lines.map((line) => [line.slice(0, Math.max(0, line.indexOf(':'))).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+  return { status: Number(status), headers, body: received.subarray(end + HEAD_END.length) };
+}
+
+function unavailable(message: string, cause?: Error): CodedError {
+  return new CodedError('unavailable', message, {}, { cause });
 }
 
 function cancelled(): CodedError {

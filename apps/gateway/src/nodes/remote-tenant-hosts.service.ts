@@ -1,17 +1,17 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Agent } from 'node:http';
 import type { NodeId } from '#kernel';
 import { SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { HomeNodes } from './home-nodes.service.js';
 import { NodeConnection } from './node-connection.js';
+import { NodeSockets } from './node-sockets.js';
 import { RemoteTenantHost } from './remote-tenant-host.js';
 import type { HostTenant, TenantHost, TenantHosts } from './tenant-host.js';
 
 /** Tenants' virtual hosts on their home nodes, over node RPC. */
 @Injectable()
 export class RemoteTenantHosts implements TenantHosts, OnApplicationShutdown {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 16 });
+  private readonly sockets = new NodeSockets({ maxSockets: 256, maxFreeSockets: 16 });
 
   constructor(
     private readonly homes: HomeNodes,
@@ -19,7 +19,7 @@ export class RemoteTenantHosts implements TenantHosts, OnApplicationShutdown {
   ) {}
 
   onApplicationShutdown(): void {
-    this.agent.destroy();
+    this.sockets.close();
   }
 
   of(tenant: HostTenant): TenantHost {
@@ -32,6 +32,6 @@ export class RemoteTenantHosts implements TenantHosts, OnApplicationShutdown {
   }
 
   private async connection(nodeId: NodeId): Promise<NodeConnection> {
-    return new NodeConnection(await this.homes.rpcUrlOf(nodeId), this.settings.nodeRpcToken, this.agent);
+    return new NodeConnection(await this.homes.rpcUrlOf(nodeId), this.settings.nodeRpcToken, this.sockets);
   }
 }

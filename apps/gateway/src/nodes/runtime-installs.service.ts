@@ -1,5 +1,4 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Agent } from 'node:http';
 import { runtimeStateSchema, type NodeHeartbeat, type RuntimeInstallView } from '#contracts';
 import { CodedError, isCodedError } from '#kernel';
 import type { NodeRegistry } from '#queue';
@@ -7,6 +6,7 @@ import { NODE_REGISTRY, SETTINGS } from '../platform/platform.js';
 import type { GatewaySettings } from '../platform/settings.js';
 import { checked } from './host-rpc.js';
 import { NodeConnection } from './node-connection.js';
+import { NodeSockets } from './node-sockets.js';
 import { RuntimeCatalogue } from './runtime-catalogue.service.js';
 
 type NodeState = RuntimeInstallView['nodes'][number];
@@ -14,7 +14,7 @@ type NodeState = RuntimeInstallView['nodes'][number];
 /** Installations of languages on all nodes. What a node has and another has not, that one gets by itself: nothing is kept here. */
 @Injectable()
 export class RuntimeInstalls implements OnApplicationShutdown {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  private readonly sockets = new NodeSockets({ maxSockets: 16 });
 
   constructor(
     @Inject(NODE_REGISTRY) private readonly registry: NodeRegistry,
@@ -23,7 +23,7 @@ export class RuntimeInstalls implements OnApplicationShutdown {
   ) {}
 
   onApplicationShutdown(): void {
-    this.agent.destroy();
+    this.sockets.close();
   }
 
   /** Begun on every live node, or tried again where it failed. Idempotent. @throws CodedError `not_found` (no node knows it), `unavailable` (no node is there) */
@@ -54,7 +54,7 @@ export class RuntimeInstalls implements OnApplicationShutdown {
   /** Without a name: this node does not know it, or does not answer. */
   private async askNode({ nodeId, rpcUrl }: NodeHeartbeat, method: 'GET' | 'POST', wanted: string): Promise<{ readonly name?: string; readonly answers: boolean; readonly state: NodeState }> {
     try {
-      const connection = new NodeConnection(rpcUrl, this.settings.nodeRpcToken, this.agent);
+      const connection = new NodeConnection(rpcUrl, this.settings.nodeRpcToken, this.sockets);
       const { name, ...state } = checked(runtimeStateSchema, await connection.json({ method, path: `/runtimes/${encodeURIComponent(wanted)}/install`, headers: {} }));
       return { name, answers: true, state: { ...state, nodeId } };
     } catch (error) {

@@ -86,6 +86,9 @@ export class RoutedWebSocketAdapter implements WebSocketAdapter<UpgradeRoute, We
       }
       const admitted = await found.route.decide({ message, parameters: found.parameters, query });
       socket.off('error', ignore);
+      // The answer and what a route says at once leave together.
+      socket.cork();
+      process.nextTick(() => { socket.uncork(); });
       this.acceptorOf(found.route).handleUpgrade(message, socket, head, (accepted) => {
         this.accept(found.route, accepted, admitted);
       });

@@ -61,7 +61,8 @@ export class RpcServer {
     this.server = createServer((request, response) => void this.answer(request, response));
     this.upgrades = new RpcUpgrades(options.upgrades ?? [], (message) => { this.authenticate(message); }, options.logger);
     this.server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => void this.upgrades.accept(message, socket, head));
-    this.server.headersTimeout = 10_000;
+    // Gateways keep connections ready for tunnels to come, and use none that is as old as this.
+    this.server.headersTimeout = 60_000;
     // Uploads take as long as they take: `readJson` and `streamBody` have limits of their own.
     this.server.requestTimeout = 0;
     this.server.keepAliveTimeout = 60_000;

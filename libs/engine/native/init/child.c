@@ -59,6 +59,19 @@ bool privileges_argument(const char *argument) {
   return true;
 }
 
+/* What the agent has, and so what its children begin with: it drops nothing itself. */
+static uint64_t bounding_set;
+
+void child_prepare(void) {
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  for (int number = 1; number <= 64; number++) sigaction(number, &standard, NULL);
+  for (unsigned long capability = 0; capability < 64; capability++) {
+    int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    if (held < 0) break;
+    if (held == 1) bounding_set |= UINT64_C(1) << capability;
+  }
+}
+
 static int report_fd;
 
 static _Noreturn void fail(int stage, int error) {
@@ -67,9 +80,10 @@ static _Noreturn void fail(int stage, int error) {
   _exit(written == sizeof report ? 127 : 126);
 }
 
+/* The agent leaves every other signal at its default, see child_prepare. */
 static void reset_signals(void) {
   struct sigaction standard = {.sa_handler = SIG_DFL};
-  for (int number = 1; number <= 64; number++) sigaction(number, &standard, NULL);
+  sigaction(SIGPIPE, &standard, NULL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -79,7 +93,10 @@ static void reset_signals(void) {
 static void offer_to_oom_killer(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return;
-  dprintf(fd, "%d", guest_privileges.oom_score_adj);
+  char score[8];
+  int length = snprintf(score, sizeof score, "%d", guest_privileges.oom_score_adj);
+  ssize_t written = write(fd, score, (size_t)length);
+  (void)written;
   close(fd);
 }
 
@@ -109,11 +126,8 @@ static void set_limits(const struct start_request *request) {
 }
 
 static void limit_bounding_set(uint64_t keep) {
-  for (unsigned long capability = 0; capability < 64; capability++) {
-    int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
-    if (held < 0) break;
-    if (held == 1 && (keep & (UINT64_C(1) << capability)) == 0 && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) fail(STAGE_IDENTITY, errno);
-  }
+  for (uint64_t left = bounding_set & ~keep; left != 0; left &= left - 1)
+    if (prctl(PR_CAPBSET_DROP, (unsigned long)__builtin_ctzll(left), 0, 0, 0) < 0) fail(STAGE_IDENTITY, errno);
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL) fail(STAGE_IDENTITY, errno);
 }
 

@@ -48,6 +48,8 @@ bool privileges_argument(const char *argument);
 /* Soft and hard limits that the agent was given, before it raised its own. */
 extern struct rlimit inherited_nofile;
 
+/* Once, before the first child: dispositions of signals that children are to inherit, and what of the bounding set they may have to drop. */
+void child_prepare(void);
 _Noreturn void child_run(const struct child_plan *plan);
 
 #endif

@@ -212,6 +212,23 @@ void file_read(struct asker asker, const struct read_file_request *request) {
   download_count++;
 }
 
+bool file_holds(const struct expected_file *file) {
+  int fd = -1;
+  int error = open_regular(file->path, file->length, &fd);
+  /* Larger than expected. */
+  if (error == EFBIG) return false;
+  if (error != 0) return file->length == 0;
+  uint8_t piece[4096];
+  size_t at = 0;
+  ssize_t length;
+  while ((length = read(fd, piece, sizeof piece)) > 0) {
+    if ((size_t)length > file->length - at || memcmp(piece, file->content + at, (size_t)length) != 0) break;
+    at += (size_t)length;
+  }
+  close(fd);
+  return length == 0 && at == file->length;
+}
+
 bool file_reads_pending(void) {
   return downloads != NULL;
 }

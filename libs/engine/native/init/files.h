@@ -16,6 +16,8 @@ bool file_write(struct asker asker, const struct write_file_request *request, bo
 bool file_write_more(struct asker asker, const uint8_t *data, size_t length, bool more);
 
 void file_read(struct asker asker, const struct read_file_request *request);
+/* Whether a read would give just that; a file that cannot be read gives nothing. */
+bool file_holds(const struct expected_file *file);
 bool file_reads_pending(void);
 /* Puts the next piece as a frame into `out`, which has room for a chunk and its header. Returns the frame's bytes, or 0. */
 size_t file_read_next(uint8_t *out);

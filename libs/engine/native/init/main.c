@@ -68,9 +68,7 @@ static int open_signals(void) {
   sigset_t wanted;
   sigemptyset(&wanted);
   struct sigaction ignore = {.sa_handler = SIG_IGN};
-  struct sigaction standard = {.sa_handler = SIG_DFL};
   sigaction(SIGPIPE, &ignore, NULL);
-  sigaction(SIGCHLD, &standard, NULL);
   sigaddset(&wanted, SIGCHLD);
   sigprocmask(SIG_SETMASK, &wanted, NULL);
   return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -103,6 +101,7 @@ int main(int argc, char **argv, char **env) {
   /* Large blocks go back to the kernel when they are freed: they count against the guest's memory. */
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
   mallopt(M_TRIM_THRESHOLD, 128 << 10);
+  child_prepare();
   int signals = open_signals();
   if (signals < 0 || !loop_open() || !listener_open(LISTENER_FD)) _exit(66);
   source_init(&children, signals, children_ready, NULL);

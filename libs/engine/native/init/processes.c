@@ -14,6 +14,7 @@
 
 #include "child.h"
 #include "connection.h"
+#include "files.h"
 #include "tombstones.h"
 
 /* Orphans taken per turn of the loop, so that a fork bomb cannot keep the host waiting. */
@@ -242,6 +243,12 @@ static void start_new(struct asker asker, const struct start_request *request) {
   close_all(&ends);
 }
 
+static bool expectations_hold(const struct start_request *request) {
+  for (uint32_t i = 0; i < request->expected_count; i++)
+    if (!file_holds(&request->expected[i])) return false;
+  return true;
+}
+
 void process_start(struct asker asker, const struct start_request *request) {
   struct process *known = process_find(request->process);
   if (request->process > highest) highest = request->process;
@@ -253,6 +260,8 @@ void process_start(struct asker asker, const struct start_request *request) {
     reply_ok(asker);
   } else if (tombstone_find(request->process, &stage, &error)) {
     start_answer(asker, stage, error);
+  } else if (!expectations_hold(request)) {
+    reply_error(asker, REPLY_FAILED_PRECONDITION, "a file holds something else");
   } else {
     start_new(asker, request);
   }

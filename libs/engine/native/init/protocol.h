@@ -15,6 +15,7 @@
 #define MAX_STRINGS 32768u
 #define MAX_GIDS 256u
 #define MAX_RLIMITS 16u
+#define MAX_EXPECTED 4u
 #define MAX_PATH_BYTES 4095u
 /* Of stdin. The host's language counts no further. */
 #define MAX_STDIN_OFFSET ((UINT64_C(1) << 53) - 1)
@@ -60,6 +61,8 @@ enum frame_type {
 #define START_PRIVILEGED 0x04u
 /* Killed when the connection that started it is over. */
 #define START_TIED 0x08u
+/* Only if certain files hold what the request says that they hold. */
+#define START_EXPECTS 0x10u
 
 enum reply_code {
   REPLY_OK = 0,

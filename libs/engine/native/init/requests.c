@@ -50,6 +50,22 @@ const char *decode_hello(const struct frame *frame, struct hello_request *out) {
   return reader_done(&reader) && magic == PROTOCOL_MAGIC ? NULL : malformed;
 }
 
+static const char *decode_expected(struct reader *reader, struct start_request *out) {
+  out->expected_count = read_u32(reader);
+  if (out->expected_count > MAX_EXPECTED) return "too many files";
+  for (uint32_t i = 0; i < out->expected_count; i++) {
+    struct expected_file *file = &out->expected[i];
+    uint32_t path_bytes = read_u32(reader);
+    file->length = read_u32(reader);
+    file->path = read_string(reader, path_bytes);
+    file->content = read_bytes(reader, file->length);
+    if (reader->failed) return malformed;
+    const char *fault = path_fault(file->path);
+    if (fault != NULL) return fault;
+  }
+  return NULL;
+}
+
 const char *decode_start(const struct frame *frame, struct start_request *out) {
   struct reader reader = reader_of(frame);
   out->process = read_u32(&reader);
@@ -63,7 +79,7 @@ const char *decode_start(const struct frame *frame, struct start_request *out) {
   uint32_t cwd_bytes = read_u32(&reader);
   uint32_t argv_bytes = read_u32(&reader);
   uint32_t env_bytes = read_u32(&reader);
-  if (reader.failed || (flags & ~(START_PTY | START_STDIN | START_PRIVILEGED | START_TIED)) != 0) return malformed;
+  if (reader.failed || (flags & ~(START_PTY | START_STDIN | START_PRIVILEGED | START_TIED | START_EXPECTS)) != 0) return malformed;
   out->pty = (flags & START_PTY) != 0;
   out->with_stdin = (flags & START_STDIN) != 0;
   out->privileged = (flags & START_PRIVILEGED) != 0;
@@ -84,6 +100,9 @@ const char *decode_start(const struct frame *frame, struct start_request *out) {
   if (out->cwd == NULL || strlen(out->cwd) > MAX_PATH_BYTES) return "malformed working directory";
   if (out->cwd[0] != '/') return "the working directory must be absolute";
   if (!read_strings(&reader, argv_bytes, &out->argv) || !read_strings(&reader, env_bytes, &out->env)) return "malformed or too many arguments";
+  out->expected_count = 0;
+  const char *fault = (flags & START_EXPECTS) != 0 ? decode_expected(&reader, out) : NULL;
+  if (fault != NULL) return fault;
   if (!reader_done(&reader)) return malformed;
   if (out->argv.count == 0 || out->argv.first[0] == 0) return "no program given";
   return NULL;

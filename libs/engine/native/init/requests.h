@@ -21,6 +21,13 @@ struct limit {
   uint64_t hard;
 };
 
+/* What a read of the file is to give: nothing when it cannot be read. */
+struct expected_file {
+  const char *path;
+  const uint8_t *content;
+  uint32_t length;
+};
+
 struct start_request {
   uint32_t process;
   bool pty;
@@ -38,6 +45,8 @@ struct start_request {
   const char *cwd;
   struct strings argv;
   struct strings env;
+  uint32_t expected_count;
+  struct expected_file expected[MAX_EXPECTED];
 };
 
 struct hello_request {

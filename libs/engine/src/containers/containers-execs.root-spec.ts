@@ -128,6 +128,14 @@ describe('execs', () => {
     expect(await who('1234:77')).toBe('1234\n77\n77\n/\n');
     await output(id, ['sh', '-c', 'echo new:x:2000:2000::/home/new:/bin/sh >> /etc/passwd']);
     expect(await who('new')).toBe('2000\n2000\n2000\n/home/new\n');
+    await output(id, ['sed', '-i', 's/^new:x:2000:2000/new:x:3000:2000/', '/etc/passwd']);
+    await output(id, ['sed', '-i', 's/^staff:.*/&,new/', '/etc/group']);
+    expect(await who('new')).toBe('3000\n2000\n2000 50\n/home/new\n');
+    await output(id, ['sed', '-i', '/^new:/d', '/etc/passwd']);
+    const { id: late } = await host.processes.createExec(host.tenant, id, execOf(['true'], { user: 'new' }));
+    await expect(host.processes.startExec(host.tenant, late)).rejects.toMatchObject({ message: 'unable to find user new: no matching entries in passwd file', details: { exitCode: 126 } });
+    await output(id, ['rm', '/etc/passwd', '/etc/group']);
+    expect(await who('')).toBe('0\n0\n0\n/\n');
     const grouped = await host.run(IDLE, { groups: ['staff', '99'], user: 'app', ulimits: { nofile: { soft: 100, hard: 200 } } });
     expect(await output(grouped, ['sh', '-c', 'id -G; ulimit -n; ulimit -Hn'])).toBe('1000 50 99\n100\n200\n');
   });

@@ -7,7 +7,6 @@ import type { ContainerRecord } from './container-record.js';
 import { planExec, workingDirOf } from './exec-plan.js';
 import type { ExecRecord } from './exec-record.js';
 import type { GuestUser } from './guest-accounts.js';
-import { lookUpUser } from './guest-lookup.js';
 import type { FrameHead } from './log-frames.js';
 import type { ProcessChannel } from './process-channel.js';
 import { ProcessInput } from './process-input.js';
@@ -78,11 +77,15 @@ export class ContainerExec {
     const firstSize = this.size;
     let user: GuestUser | undefined;
     try {
-      user = await execution.talk((agent) => lookUpUser(agent, request.user === '' ? container.effective.user : request.user, container.request.process.groups ?? []));
-      const spec = planExec(container, request, { id: processId, user, size: firstSize });
-      // A process that no record names would be nobody's after a crash.
-      await this.saved;
-      await execution.talk((agent) => agent.start(spec));
+      await execution.users.start({ user: request.user === '' ? container.effective.user : request.user, groups: container.request.process.groups ?? [] }, {
+        asking: () => { user = undefined; },
+        plan: async (found) => {
+          user = found;
+          // A process that no record names would be nobody's after a crash.
+          await this.saved;
+          return planExec(container, request, { id: processId, user: found, size: firstSize });
+        },
+      });
     } catch (error) {
       throw this.failed(container, execution, user, error);
     } finally {

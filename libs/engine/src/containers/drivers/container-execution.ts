@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, CodedError, isCodedError, type Clock, type Logger } from '#kernel';
 import type { GuestAgent, ProcessId, ProcessSpec, Sandbox } from '../../runtime/index.js';
 import { AgentLink } from './agent-link.js';
+import { GuestUsers } from './guest-users.js';
 import type { FrameHead } from './log-frames.js';
 import type { ProcessChannel } from './process-channel.js';
 import type { AgentLine } from './process-input.js';
@@ -41,6 +42,7 @@ export function exitCodeOf({ type, value }: Pick<FrameHead, 'type' | 'value'>): 
  * acknowledged to the agent when they stand in their logs, so whoever comes after a crash of the worker goes on exactly there.
  */
 export class ContainerExecution implements AgentLine {
+  readonly users = new GuestUsers(this);
   private readonly over = Promise.withResolvers<ExecutionEnd | undefined>();
   private readonly link: AgentLink;
   private progress = 0;

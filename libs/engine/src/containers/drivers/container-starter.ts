@@ -12,7 +12,6 @@ import type { ContainerRecord } from './container-record.js';
 import type { TenantContainersOptions } from './container-services.js';
 import type { ContainerStorage } from './container-storage.js';
 import type { GuestUser } from './guest-accounts.js';
-import { lookUpUser } from './guest-lookup.js';
 import { isAttached } from './network-mode.js';
 import { processEnv, startFailure } from './process-plan.js';
 import type { ProcessTable } from './process-table.js';
@@ -94,10 +93,10 @@ export class ContainerStarter {
   }
 
   /** What the process finds in the container's own files: nothing in there needs the network. @returns whose process it is to be */
-  private async prepare(record: ContainerRecord, { agent, sandbox }: ContainerExecution, secrets?: StartSecrets): Promise<GuestUser> {
+  private async prepare(record: ContainerRecord, { agent, sandbox, users }: ContainerExecution, secrets?: StartSecrets): Promise<GuestUser> {
     if (secrets !== undefined) await this.services.guestTrees.extract({ ...sandbox.init, cgroupJoinFiles: sandbox.cgroupJoinFiles }, { into: '/', tar: secrets.tar, sameKinds: true });
     return told(record, undefined, async () => {
-      const user = await lookUpUser(agent, record.effective.user, record.request.process.groups ?? []);
+      const user = await users.lookUp(agent, { user: record.effective.user, groups: record.request.process.groups ?? [] });
       await this.ensureWorkingDir(agent, record.effective.workingDir);
       return user;
     });

@@ -6,7 +6,6 @@ import { exitCodeOf, type ContainerExecution } from './container-execution.js';
 import type { ContainerRecord } from './container-record.js';
 import { planExec } from './exec-plan.js';
 import type { GuestUser } from './guest-accounts.js';
-import { lookUpUser } from './guest-lookup.js';
 import { execFailure } from './process-plan.js';
 import type { ProcessEnd, ProcessSink } from './process-sink.js';
 
@@ -35,10 +34,15 @@ export async function runProbe(execution: ContainerExecution, container: Contain
   execution.attach(id, sink);
   let user: GuestUser | undefined;
   try {
-    user = await execution.talk((agent) => lookUpUser(agent, container.effective.user, container.request.process.groups ?? []));
-    const spec = planExec(container, { argv, env: [], workingDir: '', user: '', tty: false, openStdin: false, privileged: false, clientConfig: {} }, { id, user, size: undefined });
-    // A worker that dies leaves none behind.
-    await execution.talk((agent) => agent.start({ ...spec, tied: true }));
+    await execution.users.start({ user: container.effective.user, groups: container.request.process.groups ?? [] }, {
+      asking: () => { user = undefined; },
+      plan: (found) => {
+        user = found;
+        const spec = planExec(container, { argv, env: [], workingDir: '', user: '', tty: false, openStdin: false, privileged: false, clientConfig: {} }, { id, user: found, size: undefined });
+        // A worker that dies leaves none behind.
+        return Promise.resolve({ ...spec, tied: true });
+      },
+    });
     if (await over(sink, timeoutMs, signal)) return sink.result();
     await execution.talk((agent) => agent.signal(id, constants.signals.SIGKILL)).catch(() => undefined);
     await over(sink, KILL_GRACE_MS, AbortSignal.any([]));

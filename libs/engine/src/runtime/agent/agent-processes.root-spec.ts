@@ -184,6 +184,38 @@ describe('the guest agent and its processes', () => {
     expect(collector.events.filter((event) => event.type === 'started')).toHaveLength(2);
   });
 
+  it('starts nothing when a file does not hold what is expected of it', async () => {
+    const write = (path: string, text: string) => agent.writeFile({ path, content: Buffer.from(text), mode: 0o600, uid: 0, gid: 0 });
+    const expecting = (...files: readonly (readonly [string, string])[]) => guest(['echo', 'yes'], { expects: files.map(([path, text]) => ({ path, content: Buffer.from(text) })) });
+    const long = 'x'.repeat(10_000);
+    await write('/mnt/short', 'one\n');
+    await write('/mnt/long', long);
+    await run(agent, collector, guest(['ln', '-s', '/mnt/short', '/mnt/link'], { uid: 0, gid: 0 }));
+    for (const spec of [expecting(['/mnt/short', 'one\n'], ['/mnt/long', long]), expecting(['/mnt/none', ''], ['/mnt/link', ''], ['/mnt', '']), expecting()]) {
+      expect((await run(agent, collector, spec)).stdout).toBe('yes\n');
+    }
+    const others = [['/mnt/short', 'one'], ['/mnt/short', 'one\n\n'], ['/mnt/short', 'two\n'], ['/mnt/short', ''], ['/mnt/none', 'one\n'], ['/mnt/link', 'one\n'], ['/mnt/long', `${long.slice(1)}y`]] as const;
+    for (const other of others) {
+      const spec = expecting(['/mnt/long', long], other);
+      await expect(agent.start(spec)).rejects.toMatchObject({ code: 'failed_precondition' });
+      // The id is free: nothing has come of it.
+      expect((await run(agent, collector, { ...spec, argv: ['echo', 'now'], expects: [] })).stdout).toBe('now\n');
+    }
+    await expect(agent.start(expecting(['/mnt/../x', '']))).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(agent.start(expecting(...Array.from({ length: 5 }, () => ['/mnt/none', ''] as const)))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('answers a start that it knows whatever is expected of files by now', async () => {
+    const file = { path: '/mnt/file', mode: 0o600, uid: 0, gid: 0 };
+    await agent.writeFile({ ...file, content: Buffer.from('then') });
+    const spec = guest(['cat'], { ...WITH_STDIN, expects: [{ path: file.path, content: Buffer.from('then') }] });
+    await agent.start(spec);
+    await agent.writeFile({ ...file, content: Buffer.from('now') });
+    await agent.start(spec);
+    await agent.closeStdin(spec.id);
+    expect((await collector.exit(spec.id)).exit.exitCode).toBe(0);
+  });
+
   it('reaps orphans', async () => {
     await run(agent, collector, guest(['sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do (sleep 0.05 >/dev/null 2>&1 &) ; done']));
     await sleep(300);

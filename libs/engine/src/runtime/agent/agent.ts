@@ -16,8 +16,15 @@ export interface ProcessSpec {
   readonly privileged?: boolean;
   /** It is killed, with its group, when the connection that starts it is over. */
   readonly tied?: boolean;
+  /** Only if a read of each of these files gives just that; one that cannot be read gives nothing. At most 4. */
+  readonly expects?: readonly ExpectedFile[];
   /** `pipes`: stdin, stdout and stderr apart. `pty`: one terminal; its output comes as stdout. */
   readonly stdio: { readonly kind: 'pipes'; readonly stdin: boolean } | { readonly kind: 'pty'; readonly columns: number; readonly rows: number };
+}
+
+export interface ExpectedFile {
+  readonly path: string;
+  readonly content: Uint8Array;
 }
 
 /** How a process ended. Usage is of the process and the children it waited for (getrusage(2)). */
@@ -63,7 +70,8 @@ export interface GuestAgent {
   acknowledge(seq: number): void;
   /**
    * Resolves when execve succeeded. Idempotent by id.
-   * @throws CodedError `not_found` (no such program or cwd), `permission_denied` (not executable), `resource_exhausted` (pids), `invalid_argument`
+   * @throws CodedError `not_found` (no such program or cwd), `permission_denied` (not executable), `resource_exhausted` (pids), `invalid_argument`,
+   *   `failed_precondition` (a file does not hold what it `expects`: nothing was started, the id is free)
    */
   start(spec: ProcessSpec): Promise<void>;
   /**

@@ -1,5 +1,5 @@
 import { CodedError } from '#kernel';
-import type { GuestFileSpec, ProcessSpec } from './agent.js';
+import type { ExpectedFile, GuestFileSpec, ProcessSpec } from './agent.js';
 import { PROTOCOL_MAGIC, PROTOCOL_VERSION, writeUInt64 } from './frames.js';
 
 /** Linux's numbers (asm-generic/resource.h). */
@@ -10,8 +10,10 @@ const START_PTY = 0x01;
 const START_STDIN = 0x02;
 const START_PRIVILEGED = 0x04;
 const START_TIED = 0x08;
+const START_EXPECTS = 0x10;
 const MAX_STRINGS = 32_768;
 const MAX_GIDS = 256;
+const MAX_EXPECTED = 4;
 const MAX_PATH_BYTES = 4095;
 /** (uid_t)-1 means "unchanged" to the kernel. */
 const MAX_OWNER = 0xffff_fffe;
@@ -99,7 +101,7 @@ export function encodeStart(spec: ProcessSpec): Buffer {
   const gids = spec.supplementaryGids ?? [];
   const limits = Object.entries(spec.rlimits ?? {});
   const { stdio } = spec;
-  const flags = (stdio.kind === 'pty' ? START_PTY : stdio.stdin ? START_STDIN : 0) | (spec.privileged === true ? START_PRIVILEGED : 0) | (spec.tied === true ? START_TIED : 0);
+  const flags = (stdio.kind === 'pty' ? START_PTY : stdio.stdin ? START_STDIN : 0) | (spec.privileged === true ? START_PRIVILEGED : 0) | (spec.tied === true ? START_TIED : 0) | (spec.expects === undefined ? 0 : START_EXPECTS);
   const [columns, rows] = stdio.kind === 'pty' ? [stdio.columns, stdio.rows] : [0, 0];
   const cwd = absolutePath('cwd', spec.cwd);
   const argv = strings('argv', spec.argv);
@@ -116,7 +118,13 @@ export function encodeStart(spec: ProcessSpec): Buffer {
     cwd,
     argv,
     env,
+    ...(spec.expects === undefined ? [] : encodeExpected(spec.expects)),
   ]);
+}
+
+function encodeExpected(files: readonly ExpectedFile[]): Uint8Array[] {
+  if (files.length > MAX_EXPECTED) throw invalid(`more than ${MAX_EXPECTED} expected files`);
+  return [u32(files.length), ...files.flatMap(({ path, content }) => { const bytes = filePath(path); return [u32(bytes.length, content.length), bytes, content]; })];
 }
 
 function encodeLimit(name: string, value: number | { readonly soft: number; readonly hard: number }): Buffer {
