@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { isCodedError, silentLogger } from '#kernel';
 import { readTar } from '../tar/index.js';
+import { GitObjects } from './drivers/git-objects.js';
+import { NO_PLACES, treeEntries } from './drivers/tree-entries.js';
+import { Trees } from './drivers/trees.js';
 import { HttpGitSource } from './index.js';
 import { commitOf, entry, hashOf, packOf, row, serving } from './testing/git-packs.contract.js';
 
@@ -58,13 +61,15 @@ describe('packs that are made to harm', () => {
   it('are not held in memory beyond what they may be, tree below tree', async () => {
     const trees = [row('100644', 'a', blobHash)];
     for (let level = 0; level < 30; level += 1) trees.push(Buffer.concat(Array.from({ length: 300 }, (_, name) => row('40000', `d${name}`, hashOf('tree', trees.at(-1) ?? blob)))));
-    const [commit, pack] = repository(trees.pop() ?? blob, entry('blob', blob), ...trees.map((tree) => entry('tree', tree)));
-    const { tar } = await new HttpGitSource({ root, fetcher: serving(() => ({ commit, pack })), logger: silentLogger, limits: { objects: 1000 } }).fetch({ url: 'http://x/r.git' }, NEVER);
+    const objects = await GitObjects.create(join(root, 'objects'), 1024 ** 3);
+    for (const tree of trees) await objects.add('tree', tree.length, [tree]);
+    const entries = treeEntries(new Trees(objects, 1000), { tree: hashOf('tree', trees.at(-1) ?? blob), mtimeNs: 0n, places: NO_PLACES });
     const found: string[] = [];
     await expect((async () => {
-      for await (const { path } of readTar(tar)) found.push(path);
+      for await (const { path } of entries) found.push(path);
     })()).rejects.toMatchObject({ code: 'resource_exhausted' });
     expect(found).toEqual(['d0/', 'd0/d0/', 'd0/d0/d0/']);
+    await objects.remove();
   });
 
   it('end when a few bytes inflate without end', async () => {
