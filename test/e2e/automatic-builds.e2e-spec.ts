@@ -89,6 +89,22 @@ describe('automatic builds', () => {
     expect((JSON.parse(stdout) as BuildDeliveryView[]).map(({ state, event }) => `${event} ${state}`)).toEqual(['Push Hook built', 'push built', 'push built']);
   }, 60_000);
 
+  it('take what the submodules of a commit have', async () => {
+    const library = await git.repository('library.git');
+    await writeFile(join(library.work, 'text'), 'of the library\n');
+    await writeFile(join(git.work, 'Dockerfile'), 'FROM busybox\nCOPY vendor/library/text /text\nCMD cat /text\n');
+    const before = git.run('rev-parse', 'HEAD');
+    const linked = await git.commitLinks([{ path: 'vendor/library', url: '../library.git', commit: library.commit() }]);
+    const { body } = await github(pushOf('refs/heads/main', linked));
+    expect(await builds.over(body.buildId ?? '')).toMatchObject({ state: 'succeeded', commit: linked });
+    expect(await docker.ok('run', '--rm', 'team/app:main')).toBe('of the library');
+    const gone = await git.commitLinks([{ path: 'vendor/library', url: '../library.git', commit: '1'.repeat(40) }]);
+    const failed = await builds.over((await github(pushOf('refs/heads/main', gone))).body.buildId ?? '');
+    expect(failed).toMatchObject({ state: 'failed', error: { message: expect.stringMatching(/^submodule "vendor\/library": .*not our ref/) as string } });
+    git.run('reset', '-q', '--hard', before);
+    await builds.over((await github(pushOf('refs/heads/main', before))).body.buildId ?? '');
+  }, 90_000);
+
   it('do not build for who cannot sign, nor for other branches', async () => {
     const before = git.seen.length;
     expect((await github(pushOf('refs/heads/main', await commit('forged')), 'whsec_AAAA')).status).toBe(401);

@@ -62,6 +62,27 @@ describe('where files of builds come from', () => {
     git.run('reset', '-q', '--hard', commit);
   });
 
+  it('adds what submodules of a repository have, knows it again, and tells another commit of them apart', async () => {
+    const library = await git.repository('library.git');
+    await writeFile(join(library.work, 'source'), 'one');
+    const one = library.commit();
+    await writeFile(join(library.work, 'source'), 'two');
+    const two = library.commit();
+    const link = (linked: string): Promise<string> => git.commitLinks([{ path: 'app/src/library', url: '../library.git', commit: linked }]);
+    const first = await link(one);
+    const second = await link(two);
+    const add = (at: string, ...more: string[]) => host.build(`FROM busybox\nADD ${[...more, `${git.url}#${at}:app`].join(' ')} /code\n`);
+    const sourceOf = async ({ imageId }: Awaited<ReturnType<typeof add>>): Promise<string | undefined> => (await host.filesOf(imageId)).get('code/src/library/source');
+    expect(await sourceOf(await add(first))).toBe('file 644 0:0 one');
+    expect((await add(first, `--checksum=${first}`)).cached).toEqual([2]);
+    const other = await add(second);
+    expect([other.cached, await sourceOf(other)]).toEqual([[], 'file 644 0:0 two']);
+    const context = await host.build('', { remote: `${git.url}#${first}:app` });
+    expect((await host.filesOf(context.imageId)).get('src/library/source')).toBe('file 644 0:0 one');
+    await expect(add(await link('1'.repeat(40)))).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('submodule "app/src/library": ') as string });
+    git.run('reset', '-q', '--hard', commit);
+  });
+
   it('takes a context from a repository, an archive or a Dockerfile alone', async () => {
     const { imageId } = await host.build('FROM nowhere\n', { remote: `${git.url}#:app` });
     const files = await host.filesOf(imageId);

@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { isCodedError, silentLogger } from '#kernel';
-import type { UrlReply, UrlRequest } from '../registry-client/index.js';
 import { readTar } from '../tar/index.js';
+import { GitObjects } from './drivers/git-objects.js';
+import { NO_PLACES, treeEntries } from './drivers/tree-entries.js';
+import { Trees } from './drivers/trees.js';
 import { HttpGitSource } from './index.js';
+import { commitOf, entry, hashOf, packOf, row, serving } from './testing/git-packs.contract.js';
 
 const NEVER = new AbortController().signal;
-const TYPES = { commit: 1, tree: 2, blob: 3, tag: 4, named: 7 } as const;
 
 /** What a server sends that is not Git's. */
 describe('packs that are made to harm', () => {
@@ -23,54 +24,11 @@ describe('packs that are made to harm', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  const hashOf = (type: string, bytes: Buffer): string => createHash('sha1').update(`${type} ${bytes.length}\0`).update(bytes).digest('hex');
-
-  function entry(type: keyof typeof TYPES, bytes: Buffer, more: { readonly size?: number; readonly base?: string } = {}): Buffer {
-    let size = more.size ?? bytes.length;
-    const head = [(TYPES[type] << 4) | size % 16];
-    for (size = Math.floor(size / 16); size > 0; size = Math.floor(size / 128)) {
-      head[head.length - 1] = (head.at(-1) ?? 0) | 0x80;
-      head.push(size % 128);
-    }
-    return Buffer.concat([Buffer.from(head), Buffer.from(more.base ?? '', 'hex'), deflateSync(bytes)]);
-  }
-
-  function packOf(entries: readonly Buffer[], count = entries.length): Buffer {
-    const head = Buffer.alloc(12);
-    head.write('PACK', 'latin1');
-    head.writeUInt32BE(2, 4);
-    head.writeUInt32BE(count, 8);
-    const all = Buffer.concat([head, ...entries]);
-    return Buffer.concat([all, createHash('sha1').update(all).digest()]);
-  }
-
-  const packet = (bytes: Buffer | string): Buffer => Buffer.concat([Buffer.from((Buffer.byteLength(bytes) + 4).toString(16).padStart(4, '0')), Buffer.from(bytes)]);
-  const flush = Buffer.from('0000');
-  const reply = (...pieces: Buffer[]): UrlReply => ({ status: 200, url: new URL('http://x/r.git/info/refs'), headers: {}, bytes: (async function* () { yield* await Promise.resolve(pieces); })() });
-
-  /** A server that says what it is told to the three questions. */
-  function serving(commit: string, pack: Buffer): { exchange(text: string, request: UrlRequest): Promise<UrlReply> } {
-    const bands = Array.from({ length: Math.ceil(pack.length / 60_000) }, (_, part) => packet(Buffer.concat([Buffer.from([1]), pack.subarray(part * 60_000, (part + 1) * 60_000)])));
-    return {
-      exchange: (text, { body }) => {
-        if (text.includes('info/refs')) return Promise.resolve(reply(packet('# service=git-upload-pack\n'), flush, packet('version 2\n'), packet('fetch=shallow\n'), flush));
-        if (body?.includes('ls-refs') === true) return Promise.resolve(reply(packet(`${commit} HEAD\n`), flush));
-        return Promise.resolve(reply(packet('packfile\n'), ...bands, flush));
-      },
-    };
-  }
-
   async function paths(commit: string, pack: Buffer, limits = {}): Promise<string[]> {
-    const { tar } = await new HttpGitSource({ root, fetcher: serving(commit, pack), logger: silentLogger, limits }).fetch({ url: 'http://x/r.git' }, NEVER);
+    const { tar } = await new HttpGitSource({ root, fetcher: serving(() => ({ commit, pack })), logger: silentLogger, limits }).fetch({ url: 'http://x/r.git' }, NEVER);
     const found: string[] = [];
     for await (const { path } of readTar(tar)) found.push(path);
     return found;
-  }
-
-  const row = (mode: string, name: string, hash: string): Buffer => Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(hash, 'hex')]);
-
-  function commitOf(tree: string): Buffer {
-    return Buffer.from(`tree ${tree}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n`);
   }
 
   /** A commit of one tree with what it needs. */
@@ -99,6 +57,20 @@ describe('packs that are made to harm', () => {
     const top = trees.pop() ?? blob;
     await expect(paths(...repository(top, entry('blob', blob), ...trees.map((tree) => entry('tree', tree))), { objects: 5000 })).rejects.toMatchObject({ code: 'resource_exhausted' });
   }, 60_000);
+
+  it('are not held in memory beyond what they may be, tree below tree', async () => {
+    const trees = [row('100644', 'a', blobHash)];
+    for (let level = 0; level < 30; level += 1) trees.push(Buffer.concat(Array.from({ length: 300 }, (_, name) => row('40000', `d${name}`, hashOf('tree', trees.at(-1) ?? blob)))));
+    const objects = await GitObjects.create(join(root, 'objects'), 1024 ** 3);
+    for (const tree of trees) await objects.add('tree', tree.length, [tree]);
+    const entries = treeEntries(new Trees(objects, 1000), { tree: hashOf('tree', trees.at(-1) ?? blob), mtimeNs: 0n, places: NO_PLACES });
+    const found: string[] = [];
+    await expect((async () => {
+      for await (const { path } of entries) found.push(path);
+    })()).rejects.toMatchObject({ code: 'resource_exhausted' });
+    expect(found).toEqual(['d0/', 'd0/d0/', 'd0/d0/d0/']);
+    await objects.remove();
+  });
 
   it('end when a few bytes inflate without end', async () => {
     const [commit, pack] = repository(row('100644', 'a', blobHash), entry('blob', Buffer.alloc(64 * 1024 * 1024)));

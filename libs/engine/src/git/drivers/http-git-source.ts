@@ -6,11 +6,11 @@ import { writeTar } from '../../tar/index.js';
 import { ClosingStream } from '../../tree/index.js';
 import { parseGitAddress, type GitAddress } from '../git-address.js';
 import type { GitFetch, GitSource, GitTree } from '../git-source.js';
+import { Checkouts } from './checkouts.js';
 import { GitObjects } from './git-objects.js';
-import { PackReader } from './pack-reader.js';
-import { SmartHttp } from './smart-http.js';
-import { commitTree, folderTree, treeEntries } from './tree-entries.js';
-import { unpack } from './unpack.js';
+import { PackAllowance } from './pack-allowance.js';
+import { treeEntries, type Checkout } from './tree-entries.js';
+import { Trees } from './trees.js';
 
 export interface HttpGitSourceOptions {
   /** A folder of its own: what is being fetched. What an earlier life has left there goes with `recover`. */
@@ -21,11 +21,12 @@ export interface HttpGitSourceOptions {
   readonly limits?: Partial<GitLimits>;
 }
 
+/** Of a repository with its submodules. */
 export interface GitLimits {
   readonly packBytes: number;
-  /** In the pack, and as files and folders. */
+  /** In the packs, and as files and folders. */
   readonly objects: number;
-  /** Of all files and folders of the commit together. */
+  /** Of all files and folders together. */
   readonly bytes: number;
   readonly timeMs: number;
 }
@@ -52,8 +53,8 @@ export class HttpGitSource implements GitSource {
     const folder = await mkdtemp(join(this.options.root, 'fetch-'));
     const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
     try {
-      const { commit, objects, tree } = await this.fetched(address, folder, AbortSignal.any([signal, timer]));
-      const tar = new ClosingStream(writeTar(treeEntries(objects, tree, this.limits.objects)), async () => {
+      const { commit, objects, checkout } = await this.fetched(address, folder, AbortSignal.any([signal, timer]));
+      const tar = new ClosingStream(writeTar(treeEntries(new Trees(objects, this.limits.objects), checkout)), async () => {
         await objects.remove();
         await close();
       });
@@ -65,18 +66,13 @@ export class HttpGitSource implements GitSource {
     }
   }
 
-  private async fetched(address: GitAddress, folder: string, signal: AbortSignal): Promise<{ readonly commit: string; readonly objects: GitObjects; readonly tree: Awaited<ReturnType<typeof commitTree>> }> {
-    const server = new SmartHttp(this.options.fetcher, address, signal);
-    await server.discover();
-    const commit = await server.commitOf(address.ref);
-    const pack = await PackReader.of(join(folder, 'pack'), server.pack(commit), { maxBytes: this.limits.packBytes, maxObjects: this.limits.objects });
-    const objects = await GitObjects.create(join(folder, 'objects'), this.limits.bytes);
+  private async fetched(address: GitAddress, folder: string, signal: AbortSignal): Promise<{ readonly commit: string; readonly objects: GitObjects; readonly checkout: Checkout }> {
+    const { fetcher, logger } = this.options;
+    const { packBytes, objects: maxObjects, bytes } = this.limits;
+    const objects = await GitObjects.create(join(folder, 'objects'), bytes);
     try {
-      await unpack(pack, objects, signal).finally(() => pack.remove());
-      const whole = await commitTree(objects, commit);
-      const tree = { ...whole, tree: await folderTree(objects, whole.tree, address.subdir) };
-      this.options.logger.info({ host: address.url.host, commit, objects: pack.count }, 'git: fetched a commit');
-      return { commit, objects, tree };
+      const allowance = new PackAllowance({ maxBytes: packBytes, maxObjects });
+      return { objects, ...(await new Checkouts({ fetcher, folder, objects, allowance, maxEntries: maxObjects, logger, signal }).of(address)) };
     } catch (error) {
       await objects.remove();
       throw error;

@@ -3,6 +3,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createInflate, inflateSync, type Inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { CodedError, errnoOf } from '#kernel';
+import type { PackAllowance } from './pack-allowance.js';
 
 /** An entry's head (gitformat-pack(5), "pack-*.pack files have the following format"). Its data begins behind it. */
 export interface PackEntry {
@@ -38,16 +39,16 @@ export class PackReader {
   ) {}
 
   /** @throws CodedError `protocol_violation` (no pack, or not all of it), `resource_exhausted`. What the source throws, likewise; then nothing is left. */
-  static async of(path: string, source: AsyncIterable<Uint8Array>, limits: { readonly maxBytes: number; readonly maxObjects: number }): Promise<PackReader> {
+  static async of(path: string, source: AsyncIterable<Uint8Array>, allowance: PackAllowance): Promise<PackReader> {
     const handle = await open(path, 'wx+', 0o600);
     try {
-      const length = await received(handle, source, limits.maxBytes);
+      const length = await received(handle, source, allowance);
       const header = Buffer.alloc(HEADER_BYTES);
       await handle.read(header, 0, HEADER_BYTES, 0);
       const version = header.readUInt32BE(4);
       if (header.toString('latin1', 0, 4) !== 'PACK' || (version !== 2 && version !== 3)) throw new CodedError('protocol_violation', 'the Git server has sent no pack');
       const count = header.readUInt32BE(8);
-      if (count > limits.maxObjects) throw new CodedError('resource_exhausted', `the repository has more than ${limits.maxObjects} files and folders`, { maxObjects: limits.maxObjects });
+      allowance.takeObjects(count);
       return new PackReader(path, handle, length, count);
     } catch (error) {
       await handle.close();
@@ -157,12 +158,13 @@ export class PackReader {
 }
 
 /** The last 20 bytes are the hash of all before them. */
-async function received(handle: FileHandle, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
+async function received(handle: FileHandle, source: AsyncIterable<Uint8Array>, allowance: PackAllowance): Promise<number> {
   const hash = createHash('sha1');
   let held = Buffer.alloc(0);
   let length = 0;
   for await (const chunk of source) {
-    if ((length += chunk.length) > maxBytes) throw new CodedError('resource_exhausted', `the repository is larger than ${maxBytes} bytes`, { maxBytes });
+    allowance.takeBytes(chunk.length);
+    length += chunk.length;
     await handle.appendFile(chunk);
     const all = Buffer.concat([held, chunk]);
     const cut = Math.max(0, all.length - TRAILER_BYTES);

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,38 +7,28 @@ import { join } from 'node:path';
 
 const IDENTITY = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@b', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@b', GIT_AUTHOR_DATE: '2020-01-02T03:04:05Z', GIT_COMMITTER_DATE: '2020-01-02T03:04:05Z', GIT_CONFIG_NOSYSTEM: '1' };
 
-/** Git's own server over plain HTTP on the loopback, and a repository that is served (`repo.git`). */
-export class GitServer {
-  readonly seen: { readonly path: string; readonly authorization: string | undefined }[] = [];
-  /** What the server asks for; undefined: nothing. */
-  password: string | undefined;
-  private server!: Server;
+/** A submodule: what its `.gitmodules` says, and the commit that the tree has. */
+export interface Linked {
+  readonly path: string;
+  readonly url: string;
+  readonly commit: string;
+}
 
-  private constructor(private readonly root: string) {}
+/** One that is served. */
+export class GitRepository {
+  constructor(
+    private readonly root: string,
+    private readonly name: string,
+    readonly host: string,
+  ) {}
 
-  static async start(): Promise<GitServer> {
-    const git = new GitServer(await mkdtemp(join(tmpdir(), 'git-server-')));
-    await mkdir(git.work);
-    git.run('init', '-q', '-b', 'main', '.');
-    git.run('config', 'uploadpack.allowAnySHA1InWant', 'true');
-    git.server = createServer((request, response) => {
-      git.answer(request, response);
-    });
-    await new Promise<void>((resolve) => git.server.listen(0, '127.0.0.1', resolve));
-    return git;
-  }
-
-  /** The repository's working tree, to be filled. */
+  /** Its working tree, to be filled. */
   get work(): string {
-    return join(this.root, 'repo.git');
-  }
-
-  get host(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return join(this.root, this.name);
   }
 
   get url(): string {
-    return `http://${this.host}/repo.git`;
+    return `http://${this.host}/${this.name}`;
   }
 
   run(...args: string[]): string {
@@ -52,10 +42,54 @@ export class GitServer {
     return this.run('rev-parse', 'HEAD');
   }
 
+  /** The working tree with submodules and no others, whatever is behind them; `modules`: another `.gitmodules`. */
+  async commitLinks(links: readonly Linked[], modules = links.map(({ path, url }) => `[submodule "${path}"]\n\tpath = ${path}\n\turl = ${url}\n`).join('')): Promise<string> {
+    await writeFile(join(this.work, '.gitmodules'), modules);
+    this.run('add', '-A');
+    for (const { path, commit } of links) this.run('update-index', '--add', '--cacheinfo', `160000,${commit},${path}`);
+    this.run('commit', '-q', '-m', 'links');
+    return this.run('rev-parse', 'HEAD');
+  }
+}
+
+/** Git's own server over plain HTTP on the loopback, and a repository that is served (`repo.git`). */
+export class GitServer extends GitRepository {
+  readonly seen: { readonly path: string; readonly authorization: string | undefined }[] = [];
+  /** What the server asks for; undefined: nothing. */
+  password: string | undefined;
+
+  private constructor(
+    private readonly folder: string,
+    private readonly server: Server,
+    host: string,
+  ) {
+    super(folder, 'repo.git', host);
+  }
+
+  static async start(): Promise<GitServer> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const git = new GitServer(await mkdtemp(join(tmpdir(), 'git-server-')), server, `127.0.0.1:${(server.address() as AddressInfo).port}`);
+    server.on('request', (request, response) => {
+      git.answer(request, response);
+    });
+    await git.repository('repo.git');
+    return git;
+  }
+
+  /** A further one, empty. */
+  async repository(name: string): Promise<GitRepository> {
+    const repository = new GitRepository(this.folder, name, this.host);
+    await mkdir(repository.work, { recursive: true });
+    repository.run('init', '-q', '-b', 'main', '.');
+    repository.run('config', 'uploadpack.allowAnySHA1InWant', 'true');
+    return repository;
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
-    await rm(this.root, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
@@ -67,7 +101,7 @@ export class GitServer {
       return;
     }
     const child = spawn('git', ['http-backend'], {
-      env: { ...process.env, GIT_PROJECT_ROOT: this.root, GIT_HTTP_EXPORT_ALL: '1', PATH_INFO: path, QUERY_STRING: query, REQUEST_METHOD: request.method, CONTENT_TYPE: request.headers['content-type'] ?? '', CONTENT_LENGTH: request.headers['content-length'] ?? '', GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''), REMOTE_ADDR: '127.0.0.1' },
+      env: { ...process.env, GIT_PROJECT_ROOT: this.folder, GIT_HTTP_EXPORT_ALL: '1', PATH_INFO: path, QUERY_STRING: query, REQUEST_METHOD: request.method, CONTENT_TYPE: request.headers['content-type'] ?? '', CONTENT_LENGTH: request.headers['content-length'] ?? '', GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''), REMOTE_ADDR: '127.0.0.1' },
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     request.pipe(child.stdin);
