@@ -13,7 +13,7 @@ import { LARGE, makeContexts, MORE_STEPS } from './contexts.ts';
 /**
  * Builds of the same folders by a running instance, by Docker's classic builder and by buildah, the three in turn: what a step costs, a rebuild of what is
  * known, a large context, two stages that do not need each other, a small image from nothing. Of the context three times are told: by Docker's client, which walks the files and
- * sends each in three chunks; by that client alone, to one who takes it and does nothing, which is the most that the first can be; and of the same files as a tar that is sent by curl. Usage: npm run bench:builds -- [rounds]
+ * sends each in three chunks (buildah sends none: it reads what is copied); by that client alone, to one who takes it and does nothing, which is the most that the first can be; and of the same files as a tar that is sent by curl. Usage: npm run bench:builds -- [rounds]
  */
 const rounds = Number(process.argv[2] ?? 5);
 

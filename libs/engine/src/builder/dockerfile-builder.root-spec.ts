@@ -60,8 +60,8 @@ describe('builds from Dockerfiles', () => {
     const { containers } = host.host;
     const removed: string[] = [];
     const order: string[] = [];
-    const slow = jest.spyOn(containers, 'remove');
     const remove = containers.remove.bind(containers);
+    const slow = jest.spyOn(containers, 'remove');
     slow.mockImplementation(async (tenant, id, options) => {
       await sleep(300);
       await remove(tenant, id, options);
