@@ -175,6 +175,10 @@ describe('submodules', () => {
     server.password = 'anna:open sesame';
     const far = await elsewhere.commitLinks([{ path: 'ours', url: one.url.replace('://', '://anna:open%20sesame@'), commit: commits.one }]);
     expect(await filesAt(`${elsewhere.url}#${far}`)).toMatchObject({ 'ours/deep/in-deep': 'deep' });
+    const main = await server.commitLinks([{ path: 'a', url: one.url.replace('://', '://anna:wrong@'), commit: commits.one }]);
+    const failure = await filesAt(at(main).replace('://', '://anna:open%20sesame@')).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'unauthenticated', message: expect.stringMatching(/^submodule "a": /) as string });
+    expect(String(failure)).not.toContain('wrong');
   });
 
   it('stay together within the limits of one', async () => {
