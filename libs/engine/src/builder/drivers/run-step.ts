@@ -14,6 +14,8 @@ export interface RunWork {
   readonly step: RunStep;
   readonly below: Digest;
   readonly mounts: RunMounts;
+  /** What its image is to say of the step. */
+  readonly record: Readonly<Record<string, unknown>>;
   /** Paths that the layer leaves out. */
   readonly without: readonly string[];
   readonly number: number;
@@ -33,7 +35,7 @@ export async function runStep(work: RunWork): Promise<Digest> {
     await executed(work, id);
     session.mustGoOn();
     const { config, author, createdBy } = step;
-    return await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER });
+    return await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER, extra: work.record });
   } finally {
     await services.containers.remove(tenantId, id, { force: true, volumes: true });
     if (!session.signal.aborted) await session.report({ kind: 'removed', step: number, containerId: id });
