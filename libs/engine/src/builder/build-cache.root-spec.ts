@@ -71,11 +71,4 @@ describe('what builds keep', () => {
     expect((await build({}, 'COPY --chmod=755 a /a')).cached).toEqual([2]);
     expect((await build({}, 'COPY a /b')).cached).toEqual([2]);
   });
-
-  it('says of images for the cache which are of no use', async () => {
-    await host.build('FROM busybox\nRUN echo x\n', { tags: [withDefaultTag(parseReference('built'))] });
-    const { events } = await host.build('FROM busybox\nRUN echo x\n', { cacheFrom: ['built', 'busybox', 'nowhere'] });
-    expect(events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []))).toEqual(['cache-from: the image busybox was not built here: nothing is taken from it', 'cache-from: there is no image nowhere here: nothing is taken from it']);
-    await host.images.remove(host.tenant, 'built', { force: true, keepParents: true });
-  });
 });

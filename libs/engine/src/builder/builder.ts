@@ -54,7 +54,7 @@ export interface BuildRequest {
   readonly extraHosts?: readonly string[];
   /** Of each RUN, by Docker's names. */
   readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
-  /** Images whose steps count as known, as far as they were built here; others are told of. */
+  /** Images that steps are taken from, in this build alone, as far as they say how they were made and are the same; pulled when they are not here. Of others a warning tells. */
   readonly cacheFrom?: readonly string[];
   /** Of each RUN. */
   readonly limits: ContainerResources & { readonly shmBytes?: number };

@@ -353,6 +353,8 @@ export interface CommittedImage {
   readonly without: readonly string[];
   /** Links to what is below this path are left out too. */
   readonly withoutLinksInto?: string;
+  /** Members of the image's JSON beside its config. */
+  readonly extra?: Readonly<Record<string, unknown>>;
 }
 
 export interface LogOptions {

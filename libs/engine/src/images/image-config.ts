@@ -83,6 +83,13 @@ function historyOf(value: unknown): ImageHistoryEntry[] | undefined {
   });
 }
 
+/** With an empty row for each layer that the history leaves out: the row of one more layer meets it. */
+export function wholeHistory(config: Pick<ImageConfig, 'history' | 'rootfs'> | undefined): readonly ImageHistoryEntry[] {
+  const rows = config?.history ?? [];
+  const told = rows.filter(({ empty_layer: isEmpty }) => isEmpty !== true).length;
+  return [...rows, ...Array.from({ length: Math.max(0, (config?.rootfs.diff_ids.length ?? 0) - told) }, () => ({}))];
+}
+
 function textOf(value: Record<string, unknown>, field: string): string | undefined {
   const text = value[field] ?? undefined;
   if (text !== undefined && typeof text !== 'string') throw bad(field);

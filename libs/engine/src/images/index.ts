@@ -3,7 +3,7 @@ export * from './tenant-images.js';
 export * from './media-types.js';
 export { MAX_DOCUMENT_BYTES, MAX_INDEX_ENTRIES, MAX_LAYERS, documentKind, parseDescriptor, parseIndex, parseManifest, parseObject } from './documents.js';
 export type { Descriptor, ImageIndex, IndexEntry, Manifest, Platform } from './documents.js';
-export { parseContainerConfig, parseImageConfig } from './image-config.js';
+export { parseContainerConfig, parseImageConfig, wholeHistory } from './image-config.js';
 export * from './platforms.js';
 export { applyChanges } from './changes.js';
 export { FsTenantImages, type FsTenantImagesOptions } from './drivers/fs-tenant-images.js';

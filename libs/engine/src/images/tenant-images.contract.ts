@@ -435,6 +435,24 @@ export function describeTenantImages(name: string, factory: (environment: Tenant
         expect((await images.history(ours, 'made')).map(({ sizeBytes, id }) => [sizeBytes, id])).toEqual([[50, image.id], [100, base.id]]);
       });
 
+      it('takes a layer of another image as it is there, and comes to the same image again, which learns what it stands on', async () => {
+        for (const namespace of [ours, theirs]) await registerIn(namespace, [low], ['base']);
+        const base = await images.resolve(ours, 'base');
+        const step = { base: base.id, config: { Cmd: ['x'] }, createdBy: 'sh', created: '2020-01-02T03:04:05.678Z' };
+        const { id, manifest } = await images.append(theirs, { ...step, layer: streamOf(high.tar) });
+        await expect(images.append(ours, { ...step, layerOf: { image: id, index: 1 } })).rejects.toMatchObject({ code: 'not_found' });
+        const { layers, parent } = await images.register(ours, { manifest, names: [ref('whole')] });
+        expect(parent).toBeUndefined();
+        const again = await images.append(ours, { ...step, layerOf: { image: id, index: 1 } });
+        expect(again).toMatchObject({ id, parent: base.id, layers, tags: ['docker.io/library/whole:latest'] });
+        const other = await images.append(ours, { ...step, createdBy: 'other', layerOf: { image: id, index: 1 } });
+        expect(other.layers).toEqual(layers);
+        expect(JSON.parse((await under.content.read(other.manifest)).toString())).toMatchObject({ layers: [{ mediaType: MEDIA_TYPES.layerGzip }, { mediaType: MEDIA_TYPES.layerZstd, digest: layers[1]!.blob }] });
+        await expect(images.append(ours, { ...step, layerOf: { image: id, index: 2 } })).rejects.toMatchObject({ code: 'invalid_argument' });
+        images = await under.reopen();
+        expect((await images.resolve(ours, 'whole')).parent).toBe(base.id);
+      });
+
       it('stands on nothing, and takes an empty layer for none', async () => {
         const image = await images.append(ours, { base: undefined, layer: streamOf(Buffer.alloc(1024)), config: {}, createdBy: '' });
         expect(image.rawConfig).toMatchObject({ rootfs: { diff_ids: [] }, history: [{ empty_layer: true }] });

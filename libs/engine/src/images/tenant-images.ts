@@ -45,7 +45,10 @@ export interface TenantImages {
 
   /** A one-layer image of a root file system tar (gzip, zstd or plain by its first bytes). */
   importTar(namespace: string, request: ImportTar): Promise<ImageRecord>;
-  /** An image on top of `base` (absent: of nothing) with one more layer, or only another config when there is no layer. */
+  /**
+   * An image on top of `base` (absent: of nothing) with one more layer, or only another config when there is no layer. The same request with the same
+   * `created` and a layer of the same content gives the same image. @throws CodedError `not_found` (an image), `invalid_argument`, `quota_exceeded`
+   */
   append(namespace: string, request: AppendLayer): Promise<ImageRecord>;
 
   /**
@@ -66,7 +69,7 @@ export interface RegisterImage {
   readonly manifest: Digest;
   /** Names to give it: tags move, a digest reference is added. */
   readonly names: readonly ImageReference[];
-  /** The image it was made from here (commit, build). */
+  /** The image it was made from here (commit, build). One that is here without any learns of it. */
   readonly parent?: Digest;
 }
 
@@ -133,13 +136,17 @@ export interface ImportTar {
 export interface AppendLayer {
   readonly base: Digest | undefined;
   readonly layer?: AsyncIterable<Uint8Array>;
+  /** In the place of `layer`: one that an image of the name space has, counted from 0, as it is there. */
+  readonly layerOf?: { readonly image: Digest; readonly index: number };
   readonly name?: ImageReference;
   readonly config: ImageConfig['config'];
   readonly author?: string;
   readonly comment?: string;
   readonly createdBy: string;
-  /** Into the config beside `config`, as Docker keeps it: `container`, `container_config`. */
+  /** Into the image's JSON beside `config`: Docker's `container` and `container_config`, members of one's own. */
   readonly extra?: Readonly<Record<string, unknown>>;
+  /** RFC 3339; absent: now. */
+  readonly created?: string;
 }
 
 /** `docker save` and `docker load`. */

@@ -102,5 +102,5 @@ export class BuildCache {
 
 /** Of plain values: arrays keep their order, objects the order in which the code names their members. */
 export function cacheKey(...parts: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(['1', ...parts])).digest('hex');
+  return createHash('sha256').update(JSON.stringify(['2', ...parts])).digest('hex');
 }

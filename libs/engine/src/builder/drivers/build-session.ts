@@ -12,8 +12,9 @@ import { SpooledArchive } from '../context/spooled-archive.js';
 import { refuseWarnings, type LintPolicy } from '../lint/check-directive.js';
 import type { LintWarning } from '../lint/lint-warning.js';
 import type { BuildConfig } from '../stages/steps.js';
-import type { BuildCache } from './build-cache.js';
+import { cacheKey, type BuildCache } from './build-cache.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
+import { stepRows, type StepRow } from './step-record.js';
 
 /** What a stage stands on, or has come to. */
 export interface StageImage {
@@ -22,9 +23,12 @@ export interface StageImage {
   /** undefined: it has no layers. */
   readonly chainId: Digest | undefined;
   readonly config: BuildConfig;
+  /** Of its history, and the diffIDs of its layers, lowest first. */
+  readonly rows: readonly StepRow[];
+  readonly diffIds: readonly Digest[];
 }
 
-export const SCRATCH: StageImage = { id: undefined, chainId: undefined, config: {} };
+export const SCRATCH: StageImage = { id: undefined, chainId: undefined, config: {}, rows: [], diffIds: [] };
 
 /** Files with their index, to be looked up by path. */
 export interface BuildFiles {
@@ -86,11 +90,12 @@ export class BuildSession {
     if (this.signal.aborted) throw new CodedError('cancelled', 'the build was cancelled');
   }
 
-  /** The image of a key, held from then on. undefined: none, or it is no more. */
-  async cached(key: string, slot: string): Promise<StageImage | undefined> {
+  /** The image of a key, if it is accepted, held from then on. undefined: none, or it is no more. */
+  async cached(key: string, slot: string, accepts: (image: StageImage) => boolean): Promise<StageImage | undefined> {
     const imageId = await this.parts.cache.get(this.tenantId, key);
     if (imageId === undefined) return undefined;
     try {
+      if (!accepts(stageImageOf(await this.services.images.resolve(this.tenantId, imageId)))) return undefined;
       const image = await this.found(imageId, slot);
       await this.parts.cache.used(this.tenantId, key);
       return image;
@@ -104,6 +109,15 @@ export class BuildSession {
   /** For builds to come: what follows in this one looks for nothing any more. */
   async remember(key: string, { id }: StageImage): Promise<void> {
     if (id !== undefined) await this.behind(() => this.parts.cache.put(this.tenantId, key, id));
+  }
+
+  /** What came from an image of `--cache-from` is told and pruned as the cache's. No step asks for this key: a build that does not name the image has nothing from it. */
+  async noteBorrowed({ id }: StageImage): Promise<void> {
+    if (id === undefined) return;
+    const { cache } = this.parts;
+    const key = cacheKey('borrowed', id);
+    if ((await cache.get(this.tenantId, key)) === undefined) await cache.put(this.tenantId, key, id);
+    else await cache.used(this.tenantId, key);
   }
 
   /** By name or ID, held from then on in the place of what the slot held. @throws CodedError `not_found` */
@@ -122,6 +136,11 @@ export class BuildSession {
     const base = this.fetched(name, step);
     this.bases.set(name, base);
     return base;
+  }
+
+  /** An image whose steps are to count as known, held to the end: the one that is here, or else the registry's. @throws as pulls */
+  cacheImage(name: string, step: number): Promise<StageImage> {
+    return this.foundOrPulled(name, step, `cache-from ${name}`);
   }
 
   hold(record: ImageRecord, slot: string): void {
@@ -164,15 +183,21 @@ export class BuildSession {
     return join(this.parts.folder, `spool-${this.spools}`);
   }
 
-  private async fetched(name: string, step: number): Promise<StageImage> {
+  private fetched(name: string, step: number): Promise<StageImage> {
     const slot = `base ${name}`;
-    if (!this.request.pull) {
-      try {
-        return await this.found(name, slot);
-      } catch (error) {
-        if (!isCodedError(error, 'not_found')) throw error;
-      }
+    return this.request.pull ? this.pulled(name, step, slot) : this.foundOrPulled(name, step, slot);
+  }
+
+  private async foundOrPulled(name: string, step: number, slot: string): Promise<StageImage> {
+    try {
+      return await this.found(name, slot);
+    } catch (error) {
+      if (!isCodedError(error, 'not_found')) throw error;
     }
+    return this.pulled(name, step, slot);
+  }
+
+  private async pulled(name: string, step: number, slot: string): Promise<StageImage> {
     await this.pull(withDefaultTag(parseReference(name)), step);
     return this.found(name, slot);
   }
@@ -189,6 +214,8 @@ export class BuildSession {
   }
 }
 
-export function stageImageOf({ id, chainId, config }: ImageRecord): StageImage {
-  return { id, chainId: config.rootfs.diff_ids.length === 0 ? undefined : chainId, config: config.config };
+export function stageImageOf(record: ImageRecord): StageImage {
+  const { id, chainId, config } = record;
+  const diffIds = config.rootfs.diff_ids;
+  return { id, chainId: diffIds.length === 0 ? undefined : chainId, config: config.config, rows: stepRows(record), diffIds };
 }

@@ -13,7 +13,7 @@ import { BuildCache } from './build-cache.js';
 import { planBuild, type BuildPlan } from './build-plan.js';
 import { BuildSession, SPOOL_LIMITS, type StageImage } from './build-session.js';
 import type { DockerfileBuilderOptions } from './builder-services.js';
-import { cacheSourceWarnings } from './cache-sources.js';
+import { CacheSources } from './cache-sources.js';
 import { prunedCache, type PrunedCache } from './cache-pruning.js';
 import { cacheRecords } from './cache-usage.js';
 import { remoteContext } from './remote-context.js';
@@ -86,7 +86,6 @@ export class DockerfileBuilder implements Builder {
     const session = new BuildSession({ ...job, services: this.services, cache: this.cache, signal: AbortSignal.any([job.signal, failing.signal]) }, { archive: files, paths: new SourcePaths(files) });
     try {
       await session.warn(plan.lint, plan.policy);
-      for (const message of await cacheSourceWarnings(session, this.cache)) await session.report({ kind: 'warning', message });
       const staged = this.stages(plan, session, failing);
       await Promise.allSettled([staged]);
       await settleAll([staged, session.tidied()]);
@@ -105,11 +104,12 @@ export class DockerfileBuilder implements Builder {
 
   private async stages({ metaArgs, stages, totalSteps, inherited, escape, policy, graph }: BuildPlan, session: BuildSession, failing: AbortController): Promise<void> {
     for (const [index, { text }] of metaArgs.entries()) await session.report({ kind: 'step', step: index + 1, total: totalSteps, stage: -1, stageName: null, text });
+    const sources = new CacheSources(session);
     await inOrderOfNeeds(graph.stages, STAGES_AT_ONCE, async (planned) => {
       const stage = stages.find((each) => each.planned === planned);
       if (stage === undefined) throw new CodedError('internal', 'a stage has no number');
       const earlier = graph.stages.filter(({ index }) => index < planned.index);
-      const builder = new StageBuilder({ session, ...stage, earlier, totalSteps, inherited, escape, policy, cacheTurns: this.cacheTurns });
+      const builder = new StageBuilder({ session, sources, ...stage, earlier, totalSteps, inherited, escape, policy, cacheTurns: this.cacheTurns });
       try {
         await builder.build();
       } catch (error) {

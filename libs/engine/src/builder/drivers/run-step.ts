@@ -14,6 +14,8 @@ export interface RunWork {
   readonly step: RunStep;
   readonly below: Digest;
   readonly mounts: RunMounts;
+  /** What its image is to say of the step. */
+  readonly record: Readonly<Record<string, unknown>>;
   /** Paths that the layer leaves out. */
   readonly without: readonly string[];
   readonly number: number;
@@ -36,7 +38,7 @@ export async function runStep(work: RunWork): Promise<Digest> {
     await executed(work, id);
     session.mustGoOn();
     const { config, author, createdBy } = step;
-    imageId = await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER });
+    imageId = await services.containers.commitAs(tenantId, id, { config, author, createdBy, without: work.without, withoutLinksInto: SECRET_FOLDER, extra: work.record });
     return imageId;
   } finally {
     // What did not come to its end may still run, and hold what another step waits for.

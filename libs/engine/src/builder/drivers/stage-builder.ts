@@ -9,16 +9,21 @@ import { withoutTriggers, withPath } from '../stages/config-changes.js';
 import type { PlannedStage } from '../stages/stage-graph.js';
 import { StageState } from '../stages/stage-state.js';
 import type { CopyStep, RunStep, Step } from '../stages/steps.js';
+import { appendStep } from './append-step.js';
 import { cacheKey } from './build-cache.js';
-import { SCRATCH, stageImageOf, type BuildSession, type StageImage } from './build-session.js';
+import { SCRATCH, type BuildSession, type StageImage } from './build-session.js';
+import type { CacheSources } from './cache-sources.js';
 import { copySources } from './copy-sources.js';
 import { prepareCopy } from './copy-step.js';
+import { KnownSteps, type KnownStep, type StepToFind } from './known-steps.js';
 import { prepareMounts } from './run-mounts.js';
 import { runStep } from './run-step.js';
+import { stepRecord } from './step-record.js';
 import { directoryLayer } from './workdir-layer.js';
 
 export interface StageWork {
   readonly session: BuildSession;
+  readonly sources: CacheSources;
   readonly planned: PlannedStage;
   readonly earlier: readonly PlannedStage[];
   readonly instructions: readonly Exclude<Instruction, { kind: 'FROM' }>[];
@@ -32,10 +37,10 @@ export interface StageWork {
   readonly cacheTurns: KeyedQueue;
 }
 
-/** What a step is to do when its result is not known yet. */
+/** What a step is to do when its result is not known yet. `key`: what its image says that it was made by. */
 interface PreparedStep {
   key(): string;
-  make(): Promise<StageImage>;
+  make(key: string): Promise<StageImage>;
   close(): Promise<void>;
 }
 
@@ -48,8 +53,10 @@ export class StageBuilder {
   private cacheEnded: boolean;
   private current: { readonly step: number; readonly line: number; readonly began: number } | undefined;
   private readonly warnings: LintWarning[] = [];
+  private readonly known: KnownSteps;
 
   constructor(private readonly work: StageWork) {
+    this.known = new KnownSteps(work.session, work.sources, this.slot);
     this.cacheEnded = work.session.request.noCache;
   }
 
@@ -109,17 +116,21 @@ export class StageBuilder {
     const { session } = this.work;
     session.mustGoOn();
     const sources = step.kind === 'copy' ? await copySources(session, step, this.work.earlier, number) : undefined;
-    const quick = step.kind === 'copy' && sources !== undefined ? [this.copyKey(step, sources.key)] : [];
-    if (await this.takeKnown(quick, number)) return;
+    const quick = step.kind === 'copy' && sources !== undefined ? this.copyKey(step, sources.key) : undefined;
+    const exact = sources?.exact === true ? quick : undefined;
+    if (quick !== undefined && (await this.takeKnown(step, number, { key: quick, canonicalKey: exact })) !== undefined) return;
     const prepared = await this.prepare(step, number);
     try {
-      const keys = sources?.exact === true ? [] : [prepared.key()];
-      const known = await this.takeKnown(keys, number);
-      if (!known) {
+      // Not `quick`, which is by the stage that a file came from: of that, another who has this image has one of his own.
+      const key = exact ?? prepared.key();
+      const known = exact === undefined ? await this.takeKnown(step, number, { key, canonicalKey: key }) : undefined;
+      if (known?.borrowed === true) return;
+      if (known === undefined) {
         this.cacheEnded = true;
-        this.image = await prepared.make();
+        this.image = await prepared.make(key);
+        await session.remember(key, this.image);
       }
-      for (const each of known ? quick : [...keys, ...quick]) await session.remember(each, this.image);
+      if (quick !== undefined && quick !== key) await session.remember(quick, this.image);
     } finally {
       await prepared.close();
     }
@@ -130,24 +141,20 @@ export class StageBuilder {
     return cacheKey('copied', this.common(step), sources, step.sources, step.documents, step.destination, step.chown, step.chmod, step.flags);
   }
 
-  private async takeKnown(keys: readonly string[], number: number): Promise<boolean> {
-    const { session } = this.work;
-    for (const key of this.cacheEnded ? [] : keys) {
-      const known = await session.cached(key, this.slot);
-      if (known === undefined) continue;
-      this.image = known;
-      await session.report({ kind: 'cached', step: number });
-      return true;
-    }
-    return false;
+  private async takeKnown(step: Step, number: number, keys: Pick<StepToFind, 'key' | 'canonicalKey'>): Promise<KnownStep | undefined> {
+    const known = this.cacheEnded ? undefined : await this.known.find({ below: this.image, step, number, ...keys });
+    if (known === undefined) return undefined;
+    this.image = known.image;
+    await this.work.session.report({ kind: 'cached', step: number });
+    return known;
   }
 
   private prepare(step: Step, number: number): Promise<PreparedStep> {
     switch (step.kind) {
       case 'config':
-        return Promise.resolve({ key: () => cacheKey('config', this.common(step)), make: () => this.append(step), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ key: () => cacheKey('config', this.common(step)), make: (key) => this.append(step, key), close: NOTHING_TO_CLOSE });
       case 'workdir':
-        return Promise.resolve({ key: () => cacheKey('workdir', this.common(step), step.path), make: async () => this.append(step, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
+        return Promise.resolve({ key: () => cacheKey('workdir', this.common(step), step.path), make: async (key) => this.append(step, key, await directoryLayer(this.work.session, this.image, step)), close: NOTHING_TO_CLOSE });
       case 'copy':
         return this.prepareCopy(step, number);
       case 'run':
@@ -158,16 +165,16 @@ export class StageBuilder {
   private async prepareCopy(step: CopyStep, number: number): Promise<PreparedStep> {
     const { session, earlier } = this.work;
     const { key, layer, close } = await prepareCopy({ session, step, below: this.image, earlier, number });
-    return { key: () => cacheKey('copy', this.common(step), key()), make: () => this.append(step, layer()), close };
+    return { key: () => cacheKey('copy', this.common(step), key()), make: (made) => this.append(step, made, layer()), close };
   }
 
   private async prepareRun(step: RunStep, number: number): Promise<PreparedStep> {
     const { session, earlier, cacheTurns } = this.work;
     const mounts = await prepareMounts({ session, step, below: this.image, earlier, number, cacheTurns });
-    const make = async (): Promise<StageImage> => {
+    const make = async (key: string): Promise<StageImage> => {
       if (this.image.id === undefined) throw new CodedError('invalid_argument', `The command '${step.argv.join(' ')}' cannot be run: there is no file in the image yet`);
       const below = this.image.id;
-      const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, without: await mounts.ready(), number }));
+      const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, record: stepRecord(this.image, key), without: await mounts.ready(), number }));
       return session.found(imageId, this.slot);
     };
     return { key: () => cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key), make, close: () => mounts.close() };
@@ -179,11 +186,8 @@ export class StageBuilder {
     return [...new Set(locks)].sort().reduceRight<() => Promise<Digest>>((inner, lock) => () => cacheTurns.run(`${session.tenantId}/${lock}`, inner), work)();
   }
 
-  private async append({ config, author, createdBy }: Step, layer?: AsyncIterable<Uint8Array>): Promise<StageImage> {
-    const { session } = this.work;
-    const record = await session.services.images.append(session.tenantId, { base: this.image.id, config, author, createdBy, ...(layer === undefined ? {} : { layer }) });
-    session.hold(record, this.slot);
-    return stageImageOf(record);
+  private async append(step: Step, key: string, layer?: AsyncIterable<Uint8Array>): Promise<StageImage> {
+    return appendStep(this.work.session, this.slot, { below: this.image, step, key, ...(layer === undefined ? {} : { layer }) });
   }
 
   /** Of every key: what the step stands on, and what its image is to say. */

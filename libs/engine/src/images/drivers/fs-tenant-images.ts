@@ -181,8 +181,10 @@ export class FsTenantImages implements TenantImages {
     return record;
   }
 
-  async append(namespace: string, { base, name, ...rest }: AppendLayer): Promise<ImageRecord> {
-    return this.make(namespace, { ...rest, base: base === undefined ? undefined : this.index.space(namespace).get(base), names: name ? [name] : [] });
+  async append(namespace: string, { base, name, layerOf, ...rest }: AppendLayer): Promise<ImageRecord> {
+    const space = this.index.space(namespace);
+    const taken = layerOf && { layerOf: { image: space.get(layerOf.image), index: layerOf.index } };
+    return this.make(namespace, { ...rest, ...taken, base: base === undefined ? undefined : space.get(base), names: name ? [name] : [] });
   }
 
   async collectGarbage(): Promise<{ readonly blobs: number; readonly bytes: number; readonly layers: number }> {
@@ -205,13 +207,14 @@ export class FsTenantImages implements TenantImages {
   }
 
   private make(namespace: string, request: Omit<NewImage, 'maxBytes'> & { readonly names: readonly ImageReference[] }): Promise<ImageRecord> {
-    const { base, names } = request;
+    const { base, names, layerOf } = request;
     return this.making(async (making) => {
-      if (base) {
-        await making.pinBlobs(blobsOf(base));
-        await making.pinChains(stackOf(base));
+      for (const image of [base, layerOf?.image]) {
+        if (!image) continue;
+        await making.pinBlobs(blobsOf(image));
+        await making.pinChains(stackOf(image));
         // What is here after the pins stays.
-        this.index.space(namespace).get(base.id);
+        this.index.space(namespace).get(image.id);
       }
       const plan = await this.maker.make({ ...request, maxBytes: this.quota.streamLimit(namespace, this.index.space(namespace)) }, making);
       const record = await this.keep(namespace, plan, { names, parent: base?.id, below: base?.layers });
@@ -241,7 +244,9 @@ export class FsTenantImages implements TenantImages {
     }
     const documentsBytes = await this.documentsBytes(plan);
     await this.turns.take(namespace, async () => {
-      if (!this.index.space(namespace).images.has(plan.id)) {
+      const known = this.index.space(namespace).images.get(plan.id);
+      if (known && known.parent === undefined && parent !== undefined && parent !== plan.id) await this.putParent(namespace, known, parent);
+      if (!known) {
         this.quota.check(namespace, this.index.space(namespace), layers);
         this.quota.checkDocuments(this.index.space(namespace), documentsBytes);
         const image: StoredImage = { id: plan.id, manifest: plan.manifest, parent: parent === plan.id ? undefined : parent, addedAt: this.clock.now(), chainId: plan.chainId, layers, documentsBytes };
@@ -252,6 +257,13 @@ export class FsTenantImages implements TenantImages {
     });
     const now = this.index.space(namespace);
     return this.record(now, now.get(plan.id));
+  }
+
+  /** It came from elsewhere, and was made again here: what it stands on is a part of it from now on, and goes with it. */
+  private async putParent(namespace: string, image: StoredImage, parent: Digest): Promise<void> {
+    const child = { ...image, parent };
+    await this.files.putImage(namespace, child);
+    this.index.space(namespace).images.set(child.id, child);
   }
 
   private async documentsBytes({ id, manifest }: ImagePlan): Promise<number> {

@@ -2,6 +2,7 @@ import { CodedError, digestOf, type Clock, type Digest } from '#kernel';
 import type { ContentStore } from '../../content/index.js';
 import { peeked } from '../compression.js';
 import { MAX_DOCUMENT_BYTES, MAX_LAYERS, parseManifest, type Descriptor, type Manifest } from '../documents.js';
+import { wholeHistory } from '../image-config.js';
 import type { ImageConfig, ImageHistoryEntry } from '../images.js';
 import { layerCompressionOf, MEDIA_TYPES } from '../media-types.js';
 import { ociArchitecture } from '../platforms.js';
@@ -9,7 +10,7 @@ import type { ConfigCache } from './config-cache.js';
 import { EMPTY_DIFF_ID, EMPTY_TAR } from './empty-layer.js';
 import { planLayers, type ImagePlan } from './image-documents.js';
 import type { StoredImage } from './image-space.js';
-import type { Layers, NewLayer } from './layers.js';
+import type { Layers } from './layers.js';
 import type { Making } from './making.js';
 
 const LAYER_TYPES = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd } as const;
@@ -19,6 +20,8 @@ export interface NewImage {
   readonly base: StoredImage | undefined;
   /** An uncompressed tar. */
   readonly layer?: AsyncIterable<Uint8Array>;
+  /** In its place. The image is pinned by the caller. */
+  readonly layerOf?: { readonly image: StoredImage; readonly index: number };
   readonly config: ImageConfig['config'];
   readonly author?: string;
   readonly comment?: string;
@@ -29,6 +32,11 @@ export interface NewImage {
   /** RFC 3339; absent: now. */
   readonly created?: string;
   readonly maxBytes: number;
+}
+
+interface TopLayer {
+  readonly diffId: Digest;
+  readonly descriptor: Descriptor;
 }
 
 /** Makes the documents and the layer of images that come into being here. */
@@ -43,15 +51,15 @@ export class ImageMaker {
   /** Unpacked, stored and pinned; the same request with the same `created` gives the same image. */
   async make(request: NewImage, making: Making): Promise<ImagePlan> {
     const below = await this.below(request.base);
-    if (request.layer && below.manifest.length >= MAX_LAYERS) throw new CodedError('invalid_argument', `max depth exceeded: an image may have ${MAX_LAYERS} layers`);
-    const layer = request.layer && (await this.storeLayer(request.layer, request, making));
+    if ((request.layer ?? request.layerOf) && below.manifest.length >= MAX_LAYERS) throw new CodedError('invalid_argument', `max depth exceeded: an image may have ${MAX_LAYERS} layers`);
+    const layer = request.layerOf ? await this.layerOf(request.layerOf) : request.layer && (await this.storeLayer(request.layer, request, making));
     const config = this.describe(request, below.config, layer);
     const configBytes = Buffer.from(JSON.stringify(config));
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: MEDIA_TYPES.manifest,
       config: { mediaType: MEDIA_TYPES.config, digest: digestOf(configBytes), size: configBytes.byteLength },
-      layers: [...below.manifest, ...(layer ? [{ mediaType: MEDIA_TYPES.layerZstd, digest: layer.blob.digest, size: layer.blob.size }] : [])],
+      layers: [...below.manifest, ...(layer ? [layer.descriptor] : [])],
     };
     const manifestBytes = Buffer.from(JSON.stringify(manifest));
     // Checks it as any other: what came from a client (`config`, `extra`) must not make an image that cannot be read.
@@ -63,34 +71,49 @@ export class ImageMaker {
       config.rootfs.diff_ids,
       manifest.layers.map(({ digest }) => digest),
     );
-    return { id: digests[0], manifest: digests[1], layers, chainId: layers.at(-1)?.chainId ?? EMPTY_DIFF_ID };
+    const chainId = layers.at(-1)?.chainId ?? EMPTY_DIFF_ID;
+    if (request.layerOf) await making.pinChains([chainId]);
+    return { id: digests[0], manifest: digests[1], layers, chainId };
   }
 
   private async below(base: StoredImage | undefined): Promise<{ readonly config: ImageConfig | undefined; readonly manifest: readonly Descriptor[] }> {
     if (!base) return { config: undefined, manifest: [] };
     const { config } = await this.configs.get(base.id);
-    const { layers } = parseManifest(await this.content.read(base.manifest, MAX_DOCUMENT_BYTES));
-    return { config, manifest: layers.map(({ mediaType, digest, size }) => ({ mediaType: LAYER_TYPES[layerCompressionOf(mediaType)], digest, size })) };
+    return { config, manifest: await this.descriptorsOf(base) };
+  }
+
+  private async descriptorsOf({ manifest }: StoredImage): Promise<readonly Descriptor[]> {
+    const { layers } = parseManifest(await this.content.read(manifest, MAX_DOCUMENT_BYTES));
+    return layers.map(({ mediaType, digest, size }) => ({ mediaType: LAYER_TYPES[layerCompressionOf(mediaType)], digest, size }));
+  }
+
+  private async layerOf({ image, index }: { readonly image: StoredImage; readonly index: number }): Promise<TopLayer> {
+    const descriptor = (await this.descriptorsOf(image))[index];
+    const layer = image.layers[index];
+    if (descriptor === undefined || layer === undefined) throw new CodedError('invalid_argument', `the image ${image.id} has no layer ${index}`);
+    return { diffId: layer.diffId, descriptor };
   }
 
   /** undefined: nothing is in it, which is no layer. */
-  private async storeLayer(tar: AsyncIterable<Uint8Array>, { base, maxBytes }: NewImage, making: Making): Promise<NewLayer | undefined> {
+  private async storeLayer(tar: AsyncIterable<Uint8Array>, { base, maxBytes }: NewImage, making: Making): Promise<TopLayer | undefined> {
     const { head, source } = await peeked(tar, EMPTY_TAR.length + 1);
     const parent = base?.layers.at(-1)?.chainId;
     if (head.equals(EMPTY_TAR)) return this.noLayer(parent, making);
     const pins = { blobs: await making.blobPin(), chains: await making.chainPin() };
-    const layer = await this.layers.store(source, parent, pins, maxBytes);
-    return layer.snapshot.diffId === EMPTY_DIFF_ID ? this.noLayer(parent, making) : layer;
+    const { snapshot, blob } = await this.layers.store(source, parent, pins, maxBytes);
+    if (snapshot.diffId === EMPTY_DIFF_ID) return this.noLayer(parent, making);
+    return { diffId: snapshot.diffId, descriptor: { mediaType: MEDIA_TYPES.layerZstd, digest: blob.digest, size: blob.size } };
   }
 
   /** Where there is none below either, the image stands on the empty one. */
   private async noLayer(parent: Digest | undefined, making: Making): Promise<undefined> {
     if (parent === undefined) await making.pinChains([EMPTY_DIFF_ID]);
     return undefined;
+    return undefined;
   }
 
   /** The fields stand in one order, so that equal configs are equal bytes. */
-  private describe(request: NewImage, base: ImageConfig | undefined, layer: NewLayer | undefined): ImageConfig {
+  private describe(request: NewImage, base: ImageConfig | undefined, layer: TopLayer | undefined): ImageConfig {
     const created = request.created ?? new Date(this.clock.now()).toISOString();
     const { author, comment, createdBy } = request;
     const entry: ImageHistoryEntry = {
@@ -108,17 +131,10 @@ export class ImageMaker {
       ...(base?.variant === undefined ? {} : { variant: base.variant }),
       os: base?.os ?? 'linux',
       config: sorted(request.config),
-      rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...(layer ? [layer.snapshot.diffId] : [])] },
-      history: [...historyBelow(base), entry],
+      rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...(layer ? [layer.diffId] : [])] },
+      history: [...wholeHistory(base), entry],
     };
   }
-}
-
-/** Rows for layers that the base's own history leaves out: the new row must meet the new layer. */
-function historyBelow(base: ImageConfig | undefined): ImageHistoryEntry[] {
-  const rows = base?.history ?? [];
-  const told = rows.filter(({ empty_layer: isEmpty }) => isEmpty !== true).length;
-  return [...rows, ...Array.from({ length: Math.max(0, (base?.rootfs.diff_ids.length ?? 0) - told) }, () => ({}))];
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
