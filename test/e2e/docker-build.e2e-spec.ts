@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DockerCli } from '#testing';
 import { TwoTenants } from './two-tenants.js';
 
 /** `docker build` of Docker's own client, by two tenants at the same time. */
@@ -45,6 +46,27 @@ describe('docker build', () => {
     }),
     120_000,
   );
+
+  it('takes the steps of another tenant’s image for the build that names it, and for no other', async () => {
+    const [anna, bert] = both.tenants as [DockerCli, DockerCli];
+    const path = await context({ Dockerfile: 'FROM busybox\nENV FOR=cache\nCOPY file /file\nRUN cat /proc/sys/kernel/random/uuid > /random\nCMD ["cat", "/random"]\n', file: 'one' });
+    const archive = join(await both.newFolder(), 'made.tar');
+    await anna.ok('build', '-t', 'made', path);
+    await anna.ok('save', '-o', archive, 'made');
+    await bert.ok('load', '-i', archive);
+    const dangling = (): Promise<string> => bert.ok('images', '-q', '--filter', 'dangling=true');
+    const before = await dangling();
+    const output = await bert.ok('build', '--cache-from', 'made', '-t', 'again', path);
+    expect([cachedSteps(output), output]).toEqual([4, expect.not.stringContaining('[Warning]')]);
+    expect(await bert.ok('images', '-q', '--no-trunc', 'again')).toBe(await anna.ok('images', '-q', '--no-trunc', 'made'));
+    expect(await bert.ok('run', '--rm', 'again')).toBe(await anna.ok('run', '--rm', 'made'));
+    // What lies below is hidden, as of any image that was built.
+    expect(await dangling()).toBe(before);
+    await writeFile(join(path, 'file'), 'two');
+    expect(cachedSteps(await bert.ok('build', '--cache-from', 'made', path))).toBe(1);
+    await writeFile(join(path, 'file'), 'one');
+    expect(cachedSteps(await bert.ok('build', path))).toBe(0);
+  }, 120_000);
 
   it(
     'fails as its commands do, and goes on from there',

@@ -36,7 +36,7 @@ export const buildOptionsSchema = z.strictObject({
   platform: shape.platform,
   network: shape.network.describe("Of each RUN: `default` (the tenant's bridge), `none`, or a network of the tenant's."),
   extraHosts: shape.extraHosts.describe('`name:address`, of each RUN.'),
-  cacheFrom: shape.cacheFrom.describe('Steps that were built here are known by themselves; of images from elsewhere a warning says that nothing is taken.'),
+  cacheFrom: shape.cacheFrom.describe('Images that steps are taken from where they are the same, in this build alone: whoever built them, if that was done by this software. One that is not here is pulled; of one that is of no use a warning tells.'),
   secrets: buildSecretsSchema.default({}).describe('For RUN --mount=type=secret: id → text, or `{content, encoding}`. Never kept beyond the build, in no layer, log or cache key.'),
   registries: buildRegistriesSchema.default({}).describe('Credentials of private registries by their host. Never kept beyond the build.'),
 });

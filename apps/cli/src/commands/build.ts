@@ -33,7 +33,7 @@ export function registerBuild(program: Command): void {
     .option('-t, --tag <name>', 'name of the image (again for more)', collect);
   buildOptions(command)
     .option('--add-host <name:address>', 'for each RUN (again for more)', collect)
-    .option('--cache-from <image>', 'as Docker has it: steps that were built here are known without, of others nothing is taken (again for more)', collect)
+    .option('--cache-from <image>', 'take steps from an image where they are the same, for this build (again for more)', collect)
     .option('-q, --quiet', 'the ID alone')
     .addOption(progressOption())
     .action(async (path: string, flags: CommandFlags) => {

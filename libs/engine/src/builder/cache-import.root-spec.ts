@@ -1,6 +1,6 @@
 import { CodedError, parseReference, withDefaultTag, type TenantId } from '#kernel';
 import { BuildHost, file, type BuildCall, type Built } from './testing/build-host.contract.js';
-import { MovedImages, type RawConfig } from './testing/moved-images.contract.js';
+import { MovedImages } from './testing/moved-images.contract.js';
 
 const MEMBER = 'sandbar.build.cache.v1';
 
@@ -103,9 +103,11 @@ describe('--cache-from', () => {
 
   it('is told and pruned as a part of the cache', async () => {
     await host.images.tag(other, (await host.images.resolve(other, 'app')).id, withDefaultTag(parseReference('kept')));
-    await expect(build(other, { dockerfile: DOCKERFILE.replace('CMD', 'RUN exit 1\nCMD'), cacheFrom: ['app'] })).rejects.toMatchObject({ code: 'invalid_argument' });
+    const failing = { dockerfile: DOCKERFILE.replace('CMD', 'RUN exit 1\nCMD'), cacheFrom: ['app'] };
+    await expect(build(other, failing)).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(build(other, failing)).rejects.toMatchObject({ code: 'invalid_argument' });
     for (const name of ['app', 'kept']) await host.images.remove(other, name, { force: false, keepParents: true });
-    expect((await host.builder.cacheRecords(other)).map(({ kind, shared }) => [kind, shared])).toEqual([2, ...LAST.slice(0, -1)].map(() => ['step', false]));
+    expect((await host.builder.cacheRecords(other)).map(({ kind, shared, uses }) => [kind, shared, uses])).toEqual([2, ...LAST.slice(0, -1)].map(() => ['step', false, 1]));
     await host.builder.prune(other, { accepts: () => true });
     expect((await host.images.list(other)).filter(({ tags }) => tags.length === 0)).toEqual([]);
   });
@@ -158,11 +160,12 @@ describe('--cache-from', () => {
     expect([again.cached, warnings(again)]).toEqual([[], ['cache-from: the image app says nothing of how it was made: nothing is taken from it']]);
   });
 
-  it.each<[string, (config: RawConfig) => void]>([
-    ['fewer layers than rows tell of', ({ history }) => delete history[1]?.empty_layer],
+  it.each<[string, Parameters<MovedImages['rewrite']>[2]]>([
+    ['fewer layers than rows tell of', ({ rootfs }, layers) => [rootfs.diff_ids, layers].map((list) => list.pop())],
     ['more layers than rows tell of', ({ history }) => (history[4] = { ...history[4], empty_layer: true })],
   ])('takes an image with %s for one that says nothing', async (_what, edit) => {
-    expect((await takenOf(edit)).cached).toEqual([]);
+    const again = await takenOf(edit);
+    expect([again.cached, warnings(again)]).toEqual([[], ['cache-from: the image app says nothing of how it was made: nothing is taken from it']]);
   });
 
   it.each<[string, number[], (history: Record<string, unknown>[]) => void]>([
@@ -170,7 +173,7 @@ describe('--cache-from', () => {
     ['a comment', [4, 5], (history) => (history[3] = { ...history[3], comment: 'x' })],
     ['another author', [4, 5], (history) => (history[3] = { ...history[3], author: 'x' })],
     ['a time that is none', [4, 5], (history) => (history[3] = { ...history[3], created: '2026-99-99T99:99:99.999Z' })],
-    ['a time of another form', [4, 5], (history) => (history[3] = { ...history[3], created: 'yesterday' })],
+    ['a time of another form', [4, 5], (history) => (history[3] = { ...history[3], created: 'Nov 28 2026' })],
     ['no time', [4, 5], (history) => delete history[3]?.created],
     ['another row below', [], (history) => (history[0] = { ...history[0], comment: 'x' })],
     ['the layer of a command in the row of a config', [4], (history) => {

@@ -13,7 +13,7 @@ export interface AppendedStep extends Pick<AppendLayer, 'layer' | 'layerOf' | 'c
 /** The image of a step that is no command, held from then on in the place of what the slot held. */
 export async function appendStep(session: BuildSession, slot: string, { below, step, key, ...more }: AppendedStep): Promise<StageImage> {
   const { config, author, createdBy } = step;
-  const record = await session.services.images.append(session.tenantId, { base: below.id, config, author, createdBy, extra: stepRecord(below, key), ...more });
+  const record = await session.services.images.append(session.tenantId, { base: below.id, config, author, createdBy, extra: stepRecord(below.rows, key), ...more });
   session.hold(record, slot);
   return stageImageOf(record);
 }

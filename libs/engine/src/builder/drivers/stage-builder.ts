@@ -174,7 +174,7 @@ export class StageBuilder {
     const make = async (key: string): Promise<StageImage> => {
       if (this.image.id === undefined) throw new CodedError('invalid_argument', `The command '${step.argv.join(' ')}' cannot be run: there is no file in the image yet`);
       const below = this.image.id;
-      const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, record: stepRecord(this.image, key), without: await mounts.ready(), number }));
+      const imageId = await this.inTurn(mounts.locks, async () => runStep({ session, step, below, mounts, record: stepRecord(this.image.rows, key), without: await mounts.ready(), number }));
       return session.found(imageId, this.slot);
     };
     return { key: () => cacheKey('run', this.common(step), step.argv, step.env, step.script, step.network, session.request.network, session.request.extraHosts ?? [], mounts.key), make, close: () => mounts.close() };

@@ -1,5 +1,4 @@
 import { wholeHistory, type ImageHistoryEntry, type ImageRecord } from '../../images/index.js';
-import type { StageImage } from './build-session.js';
 
 /** A member of the image's JSON, which may have more than the specification names (OCI image-spec, config.md): by which key of the cache each row of the history was made, or null. */
 const MEMBER = 'sandbar.build.cache.v1';
@@ -18,9 +17,9 @@ export function stepRows({ config, rawConfig }: Pick<ImageRecord, 'config' | 'ra
   return wholeHistory(config).map((entry, index) => ({ entry, key: keys[index] ?? null }));
 }
 
-/** For the config of the image that a step makes. It follows from the image below and the key alone, as all of an image's ID must. */
-export function stepRecord(below: StageImage, key: string): Readonly<Record<string, unknown>> {
-  return { [MEMBER]: [...below.rows.map((row) => row.key), key] };
+/** For the image that a step makes, on top of one with these rows. It follows from them and the key alone, as all of an image's ID must. */
+export function stepRecord(below: readonly StepRow[], key: string): Readonly<Record<string, unknown>> {
+  return { [MEMBER]: [...below.map((row) => row.key), key] };
 }
 
 function isKeys(value: unknown, length: number): value is readonly (string | null)[] {
