@@ -1,6 +1,10 @@
 import { isId, newId, parseId, timeOfId } from './ids.js';
 
 describe('ids', () => {
+  it('never gives the same one again', () => {
+    expect(new Set(Array.from({ length: 1000 }, () => newId('run', 1))).size).toBe(1000);
+  });
+
   it('sort by the time of their making', () => {
     const ids = [1, 2, 300, 70_000, 1_763_683_200_000].map((now) => newId('run', now));
     expect([...ids].sort()).toEqual(ids);

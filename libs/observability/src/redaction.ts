@@ -7,8 +7,12 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/(\b[a-z][a-z0-9+]{2,12}:\/\/[^\s:/@"\\]*:)[^\s@"\\]+@/g, '$1[redacted]@'],
 ];
 
+/** What each of them holds, whatever else: nearly every text has none, and to know that is one look in place of five. */
+const SIGNS = /sbk_|tkt_|ticket=|:\/\/|bearer|basic/i;
+
 /** Takes API keys, tickets, bearer tokens and URLs' passwords out of a text, wherever they stand. */
 export function redactSecrets(text: string): string {
+  if (!SIGNS.test(text)) return text;
   let clean = text;
   for (const [secret, mark] of SECRETS) clean = clean.replace(secret, mark);
   return clean;

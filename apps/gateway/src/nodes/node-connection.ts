@@ -16,6 +16,9 @@ const STALL_MS = 60_000;
 /** Of an upload: a node that closed behind a refusal would do so under the rest of the body, and what it said would be lost. */
 const KEPT_OPEN = { connection: 'keep-alive' } as const;
 
+/** Without it Node's agent finds out for each request whether the host's name is an address, for TLS that is not there. */
+const NO_TLS = { servername: '' };
+
 export interface NodeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
@@ -65,6 +68,7 @@ export class NodeConnection {
     return new Promise((resolve, reject) => {
       const sent = httpRequest({
         ...target,
+        ...NO_TLS,
         path,
         method,
         agent,
