@@ -44,6 +44,13 @@ describe('what containers write', () => {
 
   const volumeNames = async (): Promise<string[]> => (await host.volumes.list(tenant)).map(({ name }) => name);
 
+  it('is forced to disk when a program asks, but for a step of a build, whose layer is of no use after a crash', async () => {
+    expect((await sh('grep -c volatile /proc/self/mounts')).text).toBe('0\n');
+    const { id, text } = await sh('grep -c volatile /proc/self/mounts', { transient: true });
+    expect(text).toBe('1\n');
+    await host.containers.remove(tenant, id, { force: true, volumes: true });
+  });
+
   it('stays with each container, until it is removed', async () => {
     const { id } = await sh('echo mine > /note; rm /etc/drop');
     expect((await sh('cat /note')).exitCode).toBe(1);
