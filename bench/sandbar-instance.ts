@@ -35,6 +35,13 @@ export class SandbarInstance {
     return { authorization: `Bearer ${this.#credentials.apiKey}` };
   }
 
+  /** Where it listens. */
+  get address(): { readonly host: string; readonly port: number } {
+    const { hostname, port, protocol } = new URL(this.#credentials.url);
+    if (protocol !== 'http:') throw new Error(`${this.#credentials.url}: only plain HTTP can be spoken by hand`);
+    return { host: hostname, port: Number(port === '' ? 80 : port) };
+  }
+
   socketUrl(path: string): string {
     return `${this.#credentials.url.replace('http', 'ws')}${path}`;
   }

@@ -1,7 +1,17 @@
 import WebSocket from 'ws';
 import type { SandbarInstance } from '../sandbar-instance.ts';
+import { bareUpgradeMs } from './bare-upgrade.ts';
 
-/** Runs a program in a sandbox over one WebSocket: created, started, attached to and followed to its end. */
+/** What is run, as the query of the route says it. */
+export const EXEC_FORMS = {
+  /** One word is a line for `/bin/sh -c`; with a terminal. */
+  shell: 'command=true',
+  /** Several words are a program and its arguments; pipes. */
+  program: 'command=true&command=-&tty=false',
+} as const;
+export type ExecForm = keyof typeof EXEC_FORMS;
+
+/** Runs `true` in a sandbox over one WebSocket: created, started, attached to and followed to its end. */
 export class ExecSocket {
   readonly #instance: SandbarInstance;
   readonly #sandbox: string;
@@ -11,10 +21,9 @@ export class ExecSocket {
     this.#sandbox = sandbox;
   }
 
-  /** @throws Error when it does not end with 0 */
-  run(command: readonly string[]): Promise<void> {
-    const query = command.map((word) => `command=${encodeURIComponent(word)}`).join('&');
-    const socket = new WebSocket(this.#instance.socketUrl(`/v1/sandboxes/${this.#sandbox}/terminal?${query}`), { headers: this.#instance.headers, perMessageDeflate: false });
+  /** As a program has it that uses the library `ws`: to connect is a part of it. @throws Error when it does not end with 0 */
+  run(form: ExecForm): Promise<void> {
+    const socket = new WebSocket(this.#instance.socketUrl(this.#path(form)), { headers: this.#instance.headers, perMessageDeflate: false });
     return new Promise((resolve, reject) => {
       socket.on('error', reject).on('close', (code, reason) => {
         reject(new Error(`the connection was closed: ${String(code)} ${reason.toString()}`));
@@ -28,5 +37,19 @@ export class ExecSocket {
         socket.close();
       });
     });
+  }
+
+  /** Inside the platform, as `bareUpgradeMs` has it: to the exit frame. */
+  bareMs(form: ExecForm): Promise<number> {
+    return bareUpgradeMs(this.#instance, this.#path(form), '"type":"exit","exitCode":0');
+  }
+
+  /** The least that any upgrade takes: one that the gateway refuses at once, because no route has that path. */
+  refusedMs(): Promise<number> {
+    return bareUpgradeMs(this.#instance, '/v1/no-such-route', 'HTTP/1.1 404');
+  }
+
+  #path(form: ExecForm): string {
+    return `/v1/sandboxes/${this.#sandbox}/terminal?${EXEC_FORMS[form]}`;
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchDocker } from '../bench-docker.ts';
 import { countOutput, dockerClient } from '../docker-client.ts';
 import { SandbarInstance } from '../sandbar-instance.ts';
@@ -7,13 +8,16 @@ import { ExecSocket } from './exec-socket.ts';
 
 /**
  * Living containers by the same docker client against a running instance and against a Docker daemon with its bridge, the two in turn: `exec` in one
- * that runs, `run --rm`, a stream of output. And of ours alone: an exec over WebSocket, the memory of idle containers.
+ * that runs, `run --rm`, a stream of output. And of ours alone: execs over WebSocket, as a client has them and inside the platform (from a request that is written on an
+ * open connection to the exit frame on it), and the memory of idle containers.
  * Usage: npm run bench:containers -- [rounds] [MiB of the stream] [idle containers]
  */
 const rounds = Number(process.argv[2] ?? 30);
 const streamMiB = Number(process.argv[3] ?? 512);
 const idle = Number(process.argv[4] ?? 100);
 const IMAGE = 'bench';
+/** Until a tenant may ask as often as it likes again. */
+const REST_MS = 5000;
 
 const sandbar = await SandbarInstance.find();
 const docker = await BenchDocker.start({ bridged: true });
@@ -64,13 +68,23 @@ try {
   console.log(`\n${String(streamMiB)} MiB of output to one client, all of it arrived: ${rates.join(', ')}`);
 
   const socket = new ExecSocket(sandbar, ours.id);
-  const latencies: number[] = [];
-  for (let round = -10; round < rounds * 5; round += 1) {
-    const time = await timed(() => socket.run(['true']));
-    if (round >= 0) latencies.push(time);
-  }
-  const exec = summarize(latencies);
-  console.log(`exec over WebSocket, connection included: p50 ${ms(exec.p50)} ms, p99 ${ms(exec.p99)} ms`);
+  const rows: string[][] = [];
+  await sleep(REST_MS);
+  const take = async (what: string, once: () => Promise<number>): Promise<void> => {
+    const latencies: number[] = [];
+    for (let round = -10; round < rounds * 5; round += 1) {
+      const time = await once();
+      if (round >= 0) latencies.push(time);
+    }
+    await sleep(REST_MS);
+    const { p50, p99 } = summarize(latencies);
+    rows.push([what, p50.toFixed(2), p99.toFixed(2)]);
+  };
+  await take("sh -c true in a terminal, by the library ws, connecting and the client's own work included", () => timed(() => socket.run('shell')));
+  await take('true with pipes, the same', () => timed(() => socket.run('program')));
+  await take('true with pipes, from the request written on an open connection to the exit frame read from it', () => socket.bareMs('program'));
+  await take('an upgrade that the gateway refuses at once, the same way: what any answer takes', () => socket.refusedMs());
+  console.log(`\nexec over WebSocket, ours alone, one at a time, milliseconds\n\n${table(['', 'p50', 'p99'], rows)}`);
   const { perContainer, ownProcess } = await idleBytes(ours.client, { image: IMAGE, count: idle });
   console.log(`${String(idle)} idle containers: ${(perContainer / 1024 / 1024).toFixed(2)} MiB each beside the ${(ownProcess / 1024 / 1024).toFixed(2)} MiB of their own process`);
 } finally {
