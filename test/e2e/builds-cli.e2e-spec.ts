@@ -50,6 +50,15 @@ describe('sandbar build', () => {
     expect(await platform.cli(['build', '--secret', 'src=x', '-'], { stdin: '' })).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('has no id') as string });
   }, 60_000);
 
+  it('takes steps from an image that it names, and says of which there are none', async () => {
+    const dockerfile = 'FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /random\n';
+    const { stdout } = await platform.cli(['build', '-q', '-t', 'team/random', '-'], { stdin: dockerfile });
+    await platform.cli(['build', '-q', '--no-cache', '-'], { stdin: dockerfile });
+    const again = await platform.cli(['build', '--cache-from', 'busybox', '--cache-from', 'team/random', '-'], { stdin: dockerfile });
+    expect(again).toMatchObject({ exitCode: 0, stdout });
+    expect(again.stderr).toContain('cache-from: the image busybox says nothing of how it was made: nothing is taken from it');
+  }, 60_000);
+
   it('fails with exit code 1 and says where', async () => {
     const wrong = await platform.cli(['build', '-'], { stdin: 'FROM busybox\nRUNN true\n' });
     expect(wrong).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringContaining('sandbar: Dockerfile:2:1: dockerfile parse error on line 2, column 1: unknown instruction: RUNN') as string });
