@@ -22,7 +22,8 @@ const write = (options) => frame(0x16, Buffer.concat([u32(0o644), u32(0), u32(0)
 const conversations = {
   hello: [hello()], again: [hello(), hello()], version: [hello(9)], after: [hello(3, 5)], ping: [hello(), frame(0x19)],
   start: [hello(), start()], startFull: [hello(), start({ gids: [1, 2, 3], limits: [[7, 64], [9, 1 << 20]], flags: 15 })],
-  startExpects: [hello(), start({ flags: 16, rest: expected(['/etc/passwd', 'root'], ['/etc/group', '']) }), start({ flags: 16, rest: u32(5) }), start({ flags: 16 })],
+  startExpects: [hello(), start({ flags: 16, rest: expected(['/etc/passwd', 'root'], ['/etc/group', '']) }), start({ flags: 16 })],
+  startExpectsMany: [hello(), start({ flags: 16, rest: expected(...Array.from({ length: 5 }, () => ['/a', 'b'])) })],
   stdin: [hello(), stdin(0)], again2: [hello(), stdin(0), stdin(0), stdin(3)], gap: [hello(), stdin(0), stdin(1 << 20)], beyond: [hello(), stdin(2n ** 63n)], close: [hello(), frame(0x12, u32(7))],
   signal: [hello(), frame(0x13, Buffer.concat([u32(7), u32(9)]))], kill: [hello(), frame(0x14)],
   resize: [hello(), frame(0x15, Buffer.concat([u32(7), u16(100), u16(30)]))],
