@@ -11,12 +11,9 @@ export default class ClosingLineReporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const skipped = results.numPendingTests + results.numTodoTests;
     this.#failed = failed > 0 || passed === 0;
-    for (const { testFilePath, testResults } of results.testResults) {
-      for (const { status, invocations, fullName } of testResults) {
-        if (status === 'passed' && invocations > 1) console.log(`passed at the second try: ${relative(process.cwd(), testFilePath)}: ${fullName}`);
-      }
-    }
-    process.on('exit', () => writeSync(1, `jest: ${passed} passed, ${failed} failed, ${skipped} skipped\n`));
+    const lucky = results.testResults.flatMap(({ testFilePath, testResults }) =>
+      testResults.filter(({ status, invocations }) => status === 'passed' && invocations > 1).map(({ fullName }) => `passed at the second try: ${relative(process.cwd(), testFilePath)}: ${fullName}\n`));
+    process.on('exit', () => writeSync(1, `${lucky.join('')}jest: ${passed} passed, ${failed} failed, ${skipped} skipped\n`));
   }
 
   getLastError() {

@@ -1,20 +1,21 @@
-const SECRETS: readonly (readonly [RegExp, string])[] = [
-  [/\bsbk_[A-Za-z0-9_-]+/g, 'sbk_[redacted]'],
-  [/\btkt_[A-Za-z0-9_-]+/g, 'tkt_[redacted]'],
-  [/\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi, '$1[redacted]'],
-  [/([?&]ticket=)[^&\s"\\]+/g, '$1[redacted]'],
+/** `sign`: what a text with such a secret holds, whatever else. */
+const SECRETS: readonly (readonly [sign: string, secret: RegExp, mark: string])[] = [
+  ['sbk_', /\bsbk_[A-Za-z0-9_-]+/g, 'sbk_[redacted]'],
+  ['tkt_', /\btkt_[A-Za-z0-9_-]+/g, 'tkt_[redacted]'],
+  ['bearer|basic', /\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi, '$1[redacted]'],
+  ['ticket=', /([?&]ticket=)[^&\s"\\]+/g, '$1[redacted]'],
   // user:password@ of a connection URL in a driver's message.
-  [/(\b[a-z][a-z0-9+]{2,12}:\/\/[^\s:/@"\\]*:)[^\s@"\\]+@/g, '$1[redacted]@'],
+  ['://', /(\b[a-z][a-z0-9+]{2,12}:\/\/[^\s:/@"\\]*:)[^\s@"\\]+@/g, '$1[redacted]@'],
 ];
 
-/** What each of them holds, whatever else: nearly every text has none, and to know that is one look in place of five. */
-const SIGNS = /sbk_|tkt_|ticket=|:\/\/|bearer|basic/i;
+/** Nearly every text has none, and to know that is one look in place of five. */
+const SIGNS = new RegExp(SECRETS.map(([sign]) => sign).join('|'), 'i');
 
 /** Takes API keys, tickets, bearer tokens and URLs' passwords out of a text, wherever they stand. */
 export function redactSecrets(text: string): string {
   if (!SIGNS.test(text)) return text;
   let clean = text;
-  for (const [secret, mark] of SECRETS) clean = clean.replace(secret, mark);
+  for (const [, secret, mark] of SECRETS) clean = clean.replace(secret, mark);
   return clean;
 }
 

@@ -202,7 +202,7 @@ export function brokenOff(error: unknown): CodedError {
 }
 
 async function refused(answer: IncomingMessage): Promise<never> {
-  throw refusal(answer.statusCode, parseJson(await readAll(answer, 1024 * 1024).catch(() => Buffer.alloc(0))));
+  throw refusal(answer.statusCode, parsedOrNothing(await readAll(answer, 1024 * 1024).catch(() => Buffer.alloc(0))));
 }
 
 function parsedOrNothing(bytes: Buffer): unknown {

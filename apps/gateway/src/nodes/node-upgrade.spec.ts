@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,5 +87,11 @@ describe('an upgrade of a connection to a node', () => {
     await expect(ask({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
     const nowhere = upgrade({ connect: () => connect({ port: 1, host: '127.0.0.1' }), path: '/', headers: {}, limitMs: 5000, signal: new AbortController().signal }, () => new CodedError('internal', ''));
     await expect(nowhere).rejects.toMatchObject({ code: 'unavailable', message: 'the node does not answer' });
+  });
+
+  it.each([['path', '/a b', {}], ['path', '/a\r\nx: 1', {}], ['path', '/ä', {}], ['value', '/', { x: 'a\r\nb: 1' }]])('asks nobody with a %s that is not escaped', async (_what, path, headers) => {
+    const opened = jest.fn<() => Socket>();
+    await expect(upgrade({ connect: opened, path, headers, limitMs: 5000, signal: new AbortController().signal }, () => new CodedError('conflict', ''))).rejects.toThrow();
+    expect(opened).not.toHaveBeenCalled();
   });
 });

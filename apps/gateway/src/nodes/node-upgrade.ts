@@ -1,3 +1,4 @@
+import { validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
 import { TUNNEL_PROTOCOL } from '#contracts';
 import { CodedError } from '#kernel';
@@ -5,6 +6,8 @@ import { CodedError } from '#kernel';
 /** Of what a node says before it is a tunnel, and in the place of one. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const HEAD_END = '\r\n\r\n';
+/** What Node's own client takes no path with: a blank or the end of a line would begin something else. */
+const UNESCAPED = /[^\x21-\x7e]/;
 
 export interface UpgradeOptions {
   /** A connection of its own: half-open, perhaps not connected yet. */
@@ -43,6 +46,7 @@ export function upgrade(options: UpgradeOptions, refused: (status: number, body:
       reject(cancelled());
       return;
     }
+    const request = requestOf(options);
     const socket = connect();
     let received: Buffer = Buffer.alloc(0);
     const fail = (error: CodedError): void => {
@@ -75,11 +79,14 @@ export function upgrade(options: UpgradeOptions, refused: (status: number, body:
     // Whoever has the socket later listens too; an error in between must not end the process.
     socket.on('error', (cause) => { fail(unavailable('the node does not answer', cause)); });
     socket.on('readable', look).once('end', end).once('close', end);
-    socket.write(requestOf(options));
+    socket.write(request);
   });
 }
 
+/** @throws Error for a path or a value that is not escaped */
 function requestOf({ path, headers, json }: UpgradeOptions): string {
+  if (UNESCAPED.test(path)) throw new CodedError('internal', 'the path of a tunnel is not escaped');
+  for (const [name, value] of Object.entries(headers)) validateHeaderValue(name, value);
   const body = json === undefined ? '' : JSON.stringify(json);
   const all = { host: 'node', ...headers, connection: 'Upgrade', upgrade: TUNNEL_PROTOCOL, 'content-length': String(Buffer.byteLength(body)) };
   return `POST ${path} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;

@@ -56,7 +56,7 @@ export class TunnelConnections {
 
 /** One that waits for its use. A node has nothing to say before it is asked: whatever comes means that the connection is of no use. */
 class SpareConnection {
-  private readonly discard = (): void => {
+  readonly close = (): void => {
     // At once: `close` comes later, and until then it could be taken.
     this.gone();
     this.socket.destroy();
@@ -68,21 +68,17 @@ class SpareConnection {
     private readonly gone: () => void,
   ) {
     socket.setTimeout(spareMs).unref();
-    for (const event of EVENTS) socket.on(event, this.discard);
+    for (const event of EVENTS) socket.on(event, this.close);
     socket.once('close', gone);
   }
 
   /** Nobody else has it from now on. */
   take(): Socket {
     const { socket } = this;
-    for (const event of EVENTS) socket.off(event, this.discard);
+    for (const event of EVENTS) socket.off(event, this.close);
     socket.off('close', this.gone);
     this.gone();
     return socket.setTimeout(0).ref();
-  }
-
-  close(): void {
-    this.discard();
   }
 }
 

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CodedError, isCodedError, parseReference, withDefaultTag, type Digest, type ImageReference, type TenantId } from '#kernel';
 import type { ImageRecord } from '../../images/index.js';
-import { settleAll } from '../../linux/index.js';
 import type { TransferProgress } from '../../registry-client/index.js';
 import type { TarEntryInput } from '../../tar/index.js';
 import { writeTar } from '../../tar/index.js';
@@ -62,8 +61,9 @@ export class BuildSession {
   readonly stages = new Map<number, StageImage>();
   private readonly holders = new Map<string, string>();
   private readonly bases = new Map<string, Promise<StageImage>>();
-  /** In the order in which it was begun. */
-  private readonly tidying: Promise<void>[] = [];
+  /** What is under way behind the steps, and how the first of it failed. */
+  private readonly tidying = new Set<Promise<void>>();
+  private untidy: { readonly error: unknown } | undefined;
   private spools = 0;
 
   constructor(
@@ -95,8 +95,9 @@ export class BuildSession {
     const imageId = await this.parts.cache.get(this.tenantId, key);
     if (imageId === undefined) return undefined;
     try {
-      if (!accepts(stageImageOf(await this.services.images.resolve(this.tenantId, imageId)))) return undefined;
-      const image = await this.found(imageId, slot);
+      const record = await this.services.images.resolve(this.tenantId, imageId);
+      if (!accepts(stageImageOf(record))) return undefined;
+      const image = await this.held(record, slot);
       await this.parts.cache.used(this.tenantId, key);
       return image;
     } catch (error) {
@@ -122,11 +123,7 @@ export class BuildSession {
 
   /** By name or ID, held from then on in the place of what the slot held. @throws CodedError `not_found` */
   async found(text: string, slot: string): Promise<StageImage> {
-    const { images } = this.services;
-    const record = await images.resolve(this.tenantId, text);
-    this.hold(record, slot);
-    // What is still there under a hold stays.
-    return stageImageOf(await images.resolve(this.tenantId, record.id));
+    return this.held(await this.services.images.resolve(this.tenantId, text), slot);
   }
 
   /** An image of the tenant's, or else of its registry; looked for once in a build. */
@@ -151,16 +148,18 @@ export class BuildSession {
 
   /** Begins what steps that follow need not wait for: `tidied` does. Waits itself where much is under way already. */
   async behind(work: () => Promise<void>): Promise<void> {
-    const done = work();
     // Its failure is the build's, at its end.
-    done.catch(() => undefined);
-    this.tidying.push(done);
-    await Promise.allSettled(this.tidying.slice(0, -MAX_BEHIND));
+    const done: Promise<void> = work()
+      .catch((error: unknown) => { this.untidy ??= { error }; })
+      .finally(() => this.tidying.delete(done));
+    this.tidying.add(done);
+    while (this.tidying.size > MAX_BEHIND) await Promise.race(this.tidying);
   }
 
   /** Nothing of the steps is left. @throws what taking it away threw */
   async tidied(): Promise<void> {
-    await settleAll(this.tidying);
+    await Promise.all(this.tidying);
+    if (this.untidy !== undefined) throw this.untidy.error;
   }
 
   releaseAll(): void {
@@ -181,6 +180,13 @@ export class BuildSession {
   newFile(): string {
     this.spools += 1;
     return join(this.parts.folder, `spool-${this.spools}`);
+  }
+
+  /** @throws CodedError `not_found`: it is no more */
+  private async held(record: ImageRecord, slot: string): Promise<StageImage> {
+    this.hold(record, slot);
+    // What is still there under a hold stays.
+    return stageImageOf(await this.services.images.resolve(this.tenantId, record.id));
   }
 
   private fetched(name: string, step: number): Promise<StageImage> {

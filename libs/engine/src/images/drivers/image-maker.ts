@@ -109,7 +109,6 @@ export class ImageMaker {
   private async noLayer(parent: Digest | undefined, making: Making): Promise<undefined> {
     if (parent === undefined) await making.pinChains([EMPTY_DIFF_ID]);
     return undefined;
-    return undefined;
   }
 
   /** The fields stand in one order, so that equal configs are equal bytes. */
